@@ -1,0 +1,21 @@
+//! `POST /regions/{region}/instances`: launch a worker.
+//!
+//! IAM: `ec2:DescribeImages`, `ec2:RunInstances`, `ec2:CreateTags`.
+//! Event: `events/create-instance.json`.
+
+use shared::instance::InRegion;
+use shared::mutation::{DryRun, Mutation};
+use shared::ops::create_instance::{CreateInstance, Launched};
+use shared::{Clients, Error, Request, ops};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::serve(handle).await
+}
+
+async fn handle(
+    clients: &Clients,
+    request: Request<InRegion, DryRun, CreateInstance>,
+) -> Result<Mutation<Launched>, Error> {
+    ops::create_instance(clients, &request.path.region, &request.body, request.query.dry_run).await
+}

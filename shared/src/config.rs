@@ -1,0 +1,176 @@
+//! Configuration, read once from the environment.
+//!
+//! Settings of the AWS SDK keep their standard names (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_PROFILE`, `AWS_CA_BUNDLE` …).
+//! Ours are:
+//!
+//! | variable | default | meaning |
+//! |---|---|---|
+//! | `CML_MANAGED_BY` | `cml-cloud-manager` | value of the tag `ManagedBy` that makes an instance ours |
+//! | `CML_ALLOWED_REGIONS` | the function's own region | regions that may be read and changed, separated by commas |
+//! | `CML_ALLOWED_INSTANCE_TYPES` | [`DEFAULT_INSTANCE_TYPES`] | patterns of types that may be launched, separated by commas |
+
+use std::fmt;
+
+use wildmatch::WildMatch;
+
+use crate::instance::InstanceType;
+use crate::region::Region;
+use crate::tags::TagValue;
+
+/// The region that Lambda runs the function in.
+pub const AWS_REGION: &str = "AWS_REGION";
+/// Value of the ownership tag.
+pub const CML_MANAGED_BY: &str = "CML_MANAGED_BY";
+/// Regions that may be used.
+pub const CML_ALLOWED_REGIONS: &str = "CML_ALLOWED_REGIONS";
+/// Instance types that may be launched.
+pub const CML_ALLOWED_INSTANCE_TYPES: &str = "CML_ALLOWED_INSTANCE_TYPES";
+
+/// Types that CML workers run on: compute and general purpose, metal or 8th-generation Intel for nested virtual machines.
+pub const DEFAULT_INSTANCE_TYPES: &str = "c5.*,c6i.*,m5.*,m5zn.metal,c8i.*,m8i.*,r8i.*";
+
+/// The configuration of one function.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The function's own region.
+    pub region: Region,
+    /// Value of the ownership tag.
+    pub managed_by: String,
+    /// Regions that may be used; never empty.
+    pub allowed_regions: Vec<Region>,
+    /// Types that may be launched, as patterns with `*` and `?`.
+    pub allowed_instance_types: Vec<WildMatch>,
+}
+
+/// Every variable that is missing or wrong, in one line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bad configuration: {}", self.0.join("; "))
+    }
+}
+
+/// The line that Rust's runtime prints when `main` returns this error.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the process environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every bad variable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the variables that `variable` knows.
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut bad = Vec::new();
+        let region = variable(AWS_REGION).ok_or_else(|| "is not set".to_owned()).and_then(|text| region(&text));
+        let region = note(AWS_REGION, region, &mut bad);
+        let managed_by = note(CML_MANAGED_BY, managed_by(variable(CML_MANAGED_BY)), &mut bad);
+        let allowed = variable(CML_ALLOWED_REGIONS).map(|text| list(&text, region_of_list)).transpose();
+        let allowed = note(CML_ALLOWED_REGIONS, allowed, &mut bad);
+        let types = variable(CML_ALLOWED_INSTANCE_TYPES).unwrap_or_else(|| DEFAULT_INSTANCE_TYPES.to_owned());
+        let types = note(CML_ALLOWED_INSTANCE_TYPES, list(&types, instance_type_pattern), &mut bad);
+        match (region, managed_by, allowed, types) {
+            (Some(region), Some(managed_by), Some(allowed), Some(allowed_instance_types)) => Ok(Self {
+                allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
+                region,
+                managed_by,
+                allowed_instance_types,
+            }),
+            _ => Err(ConfigError(bad)),
+        }
+    }
+
+    /// Whether a type may be launched.
+    #[must_use]
+    pub fn allows(&self, instance_type: &InstanceType) -> bool {
+        self.allowed_instance_types.iter().any(|pattern| pattern.matches(instance_type.as_str()))
+    }
+}
+
+/// Keeps a good value, or writes down what is wrong with the variable.
+fn note<T>(name: &str, value: Result<T, String>, bad: &mut Vec<String>) -> Option<T> {
+    value.map_err(|why| bad.push(format!("{name} {why}"))).ok()
+}
+
+fn region(text: &str) -> Result<Region, String> {
+    Region::try_from(text.to_owned()).map_err(|refusal| format!("is {text:?} but {}", refusal.0))
+}
+
+fn region_of_list(text: &str) -> Result<Region, String> {
+    Region::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?} but each {}", refusal.0))
+}
+
+fn managed_by(given: Option<String>) -> Result<String, String> {
+    let value = given.unwrap_or_else(|| "cml-cloud-manager".to_owned());
+    if value.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    TagValue::try_from(value).map(String::from).map_err(|refusal| refusal.0)
+}
+
+fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
+    let is_pattern = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-*?".contains(&b));
+    if is_pattern {
+        Ok(WildMatch::new(text))
+    } else {
+        Err(format!("has {text:?} but each must be a pattern such as c5.*"))
+    }
+}
+
+/// A list separated by commas, with at least one entry.
+fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let entries: Vec<&str> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
+    if entries.is_empty() {
+        return Err("must name at least one".to_owned());
+    }
+    entries.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    fn kind(name: &str) -> InstanceType {
+        InstanceType::try_from(name.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_the_functions_own_region_and_the_documented_types() {
+        let config = read(&[(AWS_REGION, "eu-west-1")]).unwrap();
+        assert_eq!(config.allowed_regions, [config.region.clone()]);
+        assert_eq!(config.managed_by, "cml-cloud-manager");
+        assert!(config.allows(&kind("c5.2xlarge")) && config.allows(&kind("m5zn.metal")));
+        assert!(!config.allows(&kind("m5zn.large")) && !config.allows(&kind("t3.micro")));
+    }
+
+    #[test]
+    fn one_line_lists_every_bad_value() {
+        let error =
+            read(&[(CML_MANAGED_BY, ""), (CML_ALLOWED_REGIONS, "us-east-1,mars"), (CML_ALLOWED_INSTANCE_TYPES, " , ")]);
+        let line = error.unwrap_err().to_string();
+        for name in [AWS_REGION, CML_MANAGED_BY, CML_ALLOWED_REGIONS, "mars", CML_ALLOWED_INSTANCE_TYPES] {
+            assert!(line.contains(name), "{name} in {line}");
+        }
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_given_empty_list_is_no_silent_default() {
+        assert!(read(&[(AWS_REGION, "us-east-1"), (CML_ALLOWED_REGIONS, "")]).is_err());
+    }
+}

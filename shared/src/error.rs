@@ -1,0 +1,307 @@
+//! The one error type, and the table that reads AWS error codes.
+//!
+//! EC2 models no exceptions: each operation error is `Unhandled` and told apart by its code alone. So one generic
+//! `From<SdkError>` serves both SDKs and [`AWS_CODES`] is data, tested row by row.
+
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::RequestId;
+use serde::Serialize;
+
+use crate::input::Invalid;
+
+/// What went wrong, as callers branch on it. The HTTP status of each is in [`crate::http`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// A field of the request is wrong; the error names it.
+    InvalidRequest,
+    /// The body is larger than the documented limit.
+    PayloadTooLarge,
+    /// The function's role lacks a permission; the error names it.
+    MissingPermission,
+    /// The instance does not carry the ownership tag.
+    NotManaged,
+    /// The region is not among `CML_ALLOWED_REGIONS`.
+    RegionNotAllowed,
+    /// The instance type matches none of `CML_ALLOWED_INSTANCE_TYPES`.
+    InstanceTypeNotAllowed,
+    /// No such instance in that region.
+    InstanceNotFound,
+    /// No such image in that region, or it is not available.
+    ImageNotFound,
+    /// The instance is in a state that does not allow the call.
+    IncorrectState,
+    /// The idempotency key was used before with another request.
+    IdempotencyMismatch,
+    /// EC2 refuses it for this instance, for example because of termination protection.
+    OperationNotPermitted,
+    /// A quota of the account is used up.
+    QuotaExceeded,
+    /// AWS throttles, also after the SDK's own retries.
+    Throttled,
+    /// AWS refuses the function's credentials.
+    AwsCredentialsInvalid,
+    /// AWS failed, or answered what this table does not know.
+    AwsError,
+    /// AWS has no capacity for the request right now.
+    InsufficientCapacity,
+    /// No answer from AWS inside the deadline.
+    AwsTimeout,
+}
+
+impl Code {
+    /// Whether the same request can succeed later without anyone changing anything.
+    #[must_use]
+    pub fn retryable(self) -> bool {
+        matches!(self, Self::Throttled | Self::InsufficientCapacity | Self::AwsTimeout)
+    }
+
+    /// How long to wait before trying again, in seconds, where AWS documents an order of magnitude:
+    /// EC2 refills its request buckets within seconds, capacity comes back within minutes.
+    fn retry_after_seconds(self) -> Option<u32> {
+        match self {
+            Self::Throttled => Some(5),
+            Self::InsufficientCapacity => Some(60),
+            _ => None,
+        }
+    }
+}
+
+/// Which [`Code`] an AWS error code means, and the request field it speaks of, if it does of one.
+///
+/// Codes that are not here are [`Code::AwsError`], with the AWS code kept in the answer.
+pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
+    ("InvalidAMIID.Malformed", Code::InvalidRequest, Some("image_id")),
+    ("InvalidBlockDeviceMapping", Code::InvalidRequest, None),
+    ("InvalidGroup.NotFound", Code::InvalidRequest, Some("security_group_ids")),
+    ("InvalidGroupId.Malformed", Code::InvalidRequest, Some("security_group_ids")),
+    ("InvalidInstanceID.Malformed", Code::InvalidRequest, Some("instance_id")),
+    ("InvalidInstanceType", Code::InvalidRequest, Some("instance_type")),
+    ("InvalidKeyPair.NotFound", Code::InvalidRequest, Some("key_name")),
+    ("InvalidNextToken", Code::InvalidRequest, Some("next_token")),
+    ("InvalidParameter", Code::InvalidRequest, None),
+    ("InvalidParameterCombination", Code::InvalidRequest, None),
+    ("InvalidParameterValue", Code::InvalidRequest, None),
+    ("InvalidSecurityGroupID.NotFound", Code::InvalidRequest, Some("security_group_ids")),
+    ("InvalidSubnet", Code::InvalidRequest, Some("subnet_id")),
+    ("InvalidSubnetID.Malformed", Code::InvalidRequest, Some("subnet_id")),
+    ("InvalidSubnetID.NotFound", Code::InvalidRequest, Some("subnet_id")),
+    ("FilterLimitExceeded", Code::InvalidRequest, None),
+    ("MissingParameter", Code::InvalidRequest, None),
+    ("TagLimitExceeded", Code::InvalidRequest, Some("tags")),
+    // EC2 uses it for a combination that can never work, such as a type that the subnet's zone does not offer.
+    ("Unsupported", Code::InvalidRequest, None),
+    ("AccessDenied", Code::MissingPermission, None),
+    ("AccessDeniedException", Code::MissingPermission, None),
+    // A marketplace product that the account has not subscribed to: someone must grant it.
+    ("OptInRequired", Code::MissingPermission, None),
+    ("UnauthorizedOperation", Code::MissingPermission, None),
+    ("InvalidInstanceID.NotFound", Code::InstanceNotFound, None),
+    ("InvalidAMIID.NotFound", Code::ImageNotFound, None),
+    ("InvalidAMIID.Unavailable", Code::ImageNotFound, None),
+    ("IncorrectInstanceState", Code::IncorrectState, None),
+    ("UnsupportedOperation", Code::IncorrectState, None),
+    ("IdempotentInstanceTerminated", Code::IdempotencyMismatch, None),
+    ("IdempotentParameterMismatch", Code::IdempotencyMismatch, None),
+    ("OperationNotPermitted", Code::OperationNotPermitted, None),
+    ("InstanceLimitExceeded", Code::QuotaExceeded, None),
+    ("MaxSpotInstanceCountExceeded", Code::QuotaExceeded, None),
+    ("VcpuLimitExceeded", Code::QuotaExceeded, None),
+    ("RequestLimitExceeded", Code::Throttled, None),
+    ("Throttling", Code::Throttled, None),
+    ("ThrottlingException", Code::Throttled, None),
+    ("AuthFailure", Code::AwsCredentialsInvalid, None),
+    ("ExpiredToken", Code::AwsCredentialsInvalid, None),
+    ("InvalidClientTokenId", Code::AwsCredentialsInvalid, None),
+    ("RequestExpired", Code::AwsCredentialsInvalid, None),
+    ("SignatureDoesNotMatch", Code::AwsCredentialsInvalid, None),
+    ("InsufficientFreeAddressesInSubnet", Code::InsufficientCapacity, None),
+    ("InsufficientHostCapacity", Code::InsufficientCapacity, None),
+    ("InsufficientInstanceCapacity", Code::InsufficientCapacity, None),
+    ("InsufficientReservedInstanceCapacity", Code::InsufficientCapacity, None),
+    ("SpotMaxPriceTooLow", Code::InsufficientCapacity, None),
+];
+
+/// How AWS named its refusal: what its support and its logs go by.
+#[derive(Debug, Clone)]
+pub struct AwsAnswer {
+    /// The error code, for example `UnauthorizedOperation`; none if the answer could not be read.
+    pub code: Option<String>,
+    /// The request id.
+    pub request_id: Option<String>,
+}
+
+/// Why a request was not carried out. [`crate::http`] writes it as RFC 9457 `application/problem+json`.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// What went wrong.
+    pub code: Code,
+    /// One sentence for the caller: no credential, no debug dump, no stack.
+    pub detail: String,
+    /// Whether the same request can succeed later.
+    pub retryable: bool,
+    /// For [`Code::InvalidRequest`]: each bad field with the reason.
+    pub fields: Invalid,
+    /// AWS's own words, if AWS answered.
+    pub aws: Option<Box<AwsAnswer>>,
+    /// For [`Code::MissingPermission`]: the IAM action that was denied.
+    pub missing_permission: Option<String>,
+    /// Seconds after which another try makes sense.
+    pub retry_after_seconds: Option<u32>,
+}
+
+impl AwsAnswer {
+    fn boxed(code: Option<&str>, request_id: Option<&str>) -> Option<Box<Self>> {
+        Some(Box::new(Self { code: code.map(str::to_owned), request_id: request_id.map(str::to_owned) }))
+    }
+}
+
+impl Error {
+    /// An error of our own making: AWS was not asked, or its answer was no error.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            retryable: code.retryable(),
+            fields: Invalid::default(),
+            aws: None,
+            missing_permission: None,
+            retry_after_seconds: code.retry_after_seconds(),
+        }
+    }
+
+    /// The same error, marked as worth a retry: what stands in the way passes by itself.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { retryable: true, ..self }
+    }
+
+    /// One line for a human and for health checks: the code, AWS's own code, the permission, the reason.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match (&self.missing_permission, self.aws_code()) {
+            (Some(action), _) => format!("missing permission {action}: {}", self.detail),
+            (None, Some(aws_code)) => format!("{aws_code}: {}", self.detail),
+            (None, None) => self.detail.clone(),
+        }
+    }
+
+    /// AWS's own error code, if AWS answered with one.
+    #[must_use]
+    pub fn aws_code(&self) -> Option<&str> {
+        self.aws.as_ref()?.code.as_deref()
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(fields: Invalid) -> Self {
+        Self { fields: fields.clone(), ..Self::new(Code::InvalidRequest, fields.to_string()) }
+    }
+}
+
+/// The IAM action behind an SDK call, named by the call's error type. AWS does not always say which one it denied.
+pub trait Denied {
+    /// For example `ec2:StartInstances`.
+    const ACTION: &'static str;
+}
+
+/// Ties each error type to its action: an SDK call without a row here does not compile with `?`.
+macro_rules! actions {
+    ($($error:path => $action:literal),+ $(,)?) => {
+        $(impl Denied for $error { const ACTION: &'static str = $action; })+
+    };
+}
+
+actions! {
+    aws_sdk_ec2::operation::create_tags::CreateTagsError => "ec2:CreateTags",
+    aws_sdk_ec2::operation::delete_tags::DeleteTagsError => "ec2:DeleteTags",
+    aws_sdk_ec2::operation::describe_images::DescribeImagesError => "ec2:DescribeImages",
+    aws_sdk_ec2::operation::describe_instance_status::DescribeInstanceStatusError => "ec2:DescribeInstanceStatus",
+    aws_sdk_ec2::operation::describe_instances::DescribeInstancesError => "ec2:DescribeInstances",
+    aws_sdk_ec2::operation::describe_regions::DescribeRegionsError => "ec2:DescribeRegions",
+    aws_sdk_ec2::operation::describe_tags::DescribeTagsError => "ec2:DescribeTags",
+    aws_sdk_ec2::operation::run_instances::RunInstancesError => "ec2:RunInstances",
+    aws_sdk_ec2::operation::start_instances::StartInstancesError => "ec2:StartInstances",
+    aws_sdk_ec2::operation::stop_instances::StopInstancesError => "ec2:StopInstances",
+    aws_sdk_ec2::operation::terminate_instances::TerminateInstancesError => "ec2:TerminateInstances",
+    aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsError => "cloudwatch:GetMetricStatistics",
+}
+
+impl<E> From<SdkError<E, HttpResponse>> for Error
+where
+    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        match &error {
+            SdkError::ServiceError(answer) => {
+                answered(answer.err(), answer.raw().status().as_u16(), error.request_id())
+            }
+            SdkError::TimeoutError(_) => timeout(E::ACTION),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => timeout(E::ACTION),
+            SdkError::ResponseError(_) => unreadable(E::ACTION, error.request_id()),
+            _ if no_credentials(&error) => {
+                Self::new(Code::AwsCredentialsInvalid, "The function has no usable AWS credentials")
+            }
+            _ => Self::new(Code::AwsError, format!("AWS could not be reached for {}", E::ACTION)).passing(),
+        }
+    }
+}
+
+/// Reads an error that AWS answered with.
+fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_request_id: Option<&str>) -> Error {
+    // An answer without a code is no error of EC2's: a truncated document, a proxy's HTML page.
+    let Some(aws_code) = error.code() else { return unreadable(E::ACTION, aws_request_id) };
+    let message = error.message().unwrap_or("AWS gave no message");
+    let (code, field) = read_code(aws_code, message);
+    let detail = without_encoded_message(message).to_owned();
+    Error {
+        retryable: code.retryable() || (code == Code::AwsError && status >= 500),
+        fields: field.map(|field| Invalid::field(field, &detail)).unwrap_or_default(),
+        aws: AwsAnswer::boxed(Some(aws_code), aws_request_id),
+        missing_permission: (code == Code::MissingPermission)
+            .then(|| denied_action(message).unwrap_or(E::ACTION).to_owned()),
+        ..Error::new(code, detail)
+    }
+}
+
+/// Looks an AWS error code up in [`AWS_CODES`].
+fn read_code(aws_code: &str, message: &str) -> (Code, Option<&'static str>) {
+    // The one code that means two things: wrong credentials, or an image of another account that was never shared.
+    if aws_code == "AuthFailure" && message.to_ascii_lowercase().contains("not authorized for images") {
+        return (Code::MissingPermission, None);
+    }
+    AWS_CODES
+        .iter()
+        .find(|(known, _, _)| *known == aws_code)
+        .map_or((Code::AwsError, None), |(_, code, field)| (*code, *field))
+}
+
+/// The action in AWS's sentence "User: … is not authorized to perform: ec2:RunInstances on resource: …".
+fn denied_action(message: &str) -> Option<&str> {
+    let (_, after) = message.split_once("not authorized to perform: ")?;
+    after.split([' ', ',']).next().filter(|action| action.contains(':'))
+}
+
+/// EC2 appends kilobytes that only `sts:DecodeAuthorizationMessage` can read; no caller can.
+fn without_encoded_message(message: &str) -> &str {
+    message.split(" Encoded authorization failure message:").next().unwrap_or(message)
+}
+
+fn unreadable(action: &str, aws_request_id: Option<&str>) -> Error {
+    let detail = format!("The answer to {action} could not be read; it may have been carried out");
+    Error { aws: AwsAnswer::boxed(None, aws_request_id), ..Error::new(Code::AwsError, detail).passing() }
+}
+
+fn timeout(action: &str) -> Error {
+    Error::new(Code::AwsTimeout, format!("AWS gave no answer to {action} in time; it may still be carried out"))
+}
+
+/// Whether the SDK failed before it could sign: it reports that as a dispatch failure with this cause.
+fn no_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|cause| cause.is::<aws_credential_types::provider::error::CredentialsError>())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_sdk_ec2::Client;
+use aws_smithy_mocks::mock;
+
+use super::*;
+use crate::testing::{self, ID, ec2_error};
+
+/// EC2's answer to StartInstances, read as an [`Error`].
+async fn read(status: u16, aws_code: &'static str, message: &'static str) -> Error {
+    let rule = mock!(Client::start_instances).then_http_response(move || ec2_error(status, aws_code, message));
+    let clients = testing::clients(&[&rule]);
+    clients.ec2(&testing::region()).unwrap().start_instances().instance_ids(ID).send().await.unwrap_err().into()
+}
+
+/// The error table of the README, row by row: AWS's code, the status it comes with, ours, the HTTP status, the field.
+const TABLE: &[(&str, u16, &str, u16, Option<&str>)] = &[
+    ("InvalidAMIID.Malformed", 400, "invalid_request", 400, Some("image_id")),
+    ("InvalidBlockDeviceMapping", 400, "invalid_request", 400, None),
+    ("InvalidGroup.NotFound", 400, "invalid_request", 400, Some("security_group_ids")),
+    ("InvalidGroupId.Malformed", 400, "invalid_request", 400, Some("security_group_ids")),
+    ("InvalidInstanceID.Malformed", 400, "invalid_request", 400, Some("instance_id")),
+    ("InvalidInstanceType", 400, "invalid_request", 400, Some("instance_type")),
+    ("InvalidKeyPair.NotFound", 400, "invalid_request", 400, Some("key_name")),
+    ("InvalidNextToken", 400, "invalid_request", 400, Some("next_token")),
+    ("InvalidParameter", 400, "invalid_request", 400, None),
+    ("InvalidParameterCombination", 400, "invalid_request", 400, None),
+    ("InvalidParameterValue", 400, "invalid_request", 400, None),
+    ("InvalidSecurityGroupID.NotFound", 400, "invalid_request", 400, Some("security_group_ids")),
+    ("InvalidSubnet", 400, "invalid_request", 400, Some("subnet_id")),
+    ("InvalidSubnetID.Malformed", 400, "invalid_request", 400, Some("subnet_id")),
+    ("InvalidSubnetID.NotFound", 400, "invalid_request", 400, Some("subnet_id")),
+    ("FilterLimitExceeded", 400, "invalid_request", 400, None),
+    ("MissingParameter", 400, "invalid_request", 400, None),
+    ("TagLimitExceeded", 400, "invalid_request", 400, Some("tags")),
+    ("Unsupported", 400, "invalid_request", 400, None),
+    ("AccessDenied", 403, "missing_permission", 403, None),
+    ("AccessDeniedException", 400, "missing_permission", 403, None),
+    ("OptInRequired", 401, "missing_permission", 403, None),
+    ("UnauthorizedOperation", 403, "missing_permission", 403, None),
+    ("InvalidInstanceID.NotFound", 400, "instance_not_found", 404, None),
+    ("InvalidAMIID.NotFound", 400, "image_not_found", 404, None),
+    ("InvalidAMIID.Unavailable", 400, "image_not_found", 404, None),
+    ("IncorrectInstanceState", 400, "incorrect_state", 409, None),
+    ("UnsupportedOperation", 400, "incorrect_state", 409, None),
+    ("IdempotentInstanceTerminated", 400, "idempotency_mismatch", 409, None),
+    ("IdempotentParameterMismatch", 400, "idempotency_mismatch", 409, None),
+    ("OperationNotPermitted", 400, "operation_not_permitted", 409, None),
+    ("InstanceLimitExceeded", 400, "quota_exceeded", 422, None),
+    ("MaxSpotInstanceCountExceeded", 400, "quota_exceeded", 422, None),
+    ("VcpuLimitExceeded", 400, "quota_exceeded", 422, None),
+    ("RequestLimitExceeded", 503, "throttled", 429, None),
+    ("Throttling", 400, "throttled", 429, None),
+    ("ThrottlingException", 400, "throttled", 429, None),
+    ("AuthFailure", 401, "aws_credentials_invalid", 500, None),
+    ("ExpiredToken", 400, "aws_credentials_invalid", 500, None),
+    ("InvalidClientTokenId", 403, "aws_credentials_invalid", 500, None),
+    ("RequestExpired", 400, "aws_credentials_invalid", 500, None),
+    ("SignatureDoesNotMatch", 403, "aws_credentials_invalid", 500, None),
+    ("InsufficientFreeAddressesInSubnet", 400, "insufficient_capacity", 503, None),
+    ("InsufficientHostCapacity", 500, "insufficient_capacity", 503, None),
+    ("InsufficientInstanceCapacity", 500, "insufficient_capacity", 503, None),
+    ("InsufficientReservedInstanceCapacity", 500, "insufficient_capacity", 503, None),
+    ("SpotMaxPriceTooLow", 400, "insufficient_capacity", 503, None),
+    ("InternalError", 500, "aws_error", 502, None),
+    ("Unavailable", 503, "aws_error", 502, None),
+    ("SomethingThatEc2InventsTomorrow", 400, "aws_error", 502, None),
+];
+
+#[tokio::test]
+async fn every_row_of_the_table_holds() {
+    for (aws_code, aws_status, code, status, field) in TABLE {
+        let error = read(*aws_status, aws_code, "EC2's own words.").await;
+        let response = crate::http::respond_to_error("request-1", &error).unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+        assert_eq!((problem["code"].as_str(), response.status().as_u16()), (Some(*code), *status), "{aws_code}");
+        assert_eq!(problem["field"].as_str(), *field, "{aws_code}");
+        assert_eq!(problem["aws_code"], *aws_code);
+        assert_eq!(problem["aws_request_id"], "aws-request-1");
+        assert_eq!(problem["detail"], "EC2's own words.");
+    }
+}
+
+#[test]
+fn the_test_has_every_row_of_the_data() {
+    for (aws_code, ..) in AWS_CODES {
+        assert!(TABLE.iter().any(|row| row.0 == *aws_code), "{aws_code}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_passes_by_itself_is_retryable() {
+    for (aws_status, aws_code, retryable, retry_after) in [
+        (503, "RequestLimitExceeded", true, Some(5)),
+        (500, "InsufficientInstanceCapacity", true, Some(60)),
+        (500, "InternalError", true, None),
+        (400, "SomethingThatEc2InventsTomorrow", false, None),
+        (400, "InvalidParameterValue", false, None),
+        (400, "IncorrectInstanceState", false, None),
+    ] {
+        let error = read(aws_status, aws_code, "").await;
+        assert_eq!((error.retryable, error.retry_after_seconds), (retryable, retry_after), "{aws_code}");
+    }
+}
+
+#[tokio::test]
+async fn a_denied_call_names_the_action_that_aws_names() {
+    let message = "You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/cml/cml is not authorized to \
+                   perform: ec2:CreateTags on resource: arn:aws:ec2:us-east-1:123456789012:instance/* because no identity-based policy allows the \
+                   ec2:CreateTags action. Encoded authorization failure message: 5Q9xq";
+    let error = read(403, "UnauthorizedOperation", message).await;
+    assert_eq!(error.missing_permission.as_deref(), Some("ec2:CreateTags"));
+    assert!(error.detail.contains("assumed-role/cml") && !error.detail.contains("5Q9xq"), "{}", error.detail);
+}
+
+#[tokio::test]
+async fn a_denied_call_without_words_names_the_call() {
+    let error = read(403, "UnauthorizedOperation", "You are not authorized to perform this operation.").await;
+    assert_eq!(error.missing_permission.as_deref(), Some("ec2:StartInstances"));
+}
+
+#[tokio::test]
+async fn a_foreign_image_is_a_permission_and_not_a_credential() {
+    let error = read(401, "AuthFailure", "Not authorized for images: [ami-0123456789abcdef0]").await;
+    assert_eq!(error.code, Code::MissingPermission);
+    let error = read(401, "AuthFailure", "AWS was not able to validate the provided access credentials").await;
+    assert_eq!((error.code, error.missing_permission), (Code::AwsCredentialsInvalid, None));
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_an_aws_error() {
+    let rule = mock!(Client::start_instances).then_http_response(|| testing::xml(200, "<html>not EC2"));
+    let clients = testing::clients(&[&rule]);
+    let answer = clients.ec2(&testing::region()).unwrap().start_instances().instance_ids(ID).send().await;
+    let error = Error::from(answer.unwrap_err());
+    assert_eq!((error.code, error.retryable), (Code::AwsError, true));
+}
+
+#[derive(Debug)]
+struct NoCredentials;
+
+impl ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("there are none")))
+    }
+}
+
+#[tokio::test]
+async fn missing_credentials_are_the_functions_fault() {
+    let config = aws_sdk_ec2::Config::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url("http://127.0.0.1:9")
+        .retry_config(aws_sdk_ec2::config::retry::RetryConfig::disabled())
+        .credentials_provider(NoCredentials)
+        .build();
+    let error = Error::from(Client::from_conf(config).describe_regions().send().await.unwrap_err());
+    assert_eq!(error.code, Code::AwsCredentialsInvalid, "{error:?}");
+}
+
+#[tokio::test]
+async fn an_unreachable_endpoint_is_an_aws_error_worth_a_retry() {
+    let config = aws_sdk_ec2::Config::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .region(aws_config::Region::new("us-east-1"))
+        .with_test_defaults()
+        .endpoint_url("http://127.0.0.1:1")
+        .retry_config(aws_sdk_ec2::config::retry::RetryConfig::disabled())
+        .build();
+    let error = Error::from(Client::from_conf(config).describe_regions().send().await.unwrap_err());
+    assert_eq!((error.code, error.retryable), (Code::AwsError, true), "{error:?}");
+}

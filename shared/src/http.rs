@@ -1,0 +1,267 @@
+//! API Gateway: the only module that knows paths, queries, bodies, headers and status codes.
+
+use deserr::Deserr;
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, RequestExt, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error};
+use crate::image::Images;
+use crate::input::{FieldError, Invalid, Nothing, both};
+use crate::instance::StateChange;
+use crate::mutation::Mutation;
+use crate::ops::create_instance::Launched;
+use crate::ops::get_all_instances::InstanceList;
+use crate::ops::health::{Health, HealthStatus};
+use crate::status::InstanceStatus;
+use crate::tags::InstanceTags;
+use crate::utilization::Utilization;
+
+/// The largest body that is read.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// A request whose fields were checked: what the route's path, query and body are, as types.
+#[derive(Debug, Clone)]
+pub struct Request<Path = Nothing, Query = Nothing, Input = Nothing> {
+    /// The path parameters.
+    pub path: Path,
+    /// The query parameters.
+    pub query: Query,
+    /// The body, a JSON object; no body is an empty one.
+    pub body: Input,
+}
+
+impl<Path, Query, Input> Request<Path, Query, Input>
+where
+    Path: Deserr<Invalid>,
+    Query: Deserr<Invalid>,
+    Input: Deserr<Invalid>,
+{
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// [`Code::InvalidRequest`] with every bad field of path, query and body; [`Code::PayloadTooLarge`].
+    pub fn read(event: &lambda_http::Request) -> Result<Self, Error> {
+        let body = body(event)?;
+        let path = deserr::deserialize(path(event));
+        let query = deserr::deserialize(query(event));
+        let ((path, query), body) = both(both(path, query), body.and_then(deserr::deserialize))?;
+        Ok(Self { path, query, body })
+    }
+}
+
+/// One path parameter as the caller wrote it, for the log.
+pub(crate) fn path_parameter<'a>(event: &'a lambda_http::Request, name: &str) -> Option<&'a str> {
+    event.path_parameters_ref()?.first(name)
+}
+
+fn path(event: &lambda_http::Request) -> Value {
+    let parameters = event.path_parameters();
+    parameters.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
+}
+
+/// Parameters given once are strings, given again lists; `tag.a=1` stands as `{"tag": {"a": "1"}}`.
+fn query(event: &lambda_http::Request) -> Value {
+    let mut query = Map::new();
+    for (name, value) in event.query_string_parameters().iter() {
+        match name.strip_prefix("tag.") {
+            Some(key) => match query.entry("tag").or_insert_with(|| Map::new().into()) {
+                Value::Object(tags) => add(tags, key, value),
+                // `tag=` without a key came first: it is refused as no object.
+                _ => (),
+            },
+            None => add(&mut query, name, value),
+        }
+    }
+    query.into()
+}
+
+fn add(to: &mut Map<String, Value>, name: &str, value: &str) {
+    match to.get_mut(name) {
+        None => drop(to.insert(name.to_owned(), value.into())),
+        Some(Value::Array(values)) => values.push(value.into()),
+        Some(first) => *first = vec![first.take(), value.into()].into(),
+    }
+}
+
+/// The body as JSON. An EventBridge event arrives as a body too, but is no caller's input.
+fn body(event: &lambda_http::Request) -> Result<Result<Value, Invalid>, Error> {
+    let bytes = if is_scheduled(event) { &[] } else { event.body().as_ref() };
+    if bytes.len() > MAX_BODY_BYTES {
+        let detail = format!("The body has {} bytes; at most {MAX_BODY_BYTES} are read", bytes.len());
+        return Err(Error::new(Code::PayloadTooLarge, detail));
+    }
+    if bytes.is_empty() {
+        return Ok(Ok(Map::new().into()));
+    }
+    Ok(serde_json::from_slice(bytes).map_err(|error| Invalid::field("body", format!("is not JSON: {error}"))))
+}
+
+/// Whether the event is no HTTP request: EventBridge's schedule, or a direct invocation.
+fn is_scheduled(event: &lambda_http::Request) -> bool {
+    matches!(event.request_context_ref(), Some(RequestContext::PassThrough))
+}
+
+/// What an operation answers, and the little that HTTP adds to it.
+pub trait Document: Serialize {
+    /// The status.
+    fn status(&self) -> StatusCode {
+        StatusCode::OK
+    }
+
+    /// The path of what was made, below the path that was called.
+    fn location(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Document for Images {}
+impl Document for InstanceList {}
+impl Document for InstanceStatus {}
+impl Document for InstanceTags {}
+impl Document for StateChange {}
+impl Document for Utilization {}
+impl Document for crate::instance::Instance {}
+
+impl Document for Launched {
+    fn status(&self) -> StatusCode {
+        StatusCode::CREATED
+    }
+
+    fn location(&self) -> Option<&str> {
+        Some(&self.instance.instance_id)
+    }
+}
+
+impl Document for Health {
+    fn status(&self) -> StatusCode {
+        match self.status {
+            HealthStatus::Ok | HealthStatus::Degraded => StatusCode::OK,
+            HealthStatus::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl<T: Document> Document for Mutation<T> {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Done(document) => document.status(),
+            Self::DryRun(_) => StatusCode::OK,
+        }
+    }
+
+    fn location(&self) -> Option<&str> {
+        match self {
+            Self::Done(document) => document.location(),
+            Self::DryRun(_) => None,
+        }
+    }
+}
+
+/// The response to `event`.
+///
+/// # Errors
+/// If the document is no JSON or a header no header; both would be faults of this crate.
+pub fn respond<D: Document>(
+    event: &lambda_http::Request,
+    request_id: &str,
+    result: &Result<D, Error>,
+) -> Result<Response<Body>, lambda_http::Error> {
+    match result {
+        Ok(document) => answer(event, document),
+        Err(error) => respond_to_error(request_id, error),
+    }
+}
+
+fn answer<D: Document>(event: &lambda_http::Request, document: &D) -> Result<Response<Body>, lambda_http::Error> {
+    let mut response = Response::builder().status(document.status()).header(CONTENT_TYPE, "application/json");
+    if let Some(below) = document.location() {
+        response = response.header(LOCATION, format!("{}/{below}", event.uri().path()));
+    }
+    Ok(response.body(serde_json::to_string(document)?.into())?)
+}
+
+/// RFC 9457, with our extensions behind its four members.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: Code,
+    request_id: &'a str,
+    retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aws_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aws_request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_permission: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u32>,
+}
+
+pub(crate) fn respond_to_error(request_id: &str, error: &Error) -> Result<Response<Body>, lambda_http::Error> {
+    let (status, title) = status_and_title(error.code);
+    let errors = error.fields.errors();
+    let problem = Problem {
+        r#type: format!("urn:cml:problem:{}", code_name(error.code)?),
+        title,
+        status: status.as_u16(),
+        detail: &error.detail,
+        code: error.code,
+        request_id,
+        retryable: error.retryable,
+        aws_code: error.aws_code(),
+        aws_request_id: error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
+        missing_permission: error.missing_permission.as_deref(),
+        field: errors.first().map(|error| error.field.as_str()),
+        errors,
+        retry_after_seconds: error.retry_after_seconds,
+    };
+    let mut response = Response::builder().status(status).header(CONTENT_TYPE, "application/problem+json");
+    if let Some(seconds) = error.retry_after_seconds {
+        response = response.header(RETRY_AFTER, seconds);
+    }
+    Ok(response.body(serde_json::to_string(&problem)?.into())?)
+}
+
+/// The code as JSON spells it.
+pub(crate) fn code_name(code: Code) -> Result<String, serde_json::Error> {
+    serde_json::to_value(code).map(|name| name.as_str().unwrap_or_default().to_owned())
+}
+
+/// One row a code; the compiler keeps it complete.
+fn status_and_title(code: Code) -> (StatusCode, &'static str) {
+    match code {
+        Code::InvalidRequest => (StatusCode::BAD_REQUEST, "Invalid request"),
+        Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        Code::MissingPermission => (StatusCode::FORBIDDEN, "Missing permission"),
+        Code::NotManaged => (StatusCode::FORBIDDEN, "Instance not managed"),
+        Code::RegionNotAllowed => (StatusCode::FORBIDDEN, "Region not allowed"),
+        Code::InstanceTypeNotAllowed => (StatusCode::FORBIDDEN, "Instance type not allowed"),
+        Code::InstanceNotFound => (StatusCode::NOT_FOUND, "Instance not found"),
+        Code::ImageNotFound => (StatusCode::NOT_FOUND, "Image not found"),
+        Code::IncorrectState => (StatusCode::CONFLICT, "Incorrect state"),
+        Code::IdempotencyMismatch => (StatusCode::CONFLICT, "Idempotency mismatch"),
+        Code::OperationNotPermitted => (StatusCode::CONFLICT, "Operation not permitted"),
+        // The request is well-formed and would be carried out under another quota.
+        Code::QuotaExceeded => (StatusCode::UNPROCESSABLE_ENTITY, "Quota exceeded"),
+        Code::Throttled => (StatusCode::TOO_MANY_REQUESTS, "Throttled by AWS"),
+        // The caller's own credentials were good, or API Gateway would have refused: these are the function's.
+        Code::AwsCredentialsInvalid => (StatusCode::INTERNAL_SERVER_ERROR, "AWS credentials invalid"),
+        Code::AwsError => (StatusCode::BAD_GATEWAY, "AWS error"),
+        Code::InsufficientCapacity => (StatusCode::SERVICE_UNAVAILABLE, "Insufficient capacity"),
+        Code::AwsTimeout => (StatusCode::GATEWAY_TIMEOUT, "AWS timeout"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

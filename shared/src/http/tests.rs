@@ -1,0 +1,148 @@
+use lambda_http::http::Method;
+use lambda_http::request::from_str;
+
+use super::*;
+use crate::instance::Worker;
+use crate::mutation::DryRun;
+use crate::ops::create_instance::CreateInstance;
+use crate::ops::delete_instance_tags::TagKeys;
+use crate::ops::get_all_instances::ListQuery;
+use crate::testing::ID;
+
+/// An API Gateway event with these path parameters, query parameters and body.
+fn event(path: Value, query: Value, body: &str) -> lambda_http::Request {
+    let event = serde_json::json!({
+        "resource": "/regions/{region}/instances", "path": "/regions/us-east-1/instances", "httpMethod": "POST",
+        "headers": {}, "multiValueHeaders": {}, "pathParameters": path, "multiValueQueryStringParameters": query,
+        "requestContext": {"stage": "v1", "resourcePath": "/regions/{region}/instances", "httpMethod": "POST", "identity": {}},
+        "body": body, "isBase64Encoded": false,
+    });
+    from_str(&event.to_string()).unwrap()
+}
+
+fn fields<T>(refused: Result<T, Error>) -> Vec<String> {
+    let Err(error) = refused else { panic!("was accepted") };
+    assert_eq!(error.code, Code::InvalidRequest);
+    error.fields.errors().iter().map(|error| error.field.clone()).collect()
+}
+
+#[test]
+fn a_good_request_is_read() {
+    let event = event(
+        serde_json::json!({"region": "us-east-1", "instance_id": ID}),
+        serde_json::json!({"dry_run": ["true"]}),
+        "",
+    );
+    let request = Request::<Worker, DryRun>::read(&event).unwrap();
+    assert_eq!(
+        (request.path.region.as_str(), request.path.instance_id.as_str(), request.query.dry_run),
+        ("us-east-1", ID, true)
+    );
+}
+
+#[test]
+fn one_answer_names_the_bad_fields_of_path_query_and_body() {
+    let path = serde_json::json!({"region": "US-EAST-1", "instance_id": "i-1"});
+    let query = serde_json::json!({"dry_run": ["yes"], "force": ["true"]});
+    let refused = Request::<Worker, DryRun>::read(&event(path, query, r#"{"x": 1}"#));
+    let mut fields = fields(refused);
+    fields.sort();
+    assert_eq!(fields, ["dry_run", "force", "instance_id", "region", "x"]);
+}
+
+#[test]
+fn a_parameter_that_is_given_twice_is_refused_where_one_is_taken() {
+    let path = serde_json::json!({"region": "us-east-1", "instance_id": ID});
+    let query = serde_json::json!({"dry_run": ["true", "false"]});
+    assert_eq!(fields(Request::<Worker, DryRun>::read(&event(path, query, ""))), ["dry_run"]);
+}
+
+#[test]
+fn tag_filters_and_repeated_filters_are_read() {
+    let query =
+        serde_json::json!({"tag.Lab": ["a", "b"], "tag.x.y": ["1"], "state": ["running", "stopped"], "limit": ["5"]});
+    let request = Request::<Nothing, ListQuery>::read(&event(Value::Null, query, "")).unwrap();
+    assert_eq!(request.query.state.0.len(), 2);
+    assert_eq!(format!("{:?}", request.query.tag).matches("TagValue").count(), 3);
+    let query = serde_json::json!({"tag": ["a"]});
+    assert_eq!(fields(Request::<Nothing, ListQuery>::read(&event(Value::Null, query, ""))), ["tag"]);
+}
+
+#[test]
+fn keys_to_delete_are_never_none() {
+    let path = serde_json::json!({"region": "us-east-1", "instance_id": ID});
+    assert_eq!(fields(Request::<Worker, TagKeys>::read(&event(path.clone(), Value::Null, ""))), ["key"]);
+    let query = serde_json::json!({"key": ["a", "managedBY"]});
+    assert_eq!(fields(Request::<Worker, TagKeys>::read(&event(path.clone(), query, ""))), ["key[1]"]);
+    let query = serde_json::json!({"key": ["a", "b"]});
+    assert_eq!(Request::<Worker, TagKeys>::read(&event(path, query, "")).unwrap().query.key.len(), 2);
+}
+
+#[test]
+fn a_body_that_is_no_json_or_no_object_is_refused() {
+    for body in ["{", "[]", "1", "\"x\"", "null"] {
+        let fields = fields(Request::<Nothing, Nothing, CreateInstance>::read(&event(Value::Null, Value::Null, body)));
+        assert_eq!(fields, ["body"], "{body}");
+    }
+}
+
+#[test]
+fn a_body_over_the_limit_is_a_413() {
+    let body = format!(r#"{{"name": "{}"}}"#, "x".repeat(MAX_BODY_BYTES));
+    let error = Request::<Nothing, Nothing, CreateInstance>::read(&event(Value::Null, Value::Null, &body)).unwrap_err();
+    assert_eq!(error.code, Code::PayloadTooLarge);
+}
+
+#[test]
+fn the_scheduled_event_is_no_body() {
+    let event = from_str(include_str!("../../../events/health-schedule.json")).unwrap();
+    assert!(Request::<Nothing, Nothing, Nothing>::read(&event).is_ok());
+    assert_eq!(fields(Request::<Worker>::read(&event)), ["region", "instance_id"]);
+}
+
+#[test]
+fn a_launch_is_created_at_a_location() {
+    let instance = crate::instance::Instance::from_ec2(
+        &aws_sdk_ec2::types::Instance::builder().instance_id(ID).build(),
+        &crate::testing::region(),
+        "us",
+    );
+    let launched = Mutation::Done(Launched { instance, warnings: Vec::new() });
+    let event = event(Value::Null, Value::Null, "");
+    assert_eq!(event.method(), Method::POST);
+    let response = respond(&event, "request-1", &Ok(launched)).unwrap();
+    assert_eq!(response.status(), StatusCode::CREATED);
+    assert_eq!(response.headers()[LOCATION], format!("/v1/regions/us-east-1/instances/{ID}"));
+    assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+}
+
+#[test]
+fn an_error_is_a_problem_document() {
+    let error = Error::from(Invalid::field("window", "must be 30s").and(Invalid::field("region", "must be a region")));
+    let response = respond_to_error("request-1", &error).unwrap();
+    assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+    let problem: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+    assert_eq!(
+        problem,
+        serde_json::json!({
+            "type": "urn:cml:problem:invalid_request", "title": "Invalid request", "status": 400,
+            "detail": "window: must be 30s; region: must be a region", "code": "invalid_request", "request_id": "request-1",
+            "retryable": false, "field": "window",
+            "errors": [{"field": "window", "detail": "must be 30s"}, {"field": "region", "detail": "must be a region"}],
+        })
+    );
+}
+
+#[test]
+fn a_throttled_caller_is_told_when_to_come_back() {
+    let response = respond_to_error("request-1", &Error::new(Code::Throttled, "slow down")).unwrap();
+    let problem: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (429, &"5".parse().unwrap()));
+    assert_eq!(problem["retry_after_seconds"], 5);
+}
+
+#[test]
+fn nothing_else_than_a_failed_health_check_is_an_error_status() {
+    let health = |status| Health { status, version: "0", regions: Vec::new(), checks: Vec::new() }.status().as_u16();
+    assert_eq!([HealthStatus::Ok, HealthStatus::Degraded, HealthStatus::Failed].map(health), [200, 200, 503]);
+}

@@ -1,0 +1,201 @@
+//! Machine images (AMIs): how requests name them and how answers show them.
+
+use std::cmp::Reverse;
+
+use aws_sdk_ec2::types;
+use serde::Serialize;
+
+use crate::clients::Clients;
+use crate::error::{Code, Error};
+use crate::input::{checked_string, is_resource_id};
+use crate::region::Region;
+
+checked_string! {
+    /// The id of an AMI.
+    ImageId,
+    |id| if is_resource_id(id, "ami-") { Ok(()) } else { Err("must be ami- and 8 or 17 hexadecimal digits") }
+}
+
+checked_string! {
+    /// The name of an AMI, as EC2 allows it.
+    ImageName,
+    |name| {
+        let length = name.chars().count();
+        let known = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
+        if (3..=128).contains(&length) && name.chars().all(known) { Ok(()) } else {
+            Err("must be an AMI name: 3 to 128 letters, digits, spaces or ()[]./-'@_")
+        }
+    }
+}
+
+checked_string! {
+    /// The name of an AMI, or a pattern of names with `*` and `?`.
+    ImageNamePattern,
+    |name| {
+        let length = name.chars().count();
+        let known = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_*?".contains(c);
+        if (1..=128).contains(&length) && name.chars().all(known) { Ok(()) } else {
+            Err("must be an AMI name or a pattern: 1 to 128 letters, digits, spaces or ()[]./-'@_*?")
+        }
+    }
+}
+
+checked_string! {
+    /// Whose images: `self`, an alias such as `amazon`, or an account id.
+    Owner,
+    |owner| {
+        let is_account = owner.len() == 12 && owner.bytes().all(|b| b.is_ascii_digit());
+        if is_account || matches!(owner, "self" | "amazon" | "aws-marketplace") { Ok(()) } else {
+            Err("must be self, amazon, aws-marketplace or an account id of 12 digits")
+        }
+    }
+}
+
+/// An image, from EC2's `Image`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Image {
+    /// For example `ami-0123456789abcdef0`.
+    pub image_id: String,
+    /// The name its owner gave it.
+    pub name: Option<String>,
+    /// The description its owner gave it.
+    pub description: Option<String>,
+    /// The owner's account id.
+    pub owner_id: Option<String>,
+    /// RFC 3339 in UTC.
+    pub creation_date: Option<String>,
+    /// For example `x86_64`.
+    pub architecture: Option<String>,
+    /// `available`, or EC2's word for why it is not.
+    pub state: Option<String>,
+    /// Whether its deprecation time has passed.
+    pub deprecated: bool,
+}
+
+/// Images, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Images {
+    /// The images.
+    pub images: Vec<Image>,
+}
+
+impl Image {
+    /// Reads EC2's image; `now` is RFC 3339 in UTC.
+    #[must_use]
+    pub fn from_ec2(image: &types::Image, now: &str) -> Self {
+        let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+        Self {
+            image_id: image.image_id().unwrap_or_default().to_owned(),
+            name: text(image.name()),
+            description: text(image.description()),
+            owner_id: text(image.owner_id()),
+            creation_date: text(image.creation_date()),
+            architecture: image.architecture().map(|architecture| architecture.as_str().to_owned()),
+            state: image.state().map(|state| state.as_str().to_owned()),
+            // Both are RFC 3339 in UTC: their text sorts as the times do.
+            deprecated: image.deprecation_time().is_some_and(|time| time <= now),
+        }
+    }
+}
+
+/// How a launch names its image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageChoice {
+    /// By id.
+    Id(ImageId),
+    /// By name, among the account's own images.
+    Name(ImageName),
+}
+
+/// An image that was found for a launch.
+#[derive(Debug, Clone)]
+pub struct LaunchImage {
+    /// The id.
+    pub image_id: String,
+    /// The name.
+    pub name: Option<String>,
+    /// The device that the root volume is attached as; a launch names it to encrypt the volume.
+    pub root_device_name: Option<String>,
+}
+
+/// Finds the image to launch: the id given, or the account's newest available image of that name.
+///
+/// Only the account's own images are searched by name: anyone can publish an image under any name.
+///
+/// # Errors
+/// [`Code::ImageNotFound`] if there is none, and whatever EC2 refuses.
+pub async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> Result<LaunchImage, Error> {
+    let call = clients.ec2(region)?.describe_images();
+    let call = match choice {
+        ImageChoice::Id(id) => call.image_ids(id.as_str()),
+        ImageChoice::Name(name) => call.owners("self").filters(filter("name", name.as_str())),
+    };
+    let answer = call.filters(filter("state", "available")).send().await?;
+    newest(answer.images(), choice)
+        .map(|image| LaunchImage {
+            image_id: image.image_id().unwrap_or_default().to_owned(),
+            name: image.name().map(str::to_owned),
+            root_device_name: image.root_device_name().map(str::to_owned),
+        })
+        .ok_or_else(|| not_found(region, choice))
+}
+
+/// EC2 filters match patterns; a name is compared once more, so that only that very name is launched.
+fn newest<'a>(images: &'a [types::Image], choice: &ImageChoice) -> Option<&'a types::Image> {
+    images
+        .iter()
+        .filter(|image| match choice {
+            ImageChoice::Id(id) => image.image_id() == Some(id.as_str()),
+            ImageChoice::Name(name) => image.name() == Some(name.as_str()),
+        })
+        .max_by_key(|image| image.creation_date())
+}
+
+fn not_found(region: &Region, choice: &ImageChoice) -> Error {
+    let wanted = match choice {
+        ImageChoice::Id(id) => format!("image {id}"),
+        ImageChoice::Name(name) => format!("image of this account named {name:?}", name = name.as_str()),
+    };
+    Error::new(Code::ImageNotFound, format!("No available {wanted} in {region}"))
+}
+
+/// Newest first; images that share a moment by id, so that the order is the same each time.
+pub fn sort_newest_first(images: &mut [Image]) {
+    images.sort_by_cached_key(|image| (Reverse(image.creation_date.clone()), image.image_id.clone()));
+}
+
+/// One EC2 filter.
+pub(crate) fn filter(name: &str, value: &str) -> types::Filter {
+    types::Filter::builder().name(name).values(value).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_not_a_pattern() {
+        assert!(ImageName::try_from("cml-2.8.1-*".to_owned()).is_err());
+        assert!(ImageNamePattern::try_from("cml-2.8.1-*".to_owned()).is_ok());
+        assert!(ImageName::try_from("cml-2.8.1-worker".to_owned()).is_ok());
+        assert!(ImageName::try_from("ab".to_owned()).is_err());
+    }
+
+    #[test]
+    fn deprecation_is_a_matter_of_time() {
+        let image = types::Image::builder().deprecation_time("2026-01-01T00:00:00.000Z").build();
+        assert!(Image::from_ec2(&image, "2026-06-01T00:00:00Z").deprecated);
+        assert!(!Image::from_ec2(&image, "2025-06-01T00:00:00Z").deprecated);
+        assert!(!Image::from_ec2(&types::Image::builder().build(), "2026-06-01T00:00:00Z").deprecated);
+    }
+
+    #[test]
+    fn images_of_one_moment_keep_their_order() {
+        let image = |id: &str, date: &str| {
+            Image::from_ec2(&types::Image::builder().image_id(id).creation_date(date).build(), "")
+        };
+        let mut images = vec![image("ami-b", "2026-01-01"), image("ami-a", "2026-01-01"), image("ami-c", "2026-02-01")];
+        sort_newest_first(&mut images);
+        assert_eq!(images.iter().map(|i| i.image_id.as_str()).collect::<Vec<_>>(), ["ami-c", "ami-a", "ami-b"]);
+    }
+}

@@ -1,0 +1,237 @@
+//! Reading what a caller sent, so that one refusal names every bad field.
+//!
+//! Inputs derive [`Deserr`](deserr::Deserr) with [`Invalid`] as their error: it collects, where serde stops at the first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::ControlFlow;
+
+use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, Map, MergeWithError, Value, ValueKind, ValuePointerRef};
+use serde::Serialize;
+
+/// One bad field: where it is and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The path in the caller's own terms: `instance_id`, `tags.Name`, `extra_volumes[0].size_gib`.
+    pub field: String,
+    /// What the field must be.
+    pub detail: String,
+}
+
+/// All the bad fields of one request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invalid(Vec<FieldError>);
+
+/// What a single value must be. The field's name is added by whoever knows where the value stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+impl Invalid {
+    /// One bad field.
+    pub fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self(vec![FieldError { field: field.into(), detail: detail.into() }])
+    }
+
+    /// The bad fields, in the order in which they were met.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(mut self, mut other: Self) -> Self {
+        self.0.append(&mut other.0);
+        self
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentences: Vec<String> = self.0.iter().map(|e| format!("{}: {}", e.field, e.detail)).collect();
+        f.write_str(&sentences.join("; "))
+    }
+}
+
+/// Both values, or the bad fields of both.
+///
+/// # Errors
+/// [`Invalid`] if either is.
+pub fn both<A, B>(a: Result<A, Invalid>, b: Result<B, Invalid>) -> Result<(A, B), Invalid> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(a), Err(b)) => Err(a.and(b)),
+        (Err(invalid), _) | (_, Err(invalid)) => Err(invalid),
+    }
+}
+
+impl MergeWithError<Self> for Invalid {
+    fn merge(so_far: Option<Self>, other: Self, _: ValuePointerRef) -> ControlFlow<Self, Self> {
+        ControlFlow::Continue(so_far.unwrap_or_default().and(other))
+    }
+}
+
+impl MergeWithError<Refusal> for Invalid {
+    fn merge(so_far: Option<Self>, refusal: Refusal, location: ValuePointerRef) -> ControlFlow<Self, Self> {
+        ControlFlow::Continue(so_far.unwrap_or_default().and(Self::field(path(location), refusal.0)))
+    }
+}
+
+impl DeserializeError for Invalid {
+    fn error<V: IntoValue>(
+        so_far: Option<Self>,
+        error: ErrorKind<V>,
+        location: ValuePointerRef,
+    ) -> ControlFlow<Self, Self> {
+        let (location, detail) = match error {
+            ErrorKind::MissingField { field } => (path(location.push_key(field)), "is required".to_owned()),
+            ErrorKind::UnknownKey { key, .. } => {
+                (path(location.push_key(key)), "is not a field of this request".to_owned())
+            }
+            ErrorKind::UnknownValue { accepted, .. } => {
+                (path(location), format!("must be one of {}", accepted.join(", ")))
+            }
+            ErrorKind::IncorrectValueKind { actual: Value::Sequence(_), accepted: &[ValueKind::String] } => {
+                (path(location), "must be a string, given once".to_owned())
+            }
+            ErrorKind::IncorrectValueKind { accepted, .. } => (path(location), format!("must be {}", kinds(accepted))),
+            ErrorKind::BadSequenceLen { expected, .. } => (path(location), format!("must have {expected} elements")),
+            ErrorKind::Unexpected { msg } => (path(location), msg),
+        };
+        ControlFlow::Continue(so_far.unwrap_or_default().and(Self::field(location, detail)))
+    }
+}
+
+/// A location as callers write it; the whole body is `body`.
+fn path(location: ValuePointerRef) -> String {
+    match location {
+        ValuePointerRef::Origin => "body".to_owned(),
+        ValuePointerRef::Key { key, prev: ValuePointerRef::Origin } => key.to_owned(),
+        ValuePointerRef::Key { key, prev } => format!("{}.{key}", path(*prev)),
+        ValuePointerRef::Index { index, prev } => format!("{}[{index}]", path(*prev)),
+    }
+}
+
+fn kinds(accepted: &[ValueKind]) -> String {
+    let names: Vec<&str> = accepted.iter().map(|kind| kind_name(*kind)).collect();
+    names.join(" or ")
+}
+
+fn kind_name(kind: ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Null => "null",
+        ValueKind::Boolean => "true or false",
+        ValueKind::Integer => "a whole number",
+        ValueKind::NegativeInteger => "a negative whole number",
+        ValueKind::Float => "a number",
+        ValueKind::String => "a string",
+        ValueKind::Sequence => "a list",
+        ValueKind::Map => "an object",
+    }
+}
+
+/// Reads `{key: value}` with both sides checked and every bad entry reported.
+///
+/// deserr's own maps drop the errors of values and report a bad key without its name.
+///
+/// # Errors
+/// [`Invalid`] with each bad entry, or if the value is no object.
+pub fn read_map<K, T, V>(value: Value<V>, location: ValuePointerRef) -> Result<BTreeMap<K, T>, Invalid>
+where
+    K: Ord + TryFrom<String, Error = Refusal>,
+    T: Deserr<Invalid>,
+    V: IntoValue,
+{
+    let entries = match value {
+        Value::Map(entries) => entries,
+        actual => {
+            let accepted = &[ValueKind::Map];
+            let error = ErrorKind::IncorrectValueKind { actual, accepted };
+            return Err(deserr::take_cf_content(Invalid::error(None, error, location)));
+        }
+    };
+    let (mut map, mut invalid) = (BTreeMap::new(), Invalid::default());
+    for (name, value) in entries.into_iter() {
+        let here = location.push_key(&name);
+        let key = K::try_from(name.clone()).map_err(|refusal| Invalid::field(path(here), refusal.0));
+        match both(key, T::deserialize_from_value(value.into_value(), here)) {
+            Ok((key, value)) => drop(map.insert(key, value)),
+            Err(more) => invalid = invalid.and(more),
+        }
+    }
+    if invalid.errors().is_empty() { Ok(map) } else { Err(invalid) }
+}
+
+/// A list that a query string gives as `a=1&a=2`, or as `a=1` when there is only one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeated<T>(pub Vec<T>);
+
+impl<T> Default for Repeated<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Deserr<Invalid>> Deserr<Invalid> for Repeated<T> {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Invalid> {
+        match value {
+            Value::Sequence(_) => Vec::deserialize_from_value(value, location),
+            one => T::deserialize_from_value(one, location).map(|one| vec![one]),
+        }
+        .map(Self)
+    }
+}
+
+/// For requests without a query or without a body: whatever is given is a field that the request does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Declares a string type that is checked once, where it enters: `TryFrom<String>`, `Deserr`, `Display`, `Serialize`.
+macro_rules! checked_string {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, deserr::Deserr)]
+        #[serde(transparent)]
+        #[deserr(error = $crate::input::Invalid, try_from(String) = Self::try_from -> $crate::input::Refusal)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text as given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::input::Refusal;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                let check: fn(&str) -> Result<(), &'static str> = $check;
+                check(&text).map_err(|must_be| $crate::input::Refusal(must_be.to_owned()))?;
+                Ok(Self(text))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+    };
+}
+pub(crate) use checked_string;
+
+/// Whether `text` is `prefix` and 8 or 17 lower-case hexadecimal digits: the form of every EC2 resource id.
+pub(crate) fn is_resource_id(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+    })
+}

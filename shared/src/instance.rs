@@ -1,0 +1,301 @@
+//! Instances: how requests name them and how answers show them.
+
+use std::time::SystemTime;
+
+use aws_sdk_ec2::primitives::DateTime;
+use aws_sdk_ec2::types;
+use serde::Serialize;
+
+use crate::clients::Clients;
+use crate::error::{Code, Error};
+use crate::input::{Invalid, checked_string, is_resource_id};
+use crate::region::Region;
+use crate::tags::{OWNERSHIP_KEY, TagMap, tag_map};
+
+checked_string! {
+    /// The id of an EC2 instance.
+    InstanceId,
+    |id| if is_resource_id(id, "i-") { Ok(()) } else { Err("must be i- and 8 or 17 hexadecimal digits") }
+}
+
+checked_string! {
+    /// An EC2 instance type, such as `c5.2xlarge`. Which ones exist is EC2's to say.
+    InstanceType,
+    |name| {
+        let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let is_type = name.len() <= 64 && name.split_once('.').is_some_and(|(family, size)| is_part(family) && is_part(size));
+        if is_type { Ok(()) } else { Err("must be an EC2 instance type, such as c5.2xlarge") }
+    }
+}
+
+/// The path of every operation on a region's instances.
+#[derive(Debug, Clone, deserr::Deserr)]
+#[deserr(error = Invalid)]
+pub struct InRegion {
+    /// The region.
+    pub region: Region,
+}
+
+/// The path of every operation on one instance.
+#[derive(Debug, Clone, deserr::Deserr)]
+#[deserr(error = Invalid)]
+pub struct Worker {
+    /// The region.
+    pub region: Region,
+    /// The instance.
+    pub instance_id: InstanceId,
+}
+
+/// An instance, from EC2's `Instance`. What EC2 does not say is `null`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Instance {
+    /// The id, such as `i-0123456789abcdef0`.
+    pub instance_id: String,
+    /// The region it was read from.
+    pub region: String,
+    /// The tag `Name`.
+    pub name: Option<String>,
+    /// EC2's state name: `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`.
+    pub state: String,
+    /// Why it changed state last, for example `Client.UserInitiatedShutdown: User initiated shutdown`.
+    pub state_reason: Option<String>,
+    /// For example `c5.2xlarge`.
+    pub instance_type: Option<String>,
+    /// The AMI it was launched from.
+    pub image_id: Option<String>,
+    /// The AMI's name; only the launch knows it.
+    pub image_name: Option<String>,
+    /// When it was started last, RFC 3339 in UTC.
+    pub launch_time: Option<String>,
+    /// Seconds since `launch_time`.
+    pub age_seconds: Option<u64>,
+    /// The public IPv4 address.
+    pub public_ip: Option<String>,
+    /// The primary private IPv4 address.
+    pub private_ip: Option<String>,
+    /// For example `us-east-1a`.
+    pub availability_zone: Option<String>,
+    /// The VPC.
+    pub vpc_id: Option<String>,
+    /// The subnet.
+    pub subnet_id: Option<String>,
+    /// The security groups.
+    pub security_group_ids: Vec<String>,
+    /// The key pair.
+    pub key_name: Option<String>,
+    /// The instance profile.
+    pub iam_instance_profile_arn: Option<String>,
+    /// Whether CloudWatch gets its metrics each minute (true) or every five (false).
+    pub detailed_monitoring: bool,
+    /// `on-demand` or `spot`.
+    pub lifecycle: String,
+    /// Whether it carries the ownership tag with our value.
+    pub managed: bool,
+    /// All its tags.
+    pub tags: TagMap,
+}
+
+impl Instance {
+    /// Reads EC2's instance.
+    #[must_use]
+    pub fn from_ec2(instance: &types::Instance, region: &Region, managed_by: &str) -> Self {
+        let tags = tag_map(instance.tags());
+        Self {
+            instance_id: instance.instance_id().unwrap_or_default().to_owned(),
+            region: region.to_string(),
+            name: tags.get("Name").cloned(),
+            state: state_name(instance.state()),
+            state_reason: instance.state_reason().and_then(|reason| owned(reason.message().or(reason.code()))),
+            instance_type: instance.instance_type().map(|kind| kind.as_str().to_owned()),
+            image_id: owned(instance.image_id()),
+            image_name: None,
+            launch_time: instance.launch_time().and_then(rfc3339),
+            age_seconds: instance.launch_time().and_then(|launch| age_seconds(launch, SystemTime::now())),
+            public_ip: owned(instance.public_ip_address()),
+            private_ip: owned(instance.private_ip_address()),
+            availability_zone: owned(instance.placement().and_then(|placement| placement.availability_zone())),
+            vpc_id: owned(instance.vpc_id()),
+            subnet_id: owned(instance.subnet_id()),
+            security_group_ids: instance.security_groups().iter().filter_map(|group| owned(group.group_id())).collect(),
+            key_name: owned(instance.key_name()),
+            iam_instance_profile_arn: owned(instance.iam_instance_profile().and_then(|profile| profile.arn())),
+            detailed_monitoring: detailed_monitoring(instance),
+            lifecycle: instance.instance_lifecycle().map_or("on-demand", |lifecycle| lifecycle.as_str()).to_owned(),
+            managed: tags.get(OWNERSHIP_KEY).is_some_and(|value| value == managed_by),
+            tags,
+        }
+    }
+}
+
+/// What start, stop and terminate answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateChange {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// The state before the call.
+    pub previous_state: String,
+    /// The state after the call.
+    pub current_state: String,
+    /// False if it already was where it should go, and nothing was sent.
+    pub changed: bool,
+    /// EC2's reason for the state, if it gives one.
+    pub state_reason: Option<String>,
+}
+
+impl StateChange {
+    /// The instance is already there.
+    #[must_use]
+    pub fn none(worker: &Worker, instance: &Instance) -> Self {
+        Self {
+            instance_id: worker.instance_id.clone(),
+            previous_state: instance.state.clone(),
+            current_state: instance.state.clone(),
+            changed: false,
+            state_reason: instance.state_reason.clone(),
+        }
+    }
+
+    /// Reads EC2's answer to StartInstances, StopInstances or TerminateInstances for this one instance.
+    ///
+    /// # Errors
+    /// [`Code::AwsError`] if the answer does not speak of the instance.
+    pub fn from_ec2(worker: &Worker, changes: &[types::InstanceStateChange]) -> Result<Self, Error> {
+        let change =
+            changes.iter().find(|change| change.instance_id() == Some(worker.instance_id.as_str())).ok_or_else(
+                || Error::new(Code::AwsError, "EC2 accepted the call but did not name the instance").passing(),
+            )?;
+        let (previous_state, current_state) = (state_name(change.previous_state()), state_name(change.current_state()));
+        Ok(Self {
+            instance_id: worker.instance_id.clone(),
+            changed: previous_state != current_state,
+            previous_state,
+            current_state,
+            state_reason: None,
+        })
+    }
+}
+
+/// Reads one instance. This one read gives every operation on it the 404, the state and the ownership.
+///
+/// # Errors
+/// [`Code::InstanceNotFound`] if EC2 does not know it, and whatever EC2 refuses.
+pub async fn find(clients: &Clients, worker: &Worker) -> Result<Instance, Error> {
+    let answer =
+        clients.ec2(&worker.region)?.describe_instances().instance_ids(worker.instance_id.as_str()).send().await?;
+    answer
+        .reservations()
+        .iter()
+        .flat_map(|reservation| reservation.instances())
+        .find(|instance| instance.instance_id() == Some(worker.instance_id.as_str()))
+        .map(|instance| Instance::from_ec2(instance, &worker.region, clients.managed_by()))
+        .ok_or_else(|| not_found(worker))
+}
+
+/// Reads one instance that is about to be changed.
+///
+/// # Errors
+/// As [`find`], and [`Code::NotManaged`] if it does not carry the ownership tag.
+pub async fn find_managed(clients: &Clients, worker: &Worker) -> Result<Instance, Error> {
+    let instance = find(clients, worker).await?;
+    if instance.managed {
+        return Ok(instance);
+    }
+    let (id, owner) = (&worker.instance_id, clients.managed_by());
+    Err(Error::new(
+        Code::NotManaged,
+        format!("{id} does not carry the tag {OWNERSHIP_KEY}={owner}: it is not ours to change"),
+    ))
+}
+
+fn not_found(worker: &Worker) -> Error {
+    Error::new(Code::InstanceNotFound, format!("{} does not exist in {}", worker.instance_id, worker.region))
+}
+
+/// A call that the instance's state does not allow.
+#[must_use]
+pub fn incorrect_state(worker: &Worker, instance: &Instance, wish: &str) -> Error {
+    Error::new(Code::IncorrectState, format!("{} is {} and cannot be {wish}", worker.instance_id, instance.state))
+}
+
+/// EC2's name of a state, also of one that this SDK does not know yet.
+fn state_name(state: Option<&types::InstanceState>) -> String {
+    state.and_then(|state| state.name()).map_or("unknown", |name| name.as_str()).to_owned()
+}
+
+fn detailed_monitoring(instance: &types::Instance) -> bool {
+    use types::MonitoringState::{Enabled, Pending};
+    matches!(instance.monitoring().and_then(|monitoring| monitoring.state()), Some(Enabled | Pending))
+}
+
+/// EC2 writes empty elements for what it does not have.
+fn owned(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// RFC 3339 in UTC, as every document writes times.
+#[must_use]
+pub fn rfc3339(time: &DateTime) -> Option<String> {
+    time.fmt(aws_sdk_ec2::primitives::DateTimeFormat::DateTime).ok()
+}
+
+fn age_seconds(launch: &DateTime, now: SystemTime) -> Option<u64> {
+    let launch = SystemTime::try_from(*launch).ok()?;
+    now.duration_since(launch).ok().map(|age| age.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_checked_where_they_enter() {
+        for good in ["i-0123456789abcdef0", "i-12345678"] {
+            assert!(InstanceId::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "i-",
+            "i-123",
+            "i-0123456789ABCDEF0",
+            "i-0123456789abcdefg",
+            "ami-12345678",
+            "i-0123456789abcdef00",
+            " i-12345678",
+        ] {
+            assert!(InstanceId::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn instance_types_have_a_family_and_a_size() {
+        for good in ["c5.2xlarge", "m5zn.metal", "u-6tb1.112xlarge", "c8i.metal-48xl"] {
+            assert!(InstanceType::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in ["", "c5", "c5.", ".large", "C5.large", "c5.large.x", "c5 .large", "*.large"] {
+            assert!(InstanceType::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_ec2_does_not_say_is_null() {
+        let region = Region::try_from("us-east-1".to_owned()).unwrap();
+        let document =
+            serde_json::to_value(Instance::from_ec2(&types::Instance::builder().build(), &region, "us")).unwrap();
+        for field in ["name", "state_reason", "public_ip", "launch_time", "age_seconds", "image_name", "key_name"] {
+            assert!(document[field].is_null(), "{field}");
+        }
+        assert_eq!((document["state"].as_str(), document["managed"].as_bool()), (Some("unknown"), Some(false)));
+    }
+
+    #[test]
+    fn managed_means_exactly_our_value() {
+        let region = Region::try_from("us-east-1".to_owned()).unwrap();
+        let managed = |key: &str, value: &str| {
+            let instance = types::Instance::builder().tags(crate::tags::tag(key, value)).build();
+            Instance::from_ec2(&instance, &region, "cml-cloud-manager").managed
+        };
+        assert!(managed("ManagedBy", "cml-cloud-manager"));
+        assert!(!managed("ManagedBy", "CML-Cloud-Manager"));
+        assert!(!managed("managedby", "cml-cloud-manager"));
+    }
+}

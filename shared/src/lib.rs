@@ -1,0 +1,40 @@
+//! Managing Cisco Modeling Labs workers on EC2: everything the 13 Lambda functions share.
+//!
+//! Data flows one way: an event becomes a typed [`Request`] or a 400 ([`http`]), an operation ([`ops`]) turns its
+//! inputs into a document or an [`Error`], and [`http`] turns either into the response. [`serve`] is that loop.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`serve`](mod@serve) | the Lambda runtime: init, deadline, the one place where failures are logged |
+//! | [`http`] | API Gateway: the only module that knows paths, queries, bodies and status codes |
+//! | [`input`] | reading fields so that a refusal names all bad ones at once |
+//! | [`config`] | the environment variables, once, typed |
+//! | [`clients`] | the AWS clients, one set per allowed region |
+//! | [`error`] | the one error type and the table from AWS error codes to it |
+//! | [`instance`], [`image`], [`tags`], [`status`], [`utilization`], [`region`], [`mutation`] | the nouns: validated inputs and output documents |
+//! | [`page`] | page tokens |
+//! | [`ops`] | the 13 operations, a file each |
+
+pub mod clients;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod image;
+pub mod input;
+pub mod instance;
+pub mod mutation;
+pub mod ops;
+pub mod page;
+pub mod region;
+pub mod serve;
+pub mod status;
+pub mod tags;
+pub mod utilization;
+
+#[cfg(test)]
+mod testing;
+
+pub use clients::Clients;
+pub use error::Error;
+pub use http::Request;
+pub use serve::serve;

@@ -1,0 +1,94 @@
+//! Remove tags from a worker.
+
+use aws_sdk_ec2::types::Tag;
+
+use crate::clients::Clients;
+use crate::error::Error;
+use crate::input::{Invalid, Refusal, Repeated};
+use crate::instance::{Worker, find_managed};
+use crate::mutation::{DryRun, Mutation, permitted};
+use crate::tags::{InstanceTags, MAX_TAGS, TagKey};
+
+/// The query: `?key=a&key=b`, and `dry_run`.
+#[derive(Debug, Clone, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields)]
+pub struct TagKeys {
+    /// The keys to remove. Never empty: DeleteTags without keys removes every tag.
+    #[deserr(try_from(Repeated<TagKey>) = at_least_one -> Refusal)]
+    pub key: Vec<TagKey>,
+    /// Ask EC2 for permission and change nothing.
+    #[deserr(default, try_from(String) = DryRun::boolean -> Refusal)]
+    pub dry_run: bool,
+}
+
+fn at_least_one(keys: Repeated<TagKey>) -> Result<Vec<TagKey>, Refusal> {
+    match keys.0.len() {
+        1..=MAX_TAGS => Ok(keys.0),
+        _ => Err(Refusal(format!("must be given 1 to {MAX_TAGS} times"))),
+    }
+}
+
+/// Removes tags and answers the whole resulting set; a key that is not there is no error.
+///
+/// AWS: ec2:DescribeInstances, ec2:DeleteTags.
+///
+/// # Errors
+/// 404 for an unknown instance, 403 for one that is not managed, and whatever EC2 refuses.
+pub async fn delete_instance_tags(
+    clients: &Clients,
+    worker: &Worker,
+    keys: &[TagKey],
+    dry_run: bool,
+) -> Result<Mutation<InstanceTags>, Error> {
+    let instance = find_managed(clients, worker).await?;
+    let call = clients.ec2(&worker.region)?.delete_tags().resources(worker.instance_id.as_str());
+    // Without a value EC2 removes the tag whatever its value is.
+    let call = call.set_tags(Some(keys.iter().map(|key| Tag::builder().key(key.as_str()).build()).collect()));
+    if dry_run {
+        return permitted(call.dry_run(true).send().await);
+    }
+    call.send().await?;
+    let mut tags = instance.tags;
+    tags.retain(|key, _| !keys.iter().any(|removed| removed.as_str() == key));
+    Ok(Mutation::Done(InstanceTags { instance_id: worker.instance_id.clone(), managed: true, tags }))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::Client;
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::error::Code;
+    use crate::testing::{self, described, tags_changed, worker};
+
+    fn keys(names: &[&str]) -> Vec<TagKey> {
+        names.iter().map(|name| TagKey::try_from((*name).to_owned()).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn only_what_was_named_goes_and_an_absent_key_is_no_error() {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("running", true));
+        let delete = mock!(Client::delete_tags)
+            .match_requests(|r| {
+                let sent: Vec<_> = r.tags().iter().map(|tag| (tag.key(), tag.value())).collect();
+                r.resources() == [testing::ID] && sent == [(Some("Name"), None), (Some("absent"), None)]
+            })
+            .then_http_response(|| tags_changed("DeleteTags"));
+        let clients = testing::clients(&[&read, &delete]);
+        let answer = delete_instance_tags(&clients, &worker(), &keys(&["Name", "absent"]), false).await.unwrap();
+        assert_eq!(
+            serde_json::to_value(answer).unwrap()["tags"],
+            serde_json::json!({"ManagedBy": "cml-cloud-manager"})
+        );
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_not_ours_is_left_alone() {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("running", false));
+        let delete = mock!(Client::delete_tags).then_http_response(|| tags_changed("DeleteTags"));
+        let clients = testing::clients(&[&read, &delete]);
+        let error = delete_instance_tags(&clients, &worker(), &keys(&["Name"]), false).await.unwrap_err();
+        assert_eq!((error.code, delete.num_calls()), (Code::NotManaged, 0));
+    }
+}

@@ -1,0 +1,202 @@
+//! List a region's workers.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::Filter;
+use serde::Serialize;
+
+use crate::clients::Clients;
+use crate::error::Error;
+use crate::image::ImageId;
+use crate::input::{Invalid, Refusal, Repeated, read_map};
+use crate::instance::{Instance, InstanceId, InstanceType};
+use crate::page::{PageToken, Pages};
+use crate::region::Region;
+use crate::tags::{OWNERSHIP_KEY, TagValue};
+
+/// The query. Different filters must all match; of a repeated one, any.
+#[derive(Debug, Clone, Default, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields, validate = one_owner -> Invalid)]
+pub struct ListQuery {
+    /// How many instances at most; EC2 counts them before its own filters are through, so a page may be shorter.
+    #[deserr(default, try_from(String) = Limit::parse -> Refusal)]
+    pub limit: Limit,
+    /// Where the page before ended.
+    #[deserr(default)]
+    pub next_token: Option<PageToken>,
+    /// State names; all but `terminated` unless given.
+    #[deserr(default)]
+    pub state: Repeated<State>,
+    /// Types.
+    #[deserr(default)]
+    pub instance_type: Repeated<InstanceType>,
+    /// Images.
+    #[deserr(default)]
+    pub image_id: Repeated<ImageId>,
+    /// Ids.
+    #[deserr(default)]
+    pub instance_id: Repeated<InstanceId>,
+    /// `tag.<key>=<value>`.
+    #[deserr(default)]
+    pub tag: TagFilters,
+    /// `true` for our instances, `any` for all.
+    #[deserr(default, try_from(String) = Managed::parse -> Refusal)]
+    pub managed: Managed,
+}
+
+/// `managed=true` already is a filter on the ownership tag; a second one could only contradict it.
+fn one_owner(query: ListQuery, _: deserr::ValuePointerRef) -> Result<ListQuery, Invalid> {
+    let asks_owner = query.tag.0.keys().any(|key| key.as_str() == OWNERSHIP_KEY);
+    if asks_owner && query.managed == Managed::Ours {
+        return Err(Invalid::field(
+            format!("tag.{OWNERSHIP_KEY}"),
+            "needs managed=any: without it only ours are listed",
+        ));
+    }
+    Ok(query)
+}
+
+/// How many instances a page may have: EC2 takes 5 to 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(i32);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(100)
+    }
+}
+
+impl Limit {
+    fn parse(text: String) -> Result<Self, Refusal> {
+        match text.parse() {
+            Ok(limit @ 5..=1000) => Ok(Self(limit)),
+            _ => Err(Refusal("must be a whole number from 5 to 1000".to_owned())),
+        }
+    }
+}
+
+/// Whose instances are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Managed {
+    /// Those with our ownership tag.
+    #[default]
+    Ours,
+    /// All.
+    Any,
+}
+
+impl Managed {
+    fn parse(text: String) -> Result<Self, Refusal> {
+        match text.as_str() {
+            "true" => Ok(Self::Ours),
+            "any" => Ok(Self::Any),
+            _ => Err(Refusal("must be true or any".to_owned())),
+        }
+    }
+}
+
+/// The states that are listed unless others are asked for: EC2 shows a terminated instance for another hour.
+const ALIVE: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
+
+crate::input::checked_string! {
+    /// EC2's name of an instance state.
+    State,
+    |name| if ALIVE.contains(&name) || name == "terminated" { Ok(()) } else {
+        Err("must be pending, running, shutting-down, stopping, stopped or terminated")
+    }
+}
+
+crate::input::checked_string! {
+    /// The key of a tag that is asked for: any tag, also AWS's and the ownership tag.
+    TagFilterKey,
+    |key| if (1..=128).contains(&key.chars().count()) { Ok(()) } else { Err("a tag key must have 1 to 128 characters") }
+}
+
+/// Tags that must be there: for each key, any of the values.
+#[derive(Debug, Clone, Default)]
+pub struct TagFilters(BTreeMap<TagFilterKey, Repeated<TagValue>>);
+
+impl deserr::Deserr<Invalid> for TagFilters {
+    fn deserialize_from_value<V: deserr::IntoValue>(
+        value: deserr::Value<V>,
+        location: deserr::ValuePointerRef,
+    ) -> Result<Self, Invalid> {
+        read_map(value, location).map(Self)
+    }
+}
+
+/// One page of instances.
+#[derive(Debug, Clone, Serialize)]
+pub struct InstanceList {
+    /// The instances; fewer than `limit`, or none, does not mean that the list is at its end.
+    pub instances: Vec<Instance>,
+    /// Give it back for the next page; `null` at the end.
+    pub next_token: Option<String>,
+}
+
+/// Lists instances, one EC2 page a call, so that memory and time stay bounded.
+///
+/// AWS: ec2:DescribeInstances.
+///
+/// # Errors
+/// 400 for a token that belongs to other filters, and whatever EC2 refuses.
+pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQuery) -> Result<InstanceList, Error> {
+    let filters = filters(query, clients.managed_by());
+    let pages = Pages::of(region, &filters);
+    let answer = clients
+        .ec2(region)?
+        .describe_instances()
+        .max_results(query.limit.0)
+        .set_next_token(pages.read(query.next_token.as_ref())?)
+        .set_filters(Some(filters.iter().map(ec2_filter).collect()))
+        .send()
+        .await?;
+    let instances = answer
+        .reservations()
+        .iter()
+        .flat_map(|reservation| reservation.instances())
+        .map(|instance| Instance::from_ec2(instance, region, clients.managed_by()))
+        .collect();
+    Ok(InstanceList { instances, next_token: answer.next_token().map(|token| pages.write(token)).transpose()? })
+}
+
+/// The query as EC2 filters, by name.
+fn filters(query: &ListQuery, managed_by: &str) -> BTreeMap<String, Vec<String>> {
+    let mut filters = BTreeMap::new();
+    if query.state.0.is_empty() {
+        filters.insert("instance-state-name".to_owned(), ALIVE.map(str::to_owned).to_vec());
+    }
+    let mut add = |name: &str, values: Vec<String>| {
+        if !values.is_empty() {
+            filters.insert(name.to_owned(), values.iter().map(|value| literal(value)).collect());
+        }
+    };
+    add("instance-state-name", texts(&query.state));
+    add("instance-type", texts(&query.instance_type));
+    add("image-id", texts(&query.image_id));
+    add("instance-id", texts(&query.instance_id));
+    for (key, values) in &query.tag.0 {
+        add(&format!("tag:{key}"), texts(values));
+    }
+    if query.managed == Managed::Ours {
+        add(&format!("tag:{OWNERSHIP_KEY}"), vec![managed_by.to_owned()]);
+    }
+    filters
+}
+
+fn texts<T: ToString>(values: &Repeated<T>) -> Vec<String> {
+    values.0.iter().map(ToString::to_string).collect()
+}
+
+/// EC2 takes `*` and `?` in a filter for wildcards, and `\` for their escape.
+fn literal(value: &str) -> String {
+    let escape = |c: char| matches!(c, '*' | '?' | '\\').then_some('\\').into_iter().chain([c]);
+    value.chars().flat_map(escape).collect()
+}
+
+fn ec2_filter((name, values): (&String, &Vec<String>)) -> Filter {
+    Filter::builder().name(name).set_values(Some(values.clone())).build()
+}
+
+#[cfg(test)]
+mod tests;

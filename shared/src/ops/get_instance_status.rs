@@ -1,0 +1,81 @@
+//! Read a worker's status checks.
+
+use crate::clients::Clients;
+use crate::error::Error;
+use crate::instance::{Worker, find};
+use crate::status::InstanceStatus;
+
+/// Reads what EC2's status checks say of an instance, in whatever state it is.
+///
+/// AWS: ec2:DescribeInstances, ec2:DescribeInstanceStatus.
+///
+/// # Errors
+/// 404 for an unknown instance, and whatever EC2 refuses.
+pub async fn get_instance_status(clients: &Clients, worker: &Worker) -> Result<InstanceStatus, Error> {
+    let instance = find(clients, worker).await?;
+    let answer = clients
+        .ec2(&worker.region)?
+        .describe_instance_status()
+        .instance_ids(worker.instance_id.as_str())
+        // EC2 leaves out instances that do not run unless asked.
+        .include_all_instances(true)
+        .send()
+        .await?;
+    let id = worker.instance_id.clone();
+    let status = answer.instance_statuses().iter().find(|status| status.instance_id() == Some(id.as_str()));
+    Ok(InstanceStatus::from_ec2(id, &instance, status))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::Client;
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::testing::{self, described, worker, xml};
+
+    async fn status(state: &'static str, items: &'static str) -> serde_json::Value {
+        let read = mock!(Client::describe_instances).then_http_response(move || described(state, true));
+        let status = mock!(Client::describe_instance_status)
+            .match_requests(|r| r.include_all_instances() == Some(true))
+            .then_http_response(move || {
+                xml(200, format!("<DescribeInstanceStatusResponse><instanceStatusSet>{items}</instanceStatusSet></DescribeInstanceStatusResponse>"))
+            });
+        let answer = get_instance_status(&testing::clients(&[&read, &status]), &worker()).await.unwrap();
+        serde_json::to_value(answer).unwrap()
+    }
+
+    const IMPAIRED: &str = "<item><instanceId>i-0123456789abcdef0</instanceId><instanceState><name>running</name></instanceState>\
+        <eventsSet><item><code>instance-retirement</code><description>degraded hardware</description><notBefore>2026-02-01T00:00:00.000Z</notBefore></item></eventsSet>\
+        <systemStatus><status>ok</status></systemStatus><instanceStatus><status>impaired</status>\
+        <details><item><name>reachability</name><status>failed</status><impairedSince>2026-01-05T00:00:00.000Z</impairedSince></item></details></instanceStatus>\
+        <attachedEbsStatus><status>impaired</status><details><item><name>reachability</name><status>failed</status>\
+        <impairedSince>2026-01-04T00:00:00.000Z</impairedSince></item></details></attachedEbsStatus></item>";
+    const GOOD: &str = "<item><instanceId>i-0123456789abcdef0</instanceId><systemStatus><status>ok</status></systemStatus>\
+        <instanceStatus><status>ok</status></instanceStatus></item>";
+
+    #[tokio::test]
+    async fn an_impaired_worker_says_since_when_and_what_aws_plans() {
+        let status = status("running", IMPAIRED).await;
+        assert_eq!(
+            (&status["instance_status_check"], &status["system_status_check"], &status["ebs_status_check"]),
+            (&"impaired".into(), &"ok".into(), &"impaired".into())
+        );
+        assert_eq!(status["impaired_since"], "2026-01-04T00:00:00Z");
+        assert_eq!(status["scheduled_events"][0]["code"], "instance-retirement");
+        assert_eq!((&status["healthy"], &status["monitoring_state"]), (&false.into(), &"enabled".into()));
+    }
+
+    #[tokio::test]
+    async fn healthy_means_running_with_good_checks() {
+        assert_eq!(status("running", GOOD).await["healthy"], true);
+        assert_eq!(status("stopped", GOOD).await["healthy"], false);
+    }
+
+    #[tokio::test]
+    async fn checks_that_ec2_does_not_report_are_null() {
+        let status = status("pending", "").await;
+        assert_eq!((&status["state"], &status["healthy"]), (&"pending".into(), &false.into()));
+        assert!(status["instance_status_check"].is_null() && status["impaired_since"].is_null());
+    }
+}

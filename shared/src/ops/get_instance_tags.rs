@@ -1,0 +1,59 @@
+//! Read a worker's tags.
+
+use crate::clients::Clients;
+use crate::error::Error;
+use crate::image::filter;
+use crate::instance::{Worker, find};
+use crate::tags::InstanceTags;
+
+/// Reads the tags of an instance, managed or not.
+///
+/// The instance is read first: DescribeTags answers an unknown one with an empty list.
+///
+/// AWS: ec2:DescribeInstances, ec2:DescribeTags.
+///
+/// # Errors
+/// 404 for an unknown instance, and whatever EC2 refuses.
+pub async fn get_instance_tags(clients: &Clients, worker: &Worker) -> Result<InstanceTags, Error> {
+    let instance = find(clients, worker).await?;
+    let id = worker.instance_id.as_str();
+    let answer = clients.ec2(&worker.region)?.describe_tags().filters(filter("resource-id", id)).send().await?;
+    let tags = answer
+        .tags()
+        .iter()
+        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect();
+    Ok(InstanceTags { instance_id: worker.instance_id.clone(), managed: instance.managed, tags })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::Client;
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::error::Code;
+    use crate::testing::{self, described, ec2_error, worker, xml};
+
+    #[tokio::test]
+    async fn tags_are_an_object() {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("running", false));
+        let tags = mock!(Client::describe_tags)
+            .match_requests(|r| r.filters()[0].values() == [testing::ID])
+            .then_http_response(|| {
+                xml(200, "<DescribeTagsResponse><tagSet><item><key>Lab</key><value>a</value></item><item><key>empty</key><value/></item></tagSet></DescribeTagsResponse>")
+            });
+        let answer = get_instance_tags(&testing::clients(&[&read, &tags]), &worker()).await.unwrap();
+        let expected =
+            serde_json::json!({"instance_id": testing::ID, "managed": false, "tags": {"Lab": "a", "empty": ""}});
+        assert_eq!(serde_json::to_value(answer).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_missing_instance_is_a_404_and_not_an_empty_set() {
+        let read =
+            mock!(Client::describe_instances).then_http_response(|| ec2_error(400, "InvalidInstanceID.NotFound", ""));
+        let error = get_instance_tags(&testing::clients(&[&read]), &worker()).await.unwrap_err();
+        assert_eq!(error.code, Code::InstanceNotFound);
+    }
+}

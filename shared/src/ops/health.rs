@@ -1,0 +1,137 @@
+//! Can this deployment reach EC2, with its role's permissions?
+
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use crate::clients::Clients;
+use crate::error::Error;
+
+/// How the deployment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    /// Every check passed.
+    Ok,
+    /// Some passed.
+    Degraded,
+    /// None passed.
+    Failed,
+}
+
+/// What the health check found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Health {
+    /// How the deployment is.
+    pub status: HealthStatus,
+    /// Version of this software.
+    pub version: &'static str,
+    /// The regions that EC2 lists for the account.
+    pub regions: Vec<String>,
+    /// One check per allowed region.
+    pub checks: Vec<Check>,
+}
+
+/// One call that was tried.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// The IAM action.
+    pub name: &'static str,
+    /// The region it was called in.
+    pub region: String,
+    /// Whether it answered.
+    pub ok: bool,
+    /// How long it took, in milliseconds.
+    pub latency_ms: u64,
+    /// Why it did not.
+    pub error: Option<String>,
+}
+
+/// Calls EC2 in each allowed region at once.
+///
+/// AWS: ec2:DescribeRegions.
+///
+/// # Errors
+/// None: what fails is in the answer.
+pub async fn health(clients: &Clients) -> Result<Health, Error> {
+    let mut pending = JoinSet::new();
+    for (region, ec2) in clients.ec2_of_each_region() {
+        pending.spawn(check(region.to_string(), ec2.clone()));
+    }
+    let mut answers = pending.join_all().await;
+    answers.sort_by(|(a, _), (b, _)| a.region.cmp(&b.region));
+    let (checks, regions): (Vec<Check>, Vec<Vec<String>>) = answers.into_iter().unzip();
+    Ok(Health {
+        status: HealthStatus::of(&checks),
+        version: env!("CARGO_PKG_VERSION"),
+        regions: regions.into_iter().max_by_key(Vec::len).unwrap_or_default(),
+        checks,
+    })
+}
+
+async fn check(region: String, ec2: aws_sdk_ec2::Client) -> (Check, Vec<String>) {
+    let start = Instant::now();
+    let answer = ec2.describe_regions().send().await.map_err(Error::from);
+    let latency_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let name = "ec2:DescribeRegions";
+    match answer {
+        Ok(answer) => {
+            let mut regions: Vec<String> =
+                answer.regions().iter().filter_map(|region| region.region_name().map(str::to_owned)).collect();
+            regions.sort();
+            (Check { name, region, ok: true, latency_ms, error: None }, regions)
+        }
+        Err(error) => (Check { name, region, ok: false, latency_ms, error: Some(error.summary()) }, Vec::new()),
+    }
+}
+
+impl HealthStatus {
+    fn of(checks: &[Check]) -> Self {
+        match checks.iter().filter(|check| check.ok).count() {
+            passed if passed == checks.len() => Self::Ok,
+            0 => Self::Failed,
+            _ => Self::Degraded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::Client;
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::testing::{self, ec2_error, xml};
+
+    #[tokio::test]
+    async fn a_reachable_ec2_lists_its_regions() {
+        let read = mock!(Client::describe_regions).then_http_response(|| {
+            xml(200, "<DescribeRegionsResponse><regionInfo><item><regionName>us-west-2</regionName></item><item><regionName>us-east-1</regionName></item></regionInfo></DescribeRegionsResponse>")
+        });
+        let health = health(&testing::clients(&[&read])).await.unwrap();
+        assert_eq!(
+            (health.status, health.regions),
+            (HealthStatus::Ok, vec!["us-east-1".to_owned(), "us-west-2".to_owned()])
+        );
+        assert_eq!(
+            (health.checks.len(), health.checks[0].region.as_str(), health.checks[0].ok),
+            (1, "us-east-1", true)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_denied_call_names_the_permission() {
+        let read = mock!(Client::describe_regions)
+            .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "You are not authorized."));
+        let health = health(&testing::clients(&[&read])).await.unwrap();
+        assert_eq!(health.status, HealthStatus::Failed);
+        assert!(health.checks[0].error.as_deref().unwrap().contains("ec2:DescribeRegions"), "{health:?}");
+    }
+
+    #[test]
+    fn some_of_the_checks_is_degraded() {
+        let check = |ok| Check { name: "ec2:DescribeRegions", region: String::new(), ok, latency_ms: 0, error: None };
+        assert_eq!(HealthStatus::of(&[check(true), check(false)]), HealthStatus::Degraded);
+    }
+}

@@ -1,0 +1,119 @@
+//! The 13 operations: one file each, and the table of what they are.
+
+pub mod create_instance;
+pub mod delete_instance_tags;
+pub mod get_all_instances;
+pub mod get_ami_ids_by_name;
+pub mod get_instance_details;
+pub mod get_instance_resources_utilization;
+pub mod get_instance_status;
+pub mod get_instance_tags;
+pub mod health;
+pub mod start_instance;
+pub mod stop_instance;
+pub mod terminate_instance;
+pub mod update_instance_tags;
+
+pub use create_instance::create_instance;
+pub use delete_instance_tags::delete_instance_tags;
+pub use get_all_instances::get_all_instances;
+pub use get_ami_ids_by_name::get_ami_ids_by_name;
+pub use get_instance_details::get_instance_details;
+pub use get_instance_resources_utilization::get_instance_resources_utilization;
+pub use get_instance_status::get_instance_status;
+pub use get_instance_tags::get_instance_tags;
+pub use health::health;
+pub use start_instance::start_instance;
+pub use stop_instance::stop_instance;
+pub use terminate_instance::terminate_instance;
+pub use update_instance_tags::update_instance_tags;
+
+/// One operation as the outside knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// The name of its crate, its event file and its binary.
+    pub name: &'static str,
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path below the stage.
+    pub path: &'static str,
+    /// The IAM actions it needs; without any one of them it answers 403.
+    pub actions: &'static [&'static str],
+}
+
+/// All operations.
+pub const OPERATIONS: [Operation; 13] = [
+    Operation {
+        name: "create-instance",
+        method: "POST",
+        path: "/regions/{region}/instances",
+        actions: &["ec2:DescribeImages", "ec2:RunInstances", "ec2:CreateTags"],
+    },
+    Operation {
+        name: "start-instance",
+        method: "POST",
+        path: "/regions/{region}/instances/{instance_id}/start",
+        actions: &["ec2:DescribeInstances", "ec2:StartInstances"],
+    },
+    Operation {
+        name: "stop-instance",
+        method: "POST",
+        path: "/regions/{region}/instances/{instance_id}/stop",
+        actions: &["ec2:DescribeInstances", "ec2:StopInstances"],
+    },
+    Operation {
+        name: "terminate-instance",
+        method: "DELETE",
+        path: "/regions/{region}/instances/{instance_id}",
+        actions: &["ec2:DescribeInstances", "ec2:TerminateInstances"],
+    },
+    Operation {
+        name: "get-instance-details",
+        method: "GET",
+        path: "/regions/{region}/instances/{instance_id}",
+        actions: &["ec2:DescribeInstances"],
+    },
+    Operation {
+        name: "get-all-instances",
+        method: "GET",
+        path: "/regions/{region}/instances",
+        actions: &["ec2:DescribeInstances"],
+    },
+    Operation {
+        name: "get-instance-status",
+        method: "GET",
+        path: "/regions/{region}/instances/{instance_id}/status",
+        actions: &["ec2:DescribeInstances", "ec2:DescribeInstanceStatus"],
+    },
+    Operation {
+        name: "get-ami-ids-by-name",
+        method: "GET",
+        path: "/regions/{region}/images",
+        actions: &["ec2:DescribeImages"],
+    },
+    Operation { name: "health", method: "GET", path: "/health", actions: &["ec2:DescribeRegions"] },
+    Operation {
+        name: "update-instance-tags",
+        method: "PATCH",
+        path: "/regions/{region}/instances/{instance_id}/tags",
+        actions: &["ec2:DescribeInstances", "ec2:CreateTags"],
+    },
+    Operation {
+        name: "delete-instance-tags",
+        method: "DELETE",
+        path: "/regions/{region}/instances/{instance_id}/tags",
+        actions: &["ec2:DescribeInstances", "ec2:DeleteTags"],
+    },
+    Operation {
+        name: "get-instance-tags",
+        method: "GET",
+        path: "/regions/{region}/instances/{instance_id}/tags",
+        actions: &["ec2:DescribeInstances", "ec2:DescribeTags"],
+    },
+    Operation {
+        name: "get-instance-resources-utilization",
+        method: "GET",
+        path: "/regions/{region}/instances/{instance_id}/utilization",
+        actions: &["ec2:DescribeInstances", "cloudwatch:GetMetricStatistics"],
+    },
+];

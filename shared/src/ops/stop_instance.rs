@@ -1,0 +1,97 @@
+//! Stop a running worker.
+
+use crate::clients::Clients;
+use crate::error::Error;
+use crate::instance::{StateChange, Worker, find_managed, incorrect_state};
+use crate::mutation::{Mutation, permitted};
+
+/// Stops an instance; one that is stopping or stopped is left alone.
+///
+/// AWS: ec2:DescribeInstances, ec2:StopInstances.
+///
+/// # Errors
+/// 404 for an unknown instance, 403 for one that is not managed, 409 once it is terminated, and whatever EC2 refuses.
+pub async fn stop_instance(clients: &Clients, worker: &Worker, dry_run: bool) -> Result<Mutation<StateChange>, Error> {
+    let instance = find_managed(clients, worker).await?;
+    let call = clients.ec2(&worker.region)?.stop_instances().instance_ids(worker.instance_id.as_str());
+    if dry_run {
+        return permitted(call.dry_run(true).send().await);
+    }
+    match instance.state.as_str() {
+        "stopping" | "stopped" => return Ok(Mutation::Done(StateChange::none(worker, &instance))),
+        "shutting-down" | "terminated" => return Err(incorrect_state(worker, &instance, "stopped")),
+        _ => (),
+    }
+    StateChange::from_ec2(worker, call.send().await?.stopping_instances()).map(Mutation::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::Client;
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::error::Code;
+    use crate::testing::{self, described, ec2_error, state_change, worker};
+
+    /// The answer for an instance in `state`, and how many calls of StopInstances were sent.
+    async fn stop(state: &'static str, managed: bool, dry_run: bool) -> (Result<Mutation<StateChange>, Error>, usize) {
+        let read = mock!(Client::describe_instances).then_http_response(move || described(state, managed));
+        let call = mock!(Client::stop_instances)
+            .match_requests(|r| r.instance_ids() == [testing::ID] && r.dry_run() != Some(true))
+            .then_http_response(|| state_change("StopInstances", "running", "stopping"));
+        let dry =
+            mock!(Client::stop_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(|| {
+                ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+            });
+        let answer = stop_instance(&testing::clients(&[&read, &call, &dry]), &worker(), dry_run).await;
+        (answer, call.num_calls())
+    }
+
+    fn json(answer: Result<Mutation<StateChange>, Error>) -> serde_json::Value {
+        serde_json::to_value(answer.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn ec2s_state_change_is_the_answer() {
+        let (answer, sent) = stop("running", true, false).await;
+        let expected = serde_json::json!({
+            "instance_id": testing::ID, "previous_state": "running", "current_state": "stopping", "changed": true, "state_reason": null,
+        });
+        assert_eq!((json(answer), sent), (expected, 1));
+    }
+
+    #[tokio::test]
+    async fn already_there_sends_nothing() {
+        for state in ["stopping", "stopped"] {
+            let (answer, sent) = stop(state, true, false).await;
+            let answer = json(answer);
+            assert_eq!((&answer["changed"], &answer["current_state"], sent), (&false.into(), &state.into(), 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_state_that_does_not_allow_it_is_a_409() {
+        for (state, retryable) in [("shutting-down", false), ("terminated", false)] {
+            let (answer, sent) = stop(state, true, false).await;
+            let error = answer.unwrap_err();
+            assert_eq!((error.code, error.retryable, sent), (Code::IncorrectState, retryable, 0), "{state}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_not_ours_is_left_alone() {
+        for dry_run in [false, true] {
+            let (answer, sent) = stop("running", false, dry_run).await;
+            assert_eq!((answer.unwrap_err().code, sent), (Code::NotManaged, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_asks_in_any_state_and_changes_nothing() {
+        for state in ["running", "stopping", "terminated"] {
+            let (answer, sent) = stop(state, true, true).await;
+            assert_eq!((json(answer), sent), (serde_json::json!({"dry_run": true, "permitted": true}), 0));
+        }
+    }
+}

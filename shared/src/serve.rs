@@ -1,0 +1,73 @@
+//! The Lambda runtime: init, one request after the other, a deadline, and the one place where failures are logged.
+
+use std::time::{Duration, SystemTime};
+
+use deserr::Deserr;
+use lambda_http::{Body, Context, RequestExt, Response, service_fn};
+
+use crate::clients::Clients;
+use crate::error::{Code, Error};
+use crate::http::{self, Document, Request};
+use crate::input::Invalid;
+
+/// Kept back from the function's remaining time, so that an answer still gets out.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+/// API Gateway gives up after 29 seconds; a caller shall get our 504, not its own.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Serves one operation until Lambda ends the process.
+///
+/// # Errors
+/// A bad configuration, before the first request; later a lost connection to the Lambda runtime.
+pub async fn serve<Path, Query, Input, Handle, Answer, D>(handle: Handle) -> Result<(), lambda_http::Error>
+where
+    Path: Deserr<Invalid> + Send,
+    Query: Deserr<Invalid> + Send,
+    Input: Deserr<Invalid> + Send,
+    Handle: Fn(&'static Clients, Request<Path, Query, Input>) -> Answer + Sync,
+    Answer: Future<Output = Result<D, Error>> + Send,
+    D: Document + Send + Sync,
+{
+    lambda_http::tracing::init_default_subscriber();
+    // Lives as long as the execution environment does: leaked once, and every handler borrows it.
+    let clients: &'static Clients = Box::leak(Box::new(Clients::from_env().await?));
+    let handle = &handle;
+    lambda_http::run(service_fn(move |event: lambda_http::Request| async move {
+        let context = event.lambda_context();
+        let result = match Request::read(&event) {
+            Ok(request) => in_time(&context, handle(clients, request)).await,
+            Err(error) => Err(error),
+        };
+        log(&event, &context, &result);
+        http::respond(&event, &context.request_id, &result) as Result<Response<Body>, _>
+    }))
+    .await
+}
+
+/// The operation's result, or a 504 when the time is up.
+async fn in_time<D>(context: &Context, answer: impl Future<Output = Result<D, Error>>) -> Result<D, Error> {
+    let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let budget = remaining.saturating_sub(ANSWER_TIME).min(LONGEST);
+    let timeout = |_| {
+        let detail = "AWS gave no answer in time; what was asked for may still have been carried out";
+        Error::new(Code::AwsTimeout, detail)
+    };
+    tokio::time::timeout(budget, answer).await.map_err(timeout).and_then(|result| result)
+}
+
+/// One line per failure, with what an operator needs to find it again; never a body, a tag value or a credential.
+fn log<D>(event: &lambda_http::Request, context: &Context, result: &Result<D, Error>) {
+    let Err(error) = result else { return };
+    let aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref());
+    tracing::error!(
+        request_id = context.request_id,
+        function = context.env_config.function_name,
+        region = http::path_parameter(event, "region"),
+        instance_id = http::path_parameter(event, "instance_id"),
+        code = ?error.code,
+        aws_code = error.aws_code(),
+        aws_request_id,
+        missing_permission = error.missing_permission,
+        "{}", error.detail
+    );
+}

@@ -1,0 +1,98 @@
+//! What the unit tests share: clients that answer from rules, and AWS's own XML.
+
+use std::collections::HashMap;
+
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_smithy_mocks::{Rule, RuleMode, mock_client};
+use aws_smithy_types::body::SdkBody;
+
+use crate::clients::{Clients, RegionClients};
+use crate::config::{Config, DEFAULT_INSTANCE_TYPES};
+use crate::instance::{InstanceId, Worker};
+use crate::region::Region;
+
+/// The instance of every test.
+pub const ID: &str = "i-0123456789abcdef0";
+
+pub fn region() -> Region {
+    Region::try_from("us-east-1".to_owned()).unwrap()
+}
+
+pub fn worker() -> Worker {
+    Worker { region: region(), instance_id: InstanceId::try_from(ID.to_owned()).unwrap() }
+}
+
+/// Clients of one region that answer from `rules`, whichever matches, EC2's and CloudWatch's alike. No retries: a test
+/// shall see the first answer.
+pub fn clients(rules: &[&Rule]) -> Clients {
+    let config = Config {
+        region: region(),
+        managed_by: "cml-cloud-manager".to_owned(),
+        allowed_regions: vec![region()],
+        allowed_instance_types: DEFAULT_INSTANCE_TYPES.split(',').map(wildmatch::WildMatch::new).collect(),
+    };
+    let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
+    let cloudwatch =
+        mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
+    Clients::new(config, HashMap::from([(region(), RegionClients { ec2, cloudwatch })]))
+}
+
+/// An answer of EC2 with this XML.
+pub fn xml(status: u16, body: impl Into<String>) -> HttpResponse {
+    let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.into()));
+    response.headers_mut().insert("x-amzn-requestid", "aws-request-1");
+    response
+}
+
+/// EC2's error document.
+pub fn ec2_error(status: u16, code: &str, message: &str) -> HttpResponse {
+    xml(
+        status,
+        format!(
+            r#"<?xml version="1.0" encoding="UTF-8"?>
+<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>aws-request-1</RequestID></Response>"#
+        ),
+    )
+}
+
+/// DescribeInstances' answer with the one instance in `state`, ours if `managed`.
+pub fn described(state: &str, managed: bool) -> HttpResponse {
+    let owner = if managed { "cml-cloud-manager" } else { "someone-else" };
+    xml(
+        200,
+        format!(
+            r#"<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>aws-request-1</requestId><reservationSet><item>
+<reservationId>r-0123456789abcdef0</reservationId><instancesSet><item><instanceId>{ID}</instanceId><imageId>ami-0123456789abcdef0</imageId>
+<instanceState><code>16</code><name>{state}</name></instanceState><privateDnsName/><keyName>cml-workers</keyName><instanceType>c5.2xlarge</instanceType>
+<launchTime>2026-01-02T03:04:05.000Z</launchTime><placement><availabilityZone>us-east-1a</availabilityZone><tenancy>default</tenancy></placement>
+<monitoring><state>enabled</state></monitoring><subnetId>subnet-0123456789abcdef0</subnetId><vpcId>vpc-0123456789abcdef0</vpcId>
+<privateIpAddress>10.0.0.4</privateIpAddress><groupSet><item><groupId>sg-0123456789abcdef0</groupId><groupName>cml</groupName></item></groupSet>
+<stateReason><code>Client.UserInitiatedShutdown</code><message>Client.UserInitiatedShutdown: User initiated shutdown</message></stateReason>
+<tagSet><item><key>Name</key><value>cml-1</value></item><item><key>ManagedBy</key><value>{owner}</value></item></tagSet>
+</item></instancesSet></item></reservationSet></DescribeInstancesResponse>"#
+        ),
+    )
+}
+
+/// StartInstances', StopInstances' or TerminateInstances' answer.
+pub fn state_change(action: &str, from: &str, to: &str) -> HttpResponse {
+    xml(
+        200,
+        format!(
+            r#"<{action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>aws-request-1</requestId><instancesSet><item>
+<instanceId>{ID}</instanceId><currentState><code>0</code><name>{to}</name></currentState><previousState><code>80</code><name>{from}</name></previousState>
+</item></instancesSet></{action}Response>"#
+        ),
+    )
+}
+
+/// EC2's answer to a tag change.
+pub fn tags_changed(action: &str) -> HttpResponse {
+    xml(
+        200,
+        format!(
+            r#"<{action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>aws-request-1</requestId><return>true</return></{action}Response>"#
+        ),
+    )
+}

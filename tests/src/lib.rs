@@ -1,0 +1,1 @@
+//! The local AWS, and what the integration tests need around it.
