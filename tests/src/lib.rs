@@ -1,1 +1,4 @@
 //! The local AWS, and what the integration tests need around it.
+
+pub mod client;
+pub mod stub;
