@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn defaults_are_the_functions_own_region_and_the_documented_types() {
         let config = read(&[(AWS_REGION, "eu-west-1")]).unwrap();
-        assert_eq!(config.allowed_regions, [config.region.clone()]);
+        assert_eq!(config.allowed_regions, vec![config.region.clone()]);
         assert_eq!(config.managed_by, "cml-cloud-manager");
         assert!(config.allows(&kind("c5.2xlarge")) && config.allows(&kind("m5zn.metal")));
         assert!(!config.allows(&kind("m5zn.large")) && !config.allows(&kind("t3.micro")));

@@ -68,11 +68,12 @@ fn query(event: &lambda_http::Request) -> Value {
     let mut query = Map::new();
     for (name, value) in event.query_string_parameters().iter() {
         match name.strip_prefix("tag.") {
-            Some(key) => match query.entry("tag").or_insert_with(|| Map::new().into()) {
-                Value::Object(tags) => add(tags, key, value),
-                // `tag=` without a key came first: it is refused as no object.
-                _ => (),
-            },
+            Some(key) => {
+                // Beside `tag=` without a key there is no object to add to: that one is refused already.
+                if let Value::Object(tags) = query.entry("tag").or_insert_with(|| Map::new().into()) {
+                    add(tags, key, value);
+                }
+            }
             None => add(&mut query, name, value),
         }
     }
@@ -101,7 +102,7 @@ fn body(event: &lambda_http::Request) -> Result<Result<Value, Invalid>, Error> {
 }
 
 /// Whether the event is no HTTP request: EventBridge's schedule, or a direct invocation.
-fn is_scheduled(event: &lambda_http::Request) -> bool {
+pub(crate) fn is_scheduled(event: &lambda_http::Request) -> bool {
     matches!(event.request_context_ref(), Some(RequestContext::PassThrough))
 }
 

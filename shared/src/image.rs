@@ -114,8 +114,25 @@ pub struct LaunchImage {
     pub image_id: String,
     /// The name.
     pub name: Option<String>,
-    /// The device that the root volume is attached as; a launch names it to encrypt the volume.
-    pub root_device_name: Option<String>,
+    /// The root volume; none if EC2 names none, as for images without EBS.
+    pub root: Option<RootVolume>,
+}
+
+/// The root volume that an image brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootVolume {
+    /// The device it is attached as; a launch names it to encrypt the volume.
+    pub device_name: String,
+    /// Its size in GiB.
+    pub size_gib: Option<i32>,
+}
+
+impl RootVolume {
+    fn from_ec2(image: &types::Image) -> Option<Self> {
+        let device_name = image.root_device_name()?.to_owned();
+        let root = image.block_device_mappings().iter().find(|device| device.device_name() == Some(&device_name));
+        Some(Self { size_gib: root.and_then(|device| device.ebs()?.volume_size()), device_name })
+    }
 }
 
 /// Finds the image to launch: the id given, or the account's newest available image of that name.
@@ -135,7 +152,7 @@ pub async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> R
         .map(|image| LaunchImage {
             image_id: image.image_id().unwrap_or_default().to_owned(),
             name: image.name().map(str::to_owned),
-            root_device_name: image.root_device_name().map(str::to_owned),
+            root: RootVolume::from_ec2(image),
         })
         .ok_or_else(|| not_found(region, choice))
 }

@@ -1,6 +1,6 @@
 //! Reading what a caller sent, so that one refusal names every bad field.
 //!
-//! Inputs derive [`Deserr`](deserr::Deserr) with [`Invalid`] as their error: it collects, where serde stops at the first.
+//! Inputs derive [`deserr::Deserr`] with [`Invalid`] as their error: it collects, where serde stops at the first.
 
 use std::collections::BTreeMap;
 use std::fmt;

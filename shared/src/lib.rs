@@ -1,7 +1,7 @@
 //! Managing Cisco Modeling Labs workers on EC2: everything the 13 Lambda functions share.
 //!
 //! Data flows one way: an event becomes a typed [`Request`] or a 400 ([`http`]), an operation ([`ops`]) turns its
-//! inputs into a document or an [`Error`], and [`http`] turns either into the response. [`serve`] is that loop.
+//! inputs into a document or an [`Error`], and [`http`] turns either into the response. [`serve()`] is that loop.
 //!
 //! | module | what it knows |
 //! |---|---|

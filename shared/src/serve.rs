@@ -46,8 +46,7 @@ where
 
 /// The operation's result, or a 504 when the time is up.
 async fn in_time<D>(context: &Context, answer: impl Future<Output = Result<D, Error>>) -> Result<D, Error> {
-    let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-    let budget = remaining.saturating_sub(ANSWER_TIME).min(LONGEST);
+    let budget = budget(context.deadline(), SystemTime::now());
     let timeout = |_| {
         let detail = "AWS gave no answer in time; what was asked for may still have been carried out";
         Error::new(Code::AwsTimeout, detail)
@@ -55,19 +54,66 @@ async fn in_time<D>(context: &Context, answer: impl Future<Output = Result<D, Er
     tokio::time::timeout(budget, answer).await.map_err(timeout).and_then(|result| result)
 }
 
+fn budget(deadline: SystemTime, now: SystemTime) -> Duration {
+    match deadline.duration_since(now) {
+        Ok(remaining) => remaining.saturating_sub(ANSWER_TIME).min(LONGEST),
+        // Lambda never hands over an event that is late already. `cargo lambda watch` does: its deadline is a constant.
+        Err(_) => LONGEST,
+    }
+}
+
 /// One line per failure, with what an operator needs to find it again; never a body, a tag value or a credential.
-fn log<D>(event: &lambda_http::Request, context: &Context, result: &Result<D, Error>) {
-    let Err(error) = result else { return };
-    let aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref());
-    tracing::error!(
-        request_id = context.request_id,
-        function = context.env_config.function_name,
-        region = http::path_parameter(event, "region"),
-        instance_id = http::path_parameter(event, "instance_id"),
-        code = ?error.code,
-        aws_code = error.aws_code(),
-        aws_request_id,
-        missing_permission = error.missing_permission,
-        "{}", error.detail
-    );
+///
+/// A scheduled health check has no caller, so the log gets its answer; so it does when the answer is a failed check.
+fn log<D: Document>(event: &lambda_http::Request, context: &Context, result: &Result<D, Error>) {
+    let (request_id, function) = (&context.request_id, &context.env_config.function_name);
+    match result {
+        Ok(document) if document.status().is_server_error() => {
+            tracing::error!(request_id, function, "answered {}", json(document));
+        }
+        Ok(document) if http::is_scheduled(event) => {
+            tracing::info!(request_id, function, "scheduled, answered {}", json(document));
+        }
+        Ok(_) => (),
+        Err(error) => tracing::error!(
+            request_id,
+            function,
+            region = http::path_parameter(event, "region"),
+            instance_id = http::path_parameter(event, "instance_id"),
+            code = ?error.code,
+            aws_code = error.aws_code(),
+            aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
+            missing_permission = error.missing_permission,
+            "{}", error.detail
+        ),
+    }
+}
+
+fn json<D: Document>(document: &D) -> String {
+    serde_json::to_string(document).unwrap_or_else(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_due_before_the_function_and_before_api_gateway_give_up() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        assert_eq!(budget(now + Duration::from_secs(27), now), LONGEST);
+        assert_eq!(budget(now + Duration::from_secs(3), now), Duration::from_millis(2500));
+        assert_eq!(budget(now + Duration::from_millis(100), now), Duration::ZERO);
+        assert_eq!(budget(SystemTime::UNIX_EPOCH + Duration::from_secs(600), now), LONGEST);
+    }
+
+    #[tokio::test]
+    async fn a_late_answer_is_a_504_that_does_not_promise_that_nothing_happened() {
+        let mut context = Context::default();
+        let deadline = SystemTime::now() + ANSWER_TIME + Duration::from_millis(20);
+        context.deadline = u64::try_from(deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let late = async { std::future::pending::<Result<(), Error>>().await };
+        let error = in_time(&context, late).await.unwrap_err();
+        assert_eq!((error.code, error.retryable), (Code::AwsTimeout, true));
+        assert!(error.detail.contains("may still have been carried out"));
+    }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::clients::Clients;
 use crate::error::{Code, Error};
-use crate::image::{self, ImageChoice, ImageId, ImageName, LaunchImage};
+use crate::image::{self, ImageChoice, ImageId, ImageName, LaunchImage, RootVolume};
 use crate::input::{Invalid, Refusal, both, checked_string, is_resource_id};
 use crate::instance::{Instance, InstanceType};
 use crate::mutation::{Mutation, permitted};
@@ -191,7 +191,7 @@ fn run_instances(
         .set_key_name(launch.key_name.clone().map(String::from))
         .monitoring(RunInstancesMonitoringEnabled::builder().enabled(launch.detailed_monitoring).build())
         .metadata_options(imds_v2())
-        .set_block_device_mappings(image.root_device_name.as_deref().map(|device| vec![encrypted(device)]))
+        .set_block_device_mappings(image.root.as_ref().map(|root| vec![encrypted(root)]))
         .set_tag_specifications(Some(on_each_resource(&tags)))
 }
 
@@ -211,9 +211,9 @@ fn imds_v2() -> InstanceMetadataOptionsRequest {
         .build()
 }
 
-fn encrypted(device: &str) -> BlockDeviceMapping {
-    let volume = EbsBlockDevice::builder().encrypted(true).build();
-    BlockDeviceMapping::builder().device_name(device).ebs(volume).build()
+fn encrypted(root: &RootVolume) -> BlockDeviceMapping {
+    let volume = EbsBlockDevice::builder().encrypted(true).set_volume_size(root.size_gib).build();
+    BlockDeviceMapping::builder().device_name(&root.device_name).ebs(volume).build()
 }
 
 /// An empty list is not sent: EC2 would take it for an empty first element.

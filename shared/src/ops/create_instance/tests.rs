@@ -24,7 +24,8 @@ fn images(items: &'static str) -> Rule {
 }
 
 const IMAGE: &str = "<item><imageId>ami-0123456789abcdef0</imageId><name>cml-2.8.1-worker</name><creationDate>2026-01-01T00:00:00.000Z</creationDate>\
-                     <rootDeviceName>/dev/sda1</rootDeviceName></item>\
+                     <rootDeviceName>/dev/sda1</rootDeviceName><blockDeviceMapping><item><deviceName>/dev/sdb</deviceName><ebs><volumeSize>8</volumeSize></ebs></item>\
+                     <item><deviceName>/dev/sda1</deviceName><ebs><volumeSize>32</volumeSize></ebs></item></blockDeviceMapping></item>\
                      <item><imageId>ami-0aaaaaaaaaaaaaaa0</imageId><name>cml-2.8.1-worker</name><creationDate>2025-01-01T00:00:00.000Z</creationDate></item>\
                      <item><imageId>ami-0bbbbbbbbbbbbbbb0</imageId><name>cml-2.8.1-workers</name><creationDate>2026-09-01T00:00:00.000Z</creationDate></item>";
 
@@ -55,6 +56,7 @@ fn is_whole(r: &RunInstancesInput) -> bool {
         && tagged
         && imds
         && (device.device_name(), device.ebs().and_then(EbsBlockDevice::encrypted)) == (Some("/dev/sda1"), Some(true))
+        && device.ebs().and_then(EbsBlockDevice::volume_size) == Some(32)
         && (r.image_id(), r.min_count(), r.max_count()) == (Some("ami-0123456789abcdef0"), Some(1), Some(1))
         && (r.subnet_id(), r.key_name()) == (Some("subnet-0123456789abcdef0"), Some("cml-workers"))
         && r.security_group_ids() == ["sg-0123456789abcdef0"]
