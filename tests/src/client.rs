@@ -216,7 +216,7 @@ mod tests {
         Client::new(&api_url, "us-east-1", "AKIDEXAMPLE", "the secret")
     }
 
-    async fn echo_request(uri: Uri, method: axum::http::Method, headers: HeaderMap, body: String) -> Json<Value> {
+    async fn echo_request(uri: Uri, method: Method, headers: HeaderMap, body: String) -> Json<Value> {
         let headers: BTreeMap<_, _> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         Json(json!({

@@ -1,4 +1,4 @@
 //! The local AWS, and what the integration tests need around it.
-
 pub mod client;
+pub mod stack;
 pub mod stub;

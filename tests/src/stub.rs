@@ -182,6 +182,15 @@ impl Stub {
         Self { shared, endpoint, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Passes on to another upstream from now on: a stub's own address is needed before the emulator behind it has one.
+    ///
+    /// # Panics
+    /// If `upstream` is no URL.
+    #[expect(clippy::expect_used, reason = "test support")]
+    pub fn pass_to(&self, upstream: &str) {
+        *lock(&self.shared.upstream) = Url::parse(upstream).expect("upstream is a URL");
+    }
+
     /// The URL to give a client instead of upstream's.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -240,7 +249,7 @@ impl Drop for Script {
 
 /// What the server thread and the tests both hold.
 struct Shared {
-    upstream: Url,
+    upstream: Mutex<Url>,
     http: reqwest::Client,
     requests: Mutex<Vec<Recorded>>,
     /// By number, so that the order of the map is the order in which they were written.
@@ -259,7 +268,7 @@ impl Shared {
             .build()
             .expect("an HTTP client without TLS needs nothing");
         Self {
-            upstream: Url::parse(upstream).expect("upstream is a URL"),
+            upstream: Mutex::new(Url::parse(upstream).expect("upstream is a URL")),
             http,
             requests: Mutex::default(),
             scripts: Mutex::default(),
@@ -278,7 +287,7 @@ impl Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("upstream", &self.upstream.as_str()).finish_non_exhaustive()
+        f.debug_struct("Shared").field("upstream", &lock(&self.upstream).as_str()).finish_non_exhaustive()
     }
 }
 
@@ -345,7 +354,7 @@ async fn pass_on(
     headers: HeaderMap,
     body: Bytes,
 ) -> reqwest::Result<Response<Body>> {
-    let mut url = shared.upstream.clone();
+    let mut url = lock(&shared.upstream).clone();
     url.set_path(uri.path());
     url.set_query(uri.query());
     let request = shared.http.request(method, url).headers(end_to_end(headers)).body(body);

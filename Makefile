@@ -1,0 +1,59 @@
+VENV := .venv
+PYTHON ?= $(shell for python in python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+OPERATIONS := $(notdir $(wildcard functions/*))
+
+# The recipes name what cargo builds by its path, whatever the caller's environment says.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+# The local AWS is not behind the caller's proxy.
+export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
+export no_proxy := $(NO_PROXY)
+
+.DELETE_ON_ERROR:
+.PHONY: help run test lint build deploy watch
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
+
+run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
+	cargo build --workspace
+	@target/debug/local
+
+test: $(VENV)/installed ## Run the unit tests and the integration tests
+	cargo build --workspace
+	cargo test --workspace
+
+lint: $(VENV)/installed ## Check formatting, code, documentation and template
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	$(VENV)/bin/cfn-lint template.yaml
+
+build: ## Build the functions for AWS into target/lambda/<operation>/bootstrap
+	cargo build --release
+	@for operation in $(OPERATIONS); do \
+		mkdir -p target/lambda/$$operation && ln -f target/release/$$operation target/lambda/$$operation/bootstrap || exit; done
+	@sh tests/local/check-glibc.sh $(OPERATIONS:%=target/lambda/%/bootstrap)
+
+deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [PARAMETERS="Key=value ..."]
+	$(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml
+	$(AWS) cloudformation deploy --template-file target/packaged.yaml --stack-name $(STACK) \
+		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+
+watch: $(VENV)/installed ## Serve the functions with `cargo lambda watch` against a local AWS, rebuilt on change [EC2=ministack]
+	cargo build --workspace
+	@target/debug/local watch
+
+# An endpoint left in the environment by local work must not receive a deployment meant for AWS.
+AWS := AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/aws
+ifneq ($(filter deploy,$(MAKECMDGOALS)),)
+$(foreach name,STACK BUCKET,$(if $($(name)),,$(error make deploy needs STACK=<name of the CloudFormation stack> and BUCKET=<S3 bucket for the code>)))
+endif
+
+$(VENV)/installed: tests/requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 is missing: neither python3.11 nor python3 is it. Or: make PYTHON=<its path>" >&2; exit 1; }
+	@echo "Installing the local AWS into $(VENV): about 100 packages, a minute or two"
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make $(VENV): its venv module is missing (Debian: apt install python3.11-venv)" >&2; exit 1; }
+	$(VENV)/bin/pip install --disable-pip-version-check -r tests/requirements.txt
+	@touch $@

@@ -1,0 +1,137 @@
+//! `create-instance`.
+
+use serde_json::json;
+use tests::client::Answer;
+
+use crate::world::{REGION, assert_ok, assert_problem, assert_refused, unique, world};
+
+async fn create(body: serde_json::Value) -> Answer {
+    world().api.request("POST", &format!("/regions/{REGION}/instances"), Some(body)).await
+}
+
+/// Launches that reached EC2 for a worker of this name.
+fn launches(name: &str) -> Vec<tests::stub::Recorded> {
+    let name = name.to_owned();
+    world().ec2_stub.requests_matching(move |r| r.action == "RunInstances" && r.params.values().any(|v| *v == name))
+}
+
+#[tokio::test]
+async fn a_worker_is_launched_by_image_name_and_ec2_has_it() {
+    let name = unique("create");
+    let mut body = world().launch_body(&name);
+    body["tags"] = json!({"Lab": "ospf & bgp"});
+    body["detailed_monitoring"] = true.into();
+    let answer = create(body).await;
+    assert_ok(&answer, 201);
+    let (document, info) = (&answer.json, &world().stack.info);
+    let id = document["instance_id"].as_str().unwrap();
+    assert_eq!(answer.header("location"), Some(format!("/v1/regions/{REGION}/instances/{id}").as_str()));
+    assert_eq!((&document["image_id"], &document["image_name"]), (&json!(info.image_id), &json!(info.image_name)));
+    assert_eq!(
+        (&document["name"], &document["managed"], &document["warnings"]),
+        (&json!(name), &json!(true), &json!([]))
+    );
+    assert_eq!(document["tags"], json!({"Name": name, "ManagedBy": "cml-cloud-manager", "Lab": "ospf & bgp"}));
+
+    let instance = world().instance(id).await;
+    assert_eq!(instance.instance_type().unwrap().as_str(), "c5.2xlarge");
+    assert_eq!(instance.subnet_id(), Some(info.subnet_id.as_str()));
+    assert_eq!(instance.key_name(), Some(info.key_name.as_str()));
+    assert_eq!(instance.security_groups()[0].group_id(), Some(info.security_group_id.as_str()));
+    assert_eq!(world().tags(id).await, document["tags"]);
+}
+
+#[tokio::test]
+async fn tags_imds_and_encryption_go_out_with_the_launch_itself() {
+    let name = unique("create");
+    assert_ok(&create(world().launch_body(&name)).await, 201);
+    let launches = launches(&name);
+    assert_eq!(launches.len(), 1);
+    let sent = |parameter: &str| launches[0].param(parameter);
+    for (n, kind) in ["instance", "volume", "network-interface"].iter().enumerate() {
+        let prefix = format!("TagSpecification.{}", n + 1);
+        assert_eq!(sent(&format!("{prefix}.ResourceType")), Some(*kind));
+        assert_eq!(sent(&format!("{prefix}.Tag.1.Value")), Some(name.as_str()));
+        assert_eq!(sent(&format!("{prefix}.Tag.2.Key")), Some("ManagedBy"));
+        assert_eq!(sent(&format!("{prefix}.Tag.2.Value")), Some("cml-cloud-manager"));
+    }
+    assert_eq!(sent("MetadataOptions.HttpTokens"), Some("required"));
+    assert_eq!(sent("MetadataOptions.HttpPutResponseHopLimit"), Some("2"));
+    assert_eq!(sent("BlockDeviceMapping.1.DeviceName"), Some("/dev/sda1"));
+    assert_eq!(sent("BlockDeviceMapping.1.Ebs.Encrypted"), Some("true"));
+    assert_eq!((sent("MinCount"), sent("MaxCount")), (Some("1"), Some("1")));
+    assert!(sent("ClientToken").is_some_and(|token| (1..=64).contains(&token.len())));
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named_and_nothing_is_launched() {
+    let name = unique("create");
+    let body = json!({
+        "name": name, "image_id": "ami-1", "instance_type": "huge", "subnet_id": "vpc-1", "tags": {"ManagedBy": "me", "aws:a": "b"},
+        "user_data": "not yet a field",
+    });
+    let answer = create(body).await;
+    assert_refused(&answer, &["image_id", "instance_type", "subnet_id", "tags.ManagedBy", "tags.aws:a", "user_data"]);
+    assert!(launches(&name).is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_image_is_a_404_by_name_and_by_id() {
+    let name = unique("create");
+    let mut by_name = world().launch_body(&name);
+    by_name["image_name"] = "cml-0.0.0-worker".into();
+    assert_problem(&create(by_name).await, 404, "image_not_found");
+    let mut by_id = world().launch_body(&name);
+    by_id.as_object_mut().unwrap().remove("image_name");
+    by_id["image_id"] = "ami-0fffffffffffffff0".into();
+    assert_problem(&create(by_id).await, 404, "image_not_found");
+    assert!(launches(&name).is_empty());
+}
+
+#[tokio::test]
+async fn a_public_look_alike_of_another_account_is_not_launched_by_name() {
+    let answer = create(world().launch_body(&unique("create"))).await;
+    // images.json has a newer image with the same name that is somebody else's.
+    assert_eq!(answer.json["image_id"], world().stack.info.image_id);
+}
+
+#[tokio::test]
+async fn what_ec2_does_not_know_is_a_400_that_names_the_field() {
+    for (field, value) in [
+        ("subnet_id", json!("subnet-0fffffffffffffff0")),
+        ("key_name", json!("nobody's")),
+        ("security_group_ids", json!(["sg-0fffffffffffffff0"])),
+    ] {
+        let mut body = world().launch_body(&unique("create"));
+        body[field] = value;
+        assert_refused(&create(body).await, &[field]);
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_is_not_allowed_never_reaches_ec2() {
+    let name = unique("create");
+    let mut body = world().launch_body(&name);
+    body["instance_type"] = "t3.micro".into();
+    assert_problem(&create(body).await, 403, "instance_type_not_allowed");
+    assert!(launches(&name).is_empty());
+}
+
+#[tokio::test]
+async fn a_dry_run_asks_ec2_and_launches_nothing() {
+    let name = unique("create");
+    let path = format!("/regions/{REGION}/instances?dry_run=true");
+    let answer = world().api.request("POST", &path, Some(world().launch_body(&name))).await;
+    assert_ok(&answer, 200);
+    assert_eq!(answer.json, json!({"dry_run": true, "permitted": true}));
+    assert!(launches(&name).iter().all(|launch| launch.param("DryRun") == Some("true")));
+    let filter = aws_sdk_ec2::types::Filter::builder().name("tag:Name").values(&name).build();
+    assert!(world().ec2().describe_instances().filters(filter).send().await.unwrap().reservations().is_empty());
+}
+
+#[tokio::test]
+async fn a_region_that_is_not_allowed_is_a_403() {
+    let body = world().launch_body(&unique("create"));
+    let answer = world().api.request("POST", "/regions/eu-west-1/instances", Some(body)).await;
+    assert_problem(&answer, 403, "region_not_allowed");
+}

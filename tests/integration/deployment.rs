@@ -1,0 +1,90 @@
+//! What `template.yaml` makes of itself once it is deployed.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tests::stack::{STACK_NAME, repository, tool};
+
+use crate::world::world;
+
+async fn aws(command: &str, arguments: &[&str]) -> Value {
+    let output = world().stack.run_aws(command, arguments).await.unwrap();
+    serde_json::from_str(&output).unwrap()
+}
+
+#[tokio::test]
+async fn the_deployed_policy_is_the_file() {
+    let arn = "arn:aws:iam::123456789012:policy/CMLWorkerManagementPolicy";
+    let policy = aws("iam get-policy", &["--policy-arn", arn]).await;
+    let version = policy["Policy"]["DefaultVersionId"].as_str().unwrap().to_owned();
+    let deployed = aws("iam get-policy-version", &["--policy-arn", arn, "--version-id", &version]).await;
+    let file: Value = serde_json::from_str(include_str!("../../iam/CMLWorkerManagementPolicy.json")).unwrap();
+    assert_eq!(deployed["PolicyVersion"]["Document"], file);
+}
+
+#[tokio::test]
+async fn functions_run_with_the_role_that_has_the_policy() {
+    let role =
+        aws("cloudformation describe-stack-resource --logical-resource-id ExecutionRole --stack-name", &[STACK_NAME])
+            .await;
+    let role = role["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned();
+    let attached = aws("iam list-attached-role-policies", &["--role-name", &role]).await;
+    assert_eq!(attached["AttachedPolicies"][0]["PolicyName"], "CMLWorkerManagementPolicy");
+    for operation in shared::ops::OPERATIONS {
+        let name = format!("{STACK_NAME}-{}", operation.name);
+        let function = aws("lambda get-function-configuration", &["--function-name", &name]).await;
+        assert!(function["Role"].as_str().unwrap().ends_with(&format!("role/{role}")), "{name}");
+        let variables = function["Environment"]["Variables"].as_object().unwrap();
+        assert!(variables.keys().all(|name| name.starts_with("CML_")), "{variables:?}");
+        // Below API Gateway's 29 seconds, so that its caller gets the function's own answer.
+        assert!(function["Timeout"].as_u64().unwrap() < 29, "{name}");
+    }
+}
+
+/// SAM's own transformation, as AWS runs it: MiniStack hides whose credentials API Gateway invokes with.
+#[tokio::test]
+async fn api_gateway_invokes_with_its_own_permission_and_not_with_the_callers_credentials() {
+    let script = "import json, sys; from samtranslator.yaml_helper import yaml_parse; \
+                  from samtranslator.translator.transform import transform; \
+                  from samtranslator.parser.parser import Parser; \
+                  loader = type('L', (), {'load': lambda self: {}})(); \
+                  template = yaml_parse(open(sys.argv[1])); \
+                  [r['Properties'].__setitem__('CodeUri', 's3://b/k') for r in template['Resources'].values() if r['Type'] == 'AWS::Serverless::Function']; \
+                  print(json.dumps(transform(template, {}, loader)))";
+    let output = tokio::process::Command::new(tool("python").unwrap())
+        .args(["-c", script])
+        .arg(repository().join("template.yaml"))
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let transformed = String::from_utf8(output.stdout).unwrap();
+    assert!(transformed.contains("x-amazon-apigateway-integration") && transformed.contains("AWS::Lambda::Permission"));
+    assert!(!transformed.to_lowercase().contains("\"credentials\""), "{transformed}");
+}
+
+#[tokio::test]
+async fn the_schedule_reaches_health() {
+    let log_group = format!("/aws/lambda/{STACK_NAME}-health");
+    let is_scheduled = |message: &str| message.replace('\\', "").contains(r#"scheduled, answered {"status":"ok""#);
+    let deadline = Instant::now() + Duration::from_secs(150);
+    loop {
+        let events = aws("logs filter-log-events --log-group-name", &[&log_group]).await;
+        let events = events["events"].as_array().unwrap();
+        if events.iter().any(|event| is_scheduled(event["message"].as_str().unwrap())) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no scheduled health check in the log: {events:?}");
+        // The schedule is EventBridge's; there is nothing to wait on but its trace.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+#[test]
+fn no_access_key_stands_in_the_template() {
+    let template = std::fs::read_to_string(repository().join("template.yaml")).unwrap();
+    for word in ["AWS_ACCESS_KEY", "AWS_SECRET", "AKIA", "ASIA", "AccessKey"] {
+        assert!(!template.contains(word), "{word}");
+    }
+}

@@ -1,0 +1,27 @@
+//! The deployed functions, called through the signed API of a local AWS; then EC2 is asked what happened.
+//!
+//! Tests run in parallel against the stacks of [`world`] and keep to instances of their own.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests stop at a surprise"
+)]
+
+mod callers;
+mod create;
+mod denied;
+mod deployment;
+mod events;
+mod images;
+mod lifecycle;
+mod listing;
+mod measuring;
+mod names;
+mod permissions;
+mod reading;
+mod run;
+mod tagging;
+mod world;

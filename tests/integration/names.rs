@@ -1,0 +1,108 @@
+//! An operation has one name in five places, and all five have the same operations.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use shared::ops::OPERATIONS;
+use tests::stack::repository;
+
+fn operations() -> BTreeSet<String> {
+    OPERATIONS.iter().map(|operation| operation.name.to_owned()).collect()
+}
+
+/// The names in a folder, without `suffix`; those without it are left out.
+fn folder(path: &str, suffix: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(repository().join(path)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_suffix(suffix).map(str::to_owned)).collect()
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(repository().join(path)).unwrap()
+}
+
+/// `StartInstance` → `start-instance`.
+fn kebab(pascal: &str) -> String {
+    let words = pascal.chars().map(|c| if c.is_uppercase() { format!("-{}", c.to_lowercase()) } else { c.to_string() });
+    words.collect::<String>().trim_start_matches('-').to_owned()
+}
+
+#[test]
+fn functions_have_the_operations() {
+    assert_eq!(folder("functions", ""), operations());
+}
+
+#[test]
+fn the_shared_crate_has_the_operations() {
+    let files = folder("shared/src/ops", ".rs").into_iter().filter(|name| name != "mod");
+    assert_eq!(files.map(|name| name.replace('_', "-")).collect::<BTreeSet<_>>(), operations());
+}
+
+#[test]
+fn events_have_the_operations_and_the_schedule() {
+    let mut expected = operations();
+    expected.insert("health-schedule".to_owned());
+    assert_eq!(folder("events", ".json"), expected);
+}
+
+#[test]
+fn the_template_has_the_operations_with_their_routes() {
+    let template = text("template.yaml");
+    let mut found = BTreeSet::new();
+    let resources = template.split("Type: AWS::Serverless::Function").collect::<Vec<_>>();
+    for pair in resources.windows(2) {
+        let logical_id = pair[0].trim_end().lines().last().unwrap().trim().trim_end_matches(':');
+        let name = kebab(logical_id);
+        let operation = OPERATIONS.iter().find(|operation| operation.name == name).unwrap_or_else(|| panic!("{name}"));
+        assert!(pair[1].contains(&format!("CodeUri: target/lambda/{name}\n")), "{name}");
+        let route = format!("Method: {}, Path: \"{}\"", operation.method, operation.path);
+        assert!(pair[1].split("Type: AWS::").next().unwrap().contains(&route), "{name}: {route}");
+        found.insert(name);
+    }
+    assert_eq!(found, operations());
+}
+
+#[test]
+fn the_permission_table_has_the_operations_with_their_actions() {
+    let readme = text("iam/README.md");
+    let rows =
+        readme.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split(" | ").collect::<Vec<_>>());
+    let table: BTreeSet<(String, BTreeSet<String>)> = rows
+        .map(|cells| {
+            let actions = cells[1].split(", ").map(|action| action.trim_matches('`').to_owned()).collect();
+            (cells[0].trim_end_matches('`').to_owned(), actions)
+        })
+        .collect();
+    let actions = |operation: &shared::ops::Operation| operation.actions.iter().map(|a| (*a).to_owned()).collect();
+    assert_eq!(table, OPERATIONS.iter().map(|operation| (operation.name.to_owned(), actions(operation))).collect());
+}
+
+#[test]
+fn each_main_names_its_route_its_actions_and_its_event_and_has_at_most_40_lines() {
+    for operation in OPERATIONS {
+        let main = text(&format!("functions/{}/src/main.rs", operation.name));
+        assert!(main.starts_with(&format!("//! `{} {}", operation.method, operation.path)), "{}", operation.name);
+        let actions = operation.actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ");
+        assert!(main.contains(&format!("//! IAM: {actions}.")), "{}", operation.name);
+        assert!(main.contains(&format!("`events/{}.json`", operation.name)), "{}", operation.name);
+        assert!(main.lines().count() <= 40, "{}", operation.name);
+    }
+}
+
+#[test]
+fn each_event_calls_its_operations_route() {
+    for operation in OPERATIONS {
+        let event: serde_json::Value = serde_json::from_str(&text(&format!("events/{}.json", operation.name))).unwrap();
+        let route = (event["httpMethod"].as_str(), event["resource"].as_str());
+        assert_eq!(route, (Some(operation.method), Some(operation.path)), "{}", operation.name);
+    }
+}
+
+#[test]
+fn the_readme_lists_every_route() {
+    let readme = text("README.md");
+    for operation in OPERATIONS {
+        let row = format!("| `{}` | `{} {}", operation.name, operation.method, operation.path);
+        assert!(readme.contains(&row), "{row}");
+    }
+}

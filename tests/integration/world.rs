@@ -1,0 +1,179 @@
+//! The stacks that the tests share, and what they do with them.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use aws_sdk_ec2::types::{Instance, InstanceType, ResourceType, Tag, TagSpecification};
+use serde_json::{Value, json};
+use tests::client::{Answer, Client};
+use tests::stack::{self, Ec2, Options, Stack};
+use tests::stub::Stub;
+use tokio::runtime::Runtime;
+
+/// The region of every test.
+pub const REGION: &str = stack::REGION;
+
+/// A stack whose functions reach EC2 and CloudWatch through stubs.
+#[derive(Debug)]
+pub struct World {
+    pub stack: Stack,
+    /// Signs as the user who may invoke the whole API.
+    pub api: Client,
+    pub ec2_stub: Stub,
+    pub cloudwatch_stub: Stub,
+    /// What the stack's own connections live in; tests come and go with runtimes of their own.
+    _runtime: Runtime,
+}
+
+/// EC2 is moto: requests are checked as EC2 does, permissions are not.
+pub fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| World::start(Ec2::Moto))
+}
+
+/// EC2 is MiniStack: the execution role's permissions are enforced.
+pub fn world_with_permissions() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| World::start(Ec2::Ministack))
+}
+
+impl World {
+    /// On a thread of its own: the caller is inside a runtime already. What is started here ends with the process.
+    fn start(ec2: Ec2) -> Self {
+        thread::spawn(move || {
+            let runtime = Runtime::new().unwrap();
+            let (stack, ec2_stub, cloudwatch_stub) = runtime.block_on(deploy(ec2)).expect("the local AWS starts");
+            let info = &stack.info;
+            let api = Client::new(&info.api_url, &info.region, &info.access_key_id, &info.secret_access_key);
+            Self { api, stack, ec2_stub, cloudwatch_stub, _runtime: runtime }
+        })
+        .join()
+        .unwrap()
+    }
+
+    /// EC2 itself, with root's key and without the stub. A new client for each test: its connections end with the test.
+    pub fn ec2(&self) -> aws_sdk_ec2::Client {
+        stack::ec2(&self.stack.info.ec2_endpoint)
+    }
+
+    /// CloudWatch itself, likewise.
+    pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
+        stack::cloudwatch(&self.stack.info.cloudwatch_endpoint)
+    }
+
+    /// Launches an instance behind the API's back, tagged as ours.
+    pub async fn launch(&self) -> String {
+        self.launch_tagged(&[("ManagedBy", "cml-cloud-manager")]).await
+    }
+
+    /// Launches an instance behind the API's back that is somebody else's.
+    pub async fn launch_foreign(&self) -> String {
+        self.launch_tagged(&[("ManagedBy", "somebody-else")]).await
+    }
+
+    async fn launch_tagged(&self, tags: &[(&str, &str)]) -> String {
+        let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
+        let tags = TagSpecification::builder().resource_type(ResourceType::Instance).set_tags(Some(tags)).build();
+        let info = &self.stack.info;
+        let launch = self.ec2().run_instances().image_id(&info.image_id).instance_type(InstanceType::C52xlarge);
+        let launch = launch.subnet_id(&info.subnet_id).tag_specifications(tags).min_count(1).max_count(1);
+        launch.send().await.unwrap().instances()[0].instance_id().unwrap().to_owned()
+    }
+
+    /// What EC2 itself says of an instance.
+    pub async fn instance(&self, id: &str) -> Instance {
+        let answer = self.ec2().describe_instances().instance_ids(id).send().await.unwrap();
+        answer.reservations()[0].instances()[0].clone()
+    }
+
+    /// EC2's own word for an instance's state.
+    pub async fn state(&self, id: &str) -> String {
+        self.instance(id).await.state().unwrap().name().unwrap().as_str().to_owned()
+    }
+
+    /// EC2's own tags of an instance.
+    pub async fn tags(&self, id: &str) -> Value {
+        let instance = self.instance(id).await;
+        let tags = instance.tags().iter().map(|tag| (tag.key().unwrap().to_owned(), tag.value().unwrap().into()));
+        Value::Object(tags.collect())
+    }
+
+    /// A launch that the API accepts, for an instance of this name.
+    pub fn launch_body(&self, name: &str) -> Value {
+        let info = &self.stack.info;
+        json!({
+            "name": name, "image_name": info.image_name, "instance_type": "c5.2xlarge", "subnet_id": info.subnet_id,
+            "security_group_ids": [info.security_group_id], "key_name": info.key_name,
+        })
+    }
+
+    /// Calls a route of an instance without a body.
+    pub async fn call(&self, method: &str, id: &str, below: &str) -> Answer {
+        self.api.request(method, &format!("/regions/{REGION}/instances/{id}{below}"), None).await
+    }
+}
+
+async fn deploy(ec2: Ec2) -> stack::Result<(Stack, Stub, Stub)> {
+    // The functions are told where the stubs are before the emulators behind them have a port.
+    let (ec2_stub, cloudwatch_stub) =
+        (Stub::start("http://127.0.0.1:9").await, Stub::start("http://127.0.0.1:9").await);
+    let stack = Stack::start(Options {
+        ec2,
+        ec2_endpoint_for_functions: Some(ec2_stub.endpoint().to_owned()),
+        cloudwatch_endpoint_for_functions: Some(cloudwatch_stub.endpoint().to_owned()),
+        parameters: [
+            // Tests come in bursts.
+            "ThrottlingRateLimit=10000",
+            "ThrottlingBurstLimit=10000",
+            "HealthSchedule=rate(1 minute)",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        ..Options::default()
+    })
+    .await?;
+    ec2_stub.pass_to(&stack.info.ec2_endpoint);
+    cloudwatch_stub.pass_to(&stack.info.cloudwatch_endpoint);
+    Ok((stack, ec2_stub, cloudwatch_stub))
+}
+
+/// A name that no other test has.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An instance id that no instance has.
+pub const MISSING: &str = "i-0ffffffffffffffff";
+
+/// Asserts the error document: status, code, media type, and that it can be found in the log by its request id.
+#[track_caller]
+pub fn assert_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, answer.json["code"].as_str()), (status, Some(code)), "{}", answer.text);
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answer.json["status"], status);
+    assert_eq!(answer.json["type"], format!("urn:cml:problem:{code}"));
+    for member in ["title", "detail", "request_id"] {
+        assert!(answer.json[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {}", answer.text);
+    }
+    assert!(answer.json["retryable"].is_boolean());
+}
+
+/// Asserts a document with this status.
+#[track_caller]
+pub fn assert_ok(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{}", answer.text);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+/// Asserts a 400 that names exactly these fields.
+#[track_caller]
+pub fn assert_refused(answer: &Answer, fields: &[&str]) {
+    assert_problem(answer, 400, "invalid_request");
+    let mut named: Vec<_> =
+        answer.json["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    named.sort_unstable();
+    assert_eq!(named, fields, "{}", answer.text);
+    assert!(fields.contains(&answer.json["field"].as_str().unwrap()));
+}
