@@ -8,7 +8,7 @@ use lambda_http::{Body, RequestExt, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::error::{Code, Error};
+use crate::error::{Code, DeniedBy, Error};
 use crate::image::Images;
 use crate::input::{FieldError, Invalid, Nothing, both};
 use crate::instance::StateChange;
@@ -202,6 +202,10 @@ struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_permission: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    denied_resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied_by: Option<DeniedBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
@@ -222,7 +226,9 @@ pub(crate) fn respond_to_error(request_id: &str, error: &Error) -> Result<Respon
         retryable: error.retryable,
         aws_code: error.aws_code(),
         aws_request_id: error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
-        missing_permission: error.missing_permission.as_deref(),
+        missing_permission: error.missing_permission(),
+        denied_resource: error.denial.as_ref().and_then(|denial| denial.resource.as_deref()),
+        denied_by: error.denial.as_ref().and_then(|denial| denial.by),
         field: errors.first().map(|error| error.field.as_str()),
         errors,
         retry_after_seconds: error.retry_after_seconds,

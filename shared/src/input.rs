@@ -182,6 +182,11 @@ impl<T: Deserr<Invalid>> Deserr<Invalid> for Repeated<T> {
     }
 }
 
+/// Reads `true` or `false`.
+pub(crate) fn boolean(text: String) -> Result<bool, Refusal> {
+    text.parse().map_err(|_| Refusal("must be true or false".to_owned()))
+}
+
 /// For requests without a query or without a body: whatever is given is a field that the request does not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, deserr::Deserr)]
 #[deserr(error = Invalid, deny_unknown_fields)]

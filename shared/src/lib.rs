@@ -13,6 +13,7 @@
 //! | [`error`] | the one error type and the table from AWS error codes to it |
 //! | [`instance`], [`image`], [`tags`], [`status`], [`utilization`], [`region`], [`mutation`] | the nouns: validated inputs and output documents |
 //! | [`page`] | page tokens |
+//! | [`permissions`] | the permission self-test |
 //! | [`ops`] | the 13 operations, a file each |
 
 pub mod clients;
@@ -25,6 +26,7 @@ pub mod instance;
 pub mod mutation;
 pub mod ops;
 pub mod page;
+pub mod permissions;
 pub mod region;
 pub mod serve;
 pub mod status;

@@ -75,6 +75,8 @@ async fn denied(operation: &Operation, action: &'static str) {
     assert!(script.hits() > 0, "{} never sent {action}", operation.name);
     assert_problem(&answer, 403, "missing_permission");
     assert_eq!(answer.json["missing_permission"], action, "{}", operation.name);
+    let by = if names { json!("no_allow") } else { json!(null) };
+    assert_eq!(answer.json["denied_by"], by, "{}", answer.text);
     assert_eq!((&answer.json["aws_code"], &answer.json["retryable"]), (&json!(aws_code), &json!(false)));
     assert_eq!(world().state(&id).await, before, "{} changed the instance without {action}", operation.name);
 }

@@ -143,6 +143,8 @@ fn a_throttled_caller_is_told_when_to_come_back() {
 
 #[test]
 fn nothing_else_than_a_failed_health_check_is_an_error_status() {
-    let health = |status| Health { status, version: "0", regions: Vec::new(), checks: Vec::new() }.status().as_u16();
+    let health = |status| {
+        Health { status, version: "0", regions: Vec::new(), checks: Vec::new(), permissions: None }.status().as_u16()
+    };
     assert_eq!([HealthStatus::Ok, HealthStatus::Degraded, HealthStatus::Failed].map(health), [200, 200, 503]);
 }

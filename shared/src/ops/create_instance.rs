@@ -9,6 +9,7 @@ use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 use serde::Serialize;
 
 use crate::clients::Clients;
+use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::image::{self, ImageChoice, ImageId, ImageName, LaunchImage, RootVolume};
 use crate::input::{Invalid, Refusal, both, checked_string, is_resource_id};
@@ -93,6 +94,22 @@ fn beside_ours(tags: NewTags) -> Result<NewTags, Refusal> {
     Ok(tags)
 }
 
+impl Launch {
+    /// A launch to ask EC2 about, of a type that is allowed; none if no type can be made of the patterns.
+    pub(crate) fn for_permission_test(config: &Config) -> Option<Self> {
+        let of_pattern = |pattern: String| InstanceType::try_from(pattern.replace('*', "large")).ok();
+        Some(Self {
+            name: WorkerName::try_from("permission-self-test".to_owned()).ok()?,
+            instance_type: config.allowed_instance_types.iter().find_map(|pattern| of_pattern(pattern.to_string()))?,
+            subnet_id: None,
+            security_group_ids: Vec::new(),
+            key_name: None,
+            tags: NewTags::default(),
+            detailed_monitoring: false,
+        })
+    }
+}
+
 impl Deserr<Invalid> for CreateInstance {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Invalid> {
         let (image, rest) = match value {
@@ -171,7 +188,8 @@ fn check_type(clients: &Clients, wanted: &InstanceType) -> Result<(), Error> {
     Err(Error::new(Code::InstanceTypeNotAllowed, detail))
 }
 
-fn run_instances(
+/// The launch, all of it but the sending.
+pub(crate) fn run_instances(
     ec2: &aws_sdk_ec2::Client,
     launch: &Launch,
     image: &LaunchImage,
