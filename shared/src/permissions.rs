@@ -14,9 +14,10 @@ use crate::clients::Clients;
 use crate::error::{Denied, DeniedBy, Error};
 use crate::image::{self, LaunchImage};
 use crate::instance::Instance;
+use crate::launch::Launch;
 use crate::mutation::permitted;
 use crate::ops::OPERATIONS;
-use crate::ops::create_instance::{Launch, run_instances};
+use crate::ops::create_instance::{Attempt, Caller, run_instances};
 use crate::region::Region;
 use crate::tags::{OWNERSHIP_KEY, tag};
 use crate::utilization;
@@ -132,7 +133,7 @@ async fn launch(clients: &Clients, region: &Region, image: Option<&LaunchImage>)
     let image = image.ok_or(Reason::NotAsked("the account has no available image of its own to ask about"))?;
     let launch = Launch::for_permission_test(clients.config())
         .ok_or(Reason::NotAsked("no instance type can be made of CML_ALLOWED_INSTANCE_TYPES"))?;
-    let call = run_instances(ec2, &launch, image, clients.managed_by());
+    let call = run_instances(ec2, &launch, &Attempt::first(&launch), image, clients.managed_by(), &Caller::default());
     asked(call.dry_run(true).send().await).1
 }
 

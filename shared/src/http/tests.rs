@@ -3,8 +3,8 @@ use lambda_http::request::from_str;
 
 use super::*;
 use crate::instance::Worker;
+use crate::launch::CreateInstance;
 use crate::mutation::DryRun;
-use crate::ops::create_instance::CreateInstance;
 use crate::ops::delete_instance_tags::TagKeys;
 use crate::ops::get_all_instances::ListQuery;
 use crate::testing::ID;
@@ -107,7 +107,8 @@ fn a_launch_is_created_at_a_location() {
         &crate::testing::region(),
         "us",
     );
-    let launched = Mutation::Done(Launched { instance, warnings: Vec::new() });
+    let launched =
+        Mutation::Done(Launched { instance, warnings: Vec::new(), failed_attempts: Vec::new(), created: true });
     let event = event(Value::Null, Value::Null, "");
     assert_eq!(event.method(), Method::POST);
     let response = respond(&event, "request-1", &Ok(launched)).unwrap();
