@@ -19,12 +19,16 @@ const PACKAGE: &str = "cloudformation package --template-file template.yaml --ou
 const DEPLOY: &str = "cloudformation deploy --template-file packaged.yaml \
                       --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --stack-name";
 
-/// Deploys an unchanged copy of `template.yaml` from `folder`, where the functions are staged. Gives the REST API's id.
+/// Deploys an unchanged copy of `template.yaml` and its nested stack from `folder`, where the functions are staged. Gives the REST API's id.
 ///
 /// # Errors
 /// A command failed.
 pub async fn deploy(cli: &Cli, folder: &Path, parameters: &[String]) -> Result<String> {
-    fs::copy(repository().join("template.yaml"), folder.join("template.yaml"))?;
+    // With the nested stack that it names by a path beside it.
+    fs::create_dir_all(folder.join("iam"))?;
+    for file in ["template.yaml", "iam/audit.yaml"] {
+        fs::copy(repository().join(file), folder.join(file))?;
+    }
     cli.run(MAKE_BUCKET, &[]).await?;
     cli.run(PACKAGE, &[]).await?;
     let mut arguments = vec![STACK_NAME];
