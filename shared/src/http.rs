@@ -125,7 +125,7 @@ impl Document for InstanceStatus {}
 impl Document for InstanceTags {}
 impl Document for StateChange {}
 impl Document for Utilization {}
-impl Document for crate::instance::Instance {}
+impl Document for crate::fields::Narrowed {}
 
 impl Document for Launched {
     fn status(&self) -> StatusCode {

@@ -13,12 +13,14 @@
 //! | [`error`] | the one error type and the table from AWS error codes to it |
 //! | [`instance`], [`image`], [`tags`], [`status`], [`utilization`], [`region`], [`mutation`] | the nouns: validated inputs and output documents |
 //! | [`page`] | page tokens |
+//! | [`fields`] | `fields=`: reading less of an instance |
 //! | [`permissions`] | the permission self-test |
 //! | [`ops`] | the 13 operations, a file each |
 
 pub mod clients;
 pub mod config;
 pub mod error;
+pub mod fields;
 pub mod http;
 pub mod image;
 pub mod input;
