@@ -9,6 +9,7 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::clients::{Clients, RegionClients};
 use crate::config::{Config, DEFAULT_INSTANCE_TYPES};
+use crate::image::Owner;
 use crate::instance::{InstanceId, Worker};
 use crate::region::Region;
 
@@ -31,6 +32,7 @@ pub fn clients(rules: &[&Rule]) -> Clients {
         managed_by: "cml-cloud-manager".to_owned(),
         allowed_regions: vec![region()],
         allowed_instance_types: DEFAULT_INSTANCE_TYPES.split(',').map(wildmatch::WildMatch::new).collect(),
+        image_owners: vec![Owner::default()],
     };
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
     let cloudwatch =
