@@ -9,11 +9,15 @@
 //! | `CML_ALLOWED_REGIONS` | the function's own region | regions that may be read and changed, separated by commas |
 //! | `CML_ALLOWED_INSTANCE_TYPES` | [`DEFAULT_INSTANCE_TYPES`] | patterns of types that may be launched, separated by commas |
 //! | `CML_MAX_WORKERS` | no limit | managed instances that a region may have; a launch beyond it is refused |
+//! | `CML_IMAGE_OWNERS` | `self` | whose images may be listed, separated by commas; `self` always is one |
 
 use std::fmt;
 
 use wildmatch::WildMatch;
 
+use crate::error::Error;
+use crate::image::Owner;
+use crate::input::Invalid;
 use crate::instance::InstanceType;
 use crate::region::Region;
 use crate::tags::TagValue;
@@ -29,6 +33,9 @@ pub const CML_ALLOWED_INSTANCE_TYPES: &str = "CML_ALLOWED_INSTANCE_TYPES";
 
 /// How many managed instances a region may have.
 pub const CML_MAX_WORKERS: &str = "CML_MAX_WORKERS";
+
+/// Whose images may be listed.
+pub const CML_IMAGE_OWNERS: &str = "CML_IMAGE_OWNERS";
 
 /// Types that CML workers run on: compute and general purpose, metal or 8th-generation Intel for nested virtual machines.
 pub const DEFAULT_INSTANCE_TYPES: &str = "c5.*,c6i.*,m5.*,m5zn.metal,c8i.*,m8i.*,r8i.*";
@@ -46,6 +53,8 @@ pub struct Config {
     pub allowed_instance_types: Vec<WildMatch>,
     /// How many managed instances a region may have.
     pub max_workers: Option<usize>,
+    /// Whose images may be listed; the account's own are, named or not.
+    pub image_owners: Vec<Owner>,
 }
 
 /// Every variable that is missing or wrong, in one line.
@@ -88,16 +97,23 @@ impl Config {
         let types = note(CML_ALLOWED_INSTANCE_TYPES, list(&types, instance_type_pattern), &mut bad);
         let max_workers = variable(CML_MAX_WORKERS).map(|text| count(&text)).transpose();
         let max_workers = note(CML_MAX_WORKERS, max_workers, &mut bad);
-        match (region, managed_by, allowed, types, max_workers) {
-            (Some(region), Some(managed_by), Some(allowed), Some(allowed_instance_types), Some(max_workers)) => {
-                Ok(Self {
-                    allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
-                    region,
-                    managed_by,
-                    allowed_instance_types,
-                    max_workers,
-                })
-            }
+        let owners = variable(CML_IMAGE_OWNERS).unwrap_or_else(|| Owner::default().to_string());
+        let owners = note(CML_IMAGE_OWNERS, list(&owners, image_owner), &mut bad);
+        match (region, managed_by, allowed, types, max_workers.zip(owners)) {
+            (
+                Some(region),
+                Some(managed_by),
+                Some(allowed),
+                Some(allowed_instance_types),
+                Some((max_workers, image_owners)),
+            ) => Ok(Self {
+                allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
+                region,
+                managed_by,
+                allowed_instance_types,
+                max_workers,
+                image_owners,
+            }),
             _ => Err(ConfigError(bad)),
         }
     }
@@ -106,6 +122,21 @@ impl Config {
     #[must_use]
     pub fn allows(&self, instance_type: &InstanceType) -> bool {
         self.allowed_instance_types.iter().any(|pattern| pattern.matches(instance_type.as_str()))
+    }
+
+    /// Lets only the account itself and the configured owners pass.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) that names `owner` and the allowed ones.
+    pub fn check_image_owner(&self, owner: &Owner) -> Result<(), Error> {
+        let mut allowed = vec![Owner::default()];
+        allowed.extend(self.image_owners.iter().filter(|owner| **owner != Owner::default()).cloned());
+        if allowed.contains(owner) {
+            return Ok(());
+        }
+        let allowed: Vec<&str> = allowed.iter().map(Owner::as_str).collect();
+        let detail = format!("{owner} is not among the allowed owners: {}", allowed.join(", "));
+        Err(Invalid::field("owner", detail).into())
     }
 }
 
@@ -135,6 +166,10 @@ fn count(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|count| *count > 0)
         .ok_or_else(|| format!("is {text:?} but must be a whole number above 0"))
+}
+
+fn image_owner(text: &str) -> Result<Owner, String> {
+    Owner::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?} but each {}", refusal.0))
 }
 
 fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
@@ -183,14 +218,28 @@ mod tests {
             (CML_ALLOWED_REGIONS, "us-east-1,mars"),
             (CML_ALLOWED_INSTANCE_TYPES, " , "),
             (CML_MAX_WORKERS, "0"),
+            (CML_IMAGE_OWNERS, "me"),
         ]);
         let line = error.unwrap_err().to_string();
-        for name in
-            [AWS_REGION, CML_MANAGED_BY, CML_ALLOWED_REGIONS, "mars", CML_ALLOWED_INSTANCE_TYPES, CML_MAX_WORKERS]
-        {
+        let names = [AWS_REGION, CML_MANAGED_BY, CML_ALLOWED_REGIONS, "mars", CML_ALLOWED_INSTANCE_TYPES];
+        for name in names.into_iter().chain([CML_MAX_WORKERS, CML_IMAGE_OWNERS]) {
             assert!(line.contains(name), "{name} in {line}");
         }
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn the_account_itself_is_always_an_owner_and_others_only_by_name() {
+        let owner = |name: &str| Owner::try_from(name.to_owned()).unwrap();
+        let config = read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_OWNERS, "999988887777, amazon")]).unwrap();
+        for allowed in ["self", "999988887777", "amazon"] {
+            assert!(config.check_image_owner(&owner(allowed)).is_ok(), "{allowed}");
+        }
+        let refused = config.check_image_owner(&owner("aws-marketplace")).unwrap_err();
+        assert_eq!(
+            refused.fields.errors()[0].detail,
+            "aws-marketplace is not among the allowed owners: self, 999988887777, amazon"
+        );
     }
 
     #[test]

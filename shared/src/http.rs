@@ -101,6 +101,15 @@ pub(crate) fn path_parameter<'a>(event: &'a lambda_http::Request, name: &str) ->
     event.path_parameters_ref()?.first(name)
 }
 
+/// The tag values that the caller sent, in the body's `tags` and the query's `tag.<key>`, for keeping them out of the log.
+pub(crate) fn tag_values(event: &lambda_http::Request) -> Vec<String> {
+    let body: Value = serde_json::from_slice(event.body()).unwrap_or_default();
+    let in_body = body.get("tags").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let query = event.query_string_parameters();
+    let in_query = query.iter().filter(|(name, _)| name.starts_with("tag.")).map(|(_, value)| value);
+    in_body.filter_map(Value::as_str).chain(in_query).map(str::to_owned).collect()
+}
+
 fn path(event: &lambda_http::Request) -> Value {
     let parameters = event.path_parameters();
     parameters.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
@@ -168,7 +177,7 @@ impl Document for InstanceStatus {}
 impl Document for InstanceTags {}
 impl Document for StateChange {}
 impl Document for Utilization {}
-impl Document for crate::instance::Instance {}
+impl Document for crate::fields::Narrowed {}
 
 impl Document for Launched {
     fn status(&self) -> StatusCode {

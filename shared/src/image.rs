@@ -45,9 +45,15 @@ checked_string! {
     Owner,
     |owner| {
         let is_account = owner.len() == 12 && owner.bytes().all(|b| b.is_ascii_digit());
-        if is_account || matches!(owner, "self" | "amazon" | "aws-marketplace") { Ok(()) } else {
-            Err("must be self, amazon, aws-marketplace or an account id of 12 digits")
+        if is_account || matches!(owner, "self" | "amazon" | "aws-backup-vault" | "aws-marketplace") { Ok(()) } else {
+            Err("must be self, amazon, aws-backup-vault, aws-marketplace or an account id of 12 digits")
         }
+    }
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self("self".to_owned())
     }
 }
 
@@ -72,7 +78,7 @@ pub struct Image {
     pub deprecated: bool,
 }
 
-/// Images, newest first.
+/// Images, newest first, deprecated ones last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Images {
     /// The images.
@@ -182,9 +188,9 @@ fn not_found(region: &Region, choice: &ImageChoice) -> Error {
     Error::new(Code::ImageNotFound, format!("No available {wanted} in {region}"))
 }
 
-/// Newest first; images that share a moment by id, so that the order is the same each time.
+/// Newest first, deprecated ones last; images that share a moment by id, so that the order is the same each time.
 pub fn sort_newest_first(images: &mut [Image]) {
-    images.sort_by_cached_key(|image| (Reverse(image.creation_date.clone()), image.image_id.clone()));
+    images.sort_by_cached_key(|image| (image.deprecated, Reverse(image.creation_date.clone()), image.image_id.clone()));
 }
 
 /// One EC2 filter.
@@ -210,6 +216,24 @@ mod tests {
         assert!(Image::from_ec2(&image, "2026-06-01T00:00:00Z").deprecated);
         assert!(!Image::from_ec2(&image, "2025-06-01T00:00:00Z").deprecated);
         assert!(!Image::from_ec2(&types::Image::builder().build(), "2026-06-01T00:00:00Z").deprecated);
+    }
+
+    #[test]
+    fn deprecated_images_come_last_however_new() {
+        let image = |id: &str, date: &str, deprecated: &str| {
+            let image = types::Image::builder().image_id(id).creation_date(date).deprecation_time(deprecated).build();
+            Image::from_ec2(&image, "2026-06-01T00:00:00Z")
+        };
+        let mut images = vec![
+            image("ami-old-gone", "2025-01-01", "2026-01-01"),
+            image("ami-old", "2025-02-01", "2027-01-01"),
+            image("ami-new-gone", "2026-03-01", "2026-05-01"),
+            image("ami-new", "2026-02-01", "2028-01-01"),
+        ];
+        sort_newest_first(&mut images);
+        let order: Vec<_> = images.iter().map(|image| (image.image_id.as_str(), image.deprecated)).collect();
+        let expected = [("ami-new", false), ("ami-old", false), ("ami-new-gone", true), ("ami-old-gone", true)];
+        assert_eq!(order, expected);
     }
 
     #[test]

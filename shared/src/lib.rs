@@ -15,12 +15,14 @@
 //! | [`launch`], [`volume`], [`nesting`] | what a launch may ask for |
 //! | [`idempotency`] | requests that may be sent again |
 //! | [`page`] | page tokens |
+//! | [`fields`] | `fields=`: reading less of an instance |
 //! | [`permissions`] | the permission self-test |
 //! | [`ops`] | the 13 operations, a file each |
 
 pub mod clients;
 pub mod config;
 pub mod error;
+pub mod fields;
 pub mod http;
 pub mod idempotency;
 pub mod image;

@@ -9,6 +9,7 @@ use crate::clients::Clients;
 use crate::error::{Code, Error};
 use crate::http::{self, Document, Request};
 use crate::input::Invalid;
+use crate::tags::without_values;
 
 /// Kept back from the function's remaining time, so that an answer still gets out.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
@@ -84,7 +85,8 @@ fn log<D: Document>(event: &lambda_http::Request, context: &Context, result: &Re
             aws_code = error.aws_code(),
             aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
             missing_permission = error.missing_permission(),
-            "{}", error.detail
+            // EC2 quotes what it refuses.
+            "{}", without_values(&error.detail, http::tag_values(event))
         ),
     }
 }

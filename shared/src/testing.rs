@@ -9,6 +9,7 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::clients::{Clients, RegionClients};
 use crate::config::{Config, DEFAULT_INSTANCE_TYPES};
+use crate::image::Owner;
 use crate::instance::{InstanceId, Worker};
 use crate::region::Region;
 
@@ -37,6 +38,7 @@ pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Cli
         allowed_regions: vec![region()],
         allowed_instance_types: DEFAULT_INSTANCE_TYPES.split(',').map(wildmatch::WildMatch::new).collect(),
         max_workers: None,
+        image_owners: vec![Owner::default()],
     };
     configure(&mut config);
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));

@@ -1,5 +1,7 @@
 //! Functions as a developer runs them: their binaries on cargo-lambda's runtime API, against a local AWS.
 
+use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -22,8 +24,9 @@ pub struct Functions {
     pub aws: LocalAws,
     pub ec2_stub: Stub,
     pub cloudwatch_stub: Stub,
-    /// They end when this is dropped.
-    _programs: Vec<Program>,
+    programs: HashMap<&'static str, Program>,
+    /// Like the functions, it ends when this is dropped.
+    _runtime_api: Program,
 }
 
 impl Functions {
@@ -32,11 +35,29 @@ impl Functions {
         let aws = LocalAws::start(&Options { demo: true, ..Options::default() }).await.unwrap();
         let (ec2_stub, cloudwatch_stub) = (Stub::start(&aws.ec2_endpoint()).await, Stub::start(&aws.endpoint()).await);
         let port = free_port().unwrap().to_string();
-        let mut programs = vec![start_runtime_api(&aws, &port).await];
+        let runtime_api = start_runtime_api(&aws, &port).await;
+        let mut programs = HashMap::new();
         for name in names {
-            programs.push(start_function(&aws, &port, name, [&ec2_stub, &cloudwatch_stub]).await);
+            programs.insert(*name, start_function(&aws, &port, name, [&ec2_stub, &cloudwatch_stub]).await);
         }
-        Self { port, aws, ec2_stub, cloudwatch_stub, _programs: programs }
+        Self { port, aws, ec2_stub, cloudwatch_stub, programs, _runtime_api: runtime_api }
+    }
+
+    /// The process of a function.
+    pub fn program(&self, name: &str) -> &Program {
+        &self.programs[name]
+    }
+
+    /// Invokes a function with its file of `events/`, changed by `change`; gives the response's status and body.
+    pub async fn call(&self, name: &str, change: impl FnOnce(&mut Value)) -> (u64, Value) {
+        let event = fs::read_to_string(repository().join(format!("events/{name}.json"))).unwrap();
+        let mut event: Value = serde_json::from_str(&event).unwrap();
+        change(&mut event);
+        let file = self.aws.folder().join(format!("{name}.event.json"));
+        fs::write(&file, event.to_string()).unwrap();
+        let response = self.invoke(name, &file).await;
+        let body = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        (response["statusCode"].as_u64().unwrap(), body)
     }
 
     /// Invokes a function with an event file.

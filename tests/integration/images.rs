@@ -32,9 +32,27 @@ async fn a_name_is_exact_unless_it_has_a_wildcard() {
 }
 
 #[tokio::test]
-async fn another_owners_images_are_found_when_asked_for() {
-    let answer = find(&[("name", "cml-2.8.1-worker"), ("owner", "999988887777")]).await;
-    assert_eq!(answer.json["images"][0]["owner_id"], "999988887777");
+async fn an_allowed_owners_images_are_found_when_asked_for_and_never_else() {
+    let of = |answer: &Answer| {
+        let images = answer.json["images"].as_array().unwrap().iter();
+        images.map(|image| image["owner_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let decoy = find(&[("name", "cml-2.8.1-worker"), ("owner", "999988887777")]).await;
+    assert_eq!(of(&decoy), ["999988887777"]);
+    for query in [&[("name", "cml-2.8.1-worker")][..], &[("name", "*")], &[("name", "*"), ("owner", "self")]] {
+        let ours = of(&find(query).await);
+        assert!(!ours.is_empty() && ours.iter().all(|owner| owner == "123456789012"), "{query:?}: {ours:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_that_is_not_allowed_is_refused_with_those_that_are() {
+    for owner in ["amazon", "137112412989"] {
+        let answer = find(&[("name", "al2023-*"), ("owner", owner)]).await;
+        assert_refused(&answer, &["owner"]);
+        let detail = answer.json["detail"].as_str().unwrap();
+        assert!(detail.ends_with("allowed owners: self, 999988887777"), "{detail}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::client::{Answer, with_query};
 
 use crate::world::{REGION, assert_ok, assert_refused, unique, world};
@@ -100,4 +100,23 @@ async fn a_token_is_good_for_its_own_filters_only() {
     let first = list(&[("tag.Lab", &lab), ("limit", "5")]).await;
     let token = first.json["next_token"].as_str().unwrap();
     assert_refused(&list(&[("tag.Lab", &lab), ("state", "stopped"), ("next_token", token)]).await, &["next_token"]);
+}
+
+#[tokio::test]
+async fn fields_narrow_each_instance_and_leave_the_list_as_it_is() {
+    let (lab, launched) = lab(6).await;
+    let query = [("tag.Lab", lab.as_str()), ("limit", "5"), ("fields", "state,tags")];
+    let answer = list(&query).await;
+    assert_ok(&answer, 200);
+    let keys = |instance: &Value| instance.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let instances = answer.json["instances"].as_array().unwrap();
+    assert!(instances.iter().all(|instance| keys(instance) == ["instance_id", "state", "tags"]), "{}", answer.text);
+    // What is shown is no filter: the token is good for other fields too.
+    let token = answer.json["next_token"].as_str().unwrap();
+    let rest = list(&[("tag.Lab", &lab), ("limit", "5"), ("next_token", token), ("fields", "name")]).await;
+    assert_eq!(ids(&answer).union(&ids(&rest)).cloned().collect::<BTreeSet<_>>(), launched);
+    let unknown = list(&[("fields", "state,color")]).await;
+    assert_refused(&unknown, &["fields"]);
+    let detail = unknown.json["detail"].as_str().unwrap();
+    assert!(detail.contains("color") && detail.contains("launch_time, age_seconds"), "{detail}");
 }

@@ -21,6 +21,7 @@ mod lifecycle;
 mod listing;
 mod measuring;
 mod names;
+mod pages;
 mod permissions;
 mod reading;
 mod run;

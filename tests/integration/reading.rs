@@ -32,6 +32,15 @@ async fn details_agree_with_ec2() {
 }
 
 #[tokio::test]
+async fn details_are_narrowed_to_the_fields_asked_for() {
+    let id = world().launch().await;
+    let answer = world().call("GET", &id, "?fields=state,managed").await;
+    assert_ok(&answer, 200);
+    assert_eq!(answer.json, json!({"instance_id": id, "state": "running", "managed": true}));
+    assert_refused(&world().call("GET", &id, "?fields=color").await, &["fields"]);
+}
+
+#[tokio::test]
 async fn somebody_elses_instance_can_be_read_and_is_said_not_to_be_ours() {
     let id = world().launch_foreign().await;
     for below in ["", "/status", "/tags", "/utilization"] {

@@ -1,8 +1,12 @@
 //! `get-instance-tags`, `update-instance-tags` and `delete-instance-tags`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use tests::client::{Answer, with_query};
+use tests::stub::{Reply, Times, action};
 
+use crate::functions::Functions;
 use crate::world::{MISSING, REGION, assert_ok, assert_problem, assert_refused, world};
 
 fn path(id: &str) -> String {
@@ -94,4 +98,72 @@ async fn a_dry_run_changes_no_tag() {
     assert_eq!(world().api.request("PATCH", &format!("{}?dry_run=true", path(&id)), Some(body)).await.json, permitted);
     assert_eq!(world().api.request("DELETE", &format!("{}?dry_run=true&key=a", path(&id)), None).await.json, permitted);
     assert_eq!(world().tags(&id).await, json!({"ManagedBy": "cml-cloud-manager"}));
+}
+
+#[tokio::test]
+async fn awss_limits_are_ours() {
+    let id = world().launch().await;
+    let (key, value) = ("ü".repeat(128), "ö".repeat(256));
+    assert_ok(&patch(&id, json!({"tags": {&key: &value, "lab": "1", "Lab": "2"}})).await, 200);
+    let expected = json!({"ManagedBy": "cml-cloud-manager", &key: value, "lab": "1", "Lab": "2"});
+    assert_eq!(world().tags(&id).await, expected);
+
+    let (long_key, long_value) = ("ü".repeat(129), "ö".repeat(257));
+    let refused =
+        patch(&id, json!({"tags": {&long_key: "", "long": long_value, "": "", "new\nline": "", "tab": "a\tb"}})).await;
+    assert_refused(&refused, &["tags.", "tags.long", "tags.new\nline", "tags.tab", &format!("tags.{long_key}")]);
+    assert_refused(&delete(&id, &[&long_key]).await, &["key"]);
+    assert_eq!(world().tags(&id).await, expected);
+}
+
+#[tokio::test]
+async fn an_instance_has_at_most_50_tags() {
+    let id = world().launch().await;
+    let tags = |count: usize| (0..count).map(|n| (format!("k{n}"), "v".to_owned())).collect::<BTreeMap<_, _>>();
+    assert_refused(&patch(&id, json!({"tags": tags(51)})).await, &["tags"]);
+    // 50 with the ownership tag, and then one more: EC2 counts what is there already.
+    assert_ok(&patch(&id, json!({"tags": tags(49)})).await, 200);
+    let one_more = patch(&id, json!({"tags": {"k49": "v"}})).await;
+    assert_refused(&one_more, &["tags"]);
+    assert_eq!(one_more.json["aws_code"], "TagLimitExceeded");
+    assert_ok(&patch(&id, json!({"tags": {"k0": "changed"}})).await, 200);
+    assert_eq!(world().tags(&id).await.as_object().unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn reserved_keys_are_named_in_the_refusal_with_the_reason() {
+    let id = world().launch().await;
+    let refused = patch(&id, json!({"tags": {"AWS:x": "1", "aws:y": "2", "MANAGEDBY": "3", "ok": "4"}})).await;
+    assert_refused(&refused, &["tags.AWS:x", "tags.MANAGEDBY", "tags.aws:y"]);
+    let detail = refused.json["detail"].as_str().unwrap();
+    assert!(detail.contains("reserved by AWS") && detail.contains("ownership tag"), "{detail}");
+    assert_refused(&delete(&id, &["ok", "aws:y"]).await, &["key[1]"]);
+    assert_eq!(world().tags(&id).await, json!({"ManagedBy": "cml-cloud-manager"}));
+}
+
+#[tokio::test]
+async fn deleting_an_absent_key_is_no_error() {
+    let id = world().launch().await;
+    let answer = delete(&id, &["never-was"]).await;
+    assert_ok(&answer, 200);
+    assert_eq!(answer.json["tags"], json!({"ManagedBy": "cml-cloud-manager"}));
+}
+
+#[tokio::test]
+async fn the_log_of_a_failed_call_does_not_hold_a_tag_value() {
+    let functions = Functions::start(&["update-instance-tags"]).await;
+    let message = "Value (correct horse) for parameter Tag.1.Value is invalid; it is 'correct horse'";
+    let reply = Reply::ec2_error(400, "InvalidParameterValue", message);
+    let _script = functions.ec2_stub.script(action("CreateTags"), Times::Always, reply);
+    let body = json!({"tags": {"Password": "correct horse", "Lab": "battery staple"}}).to_string();
+    let (status, problem) = functions.call("update-instance-tags", |event| event["body"] = body.into()).await;
+    // Who sent it may read it.
+    assert_eq!((status, &problem["detail"]), (400, &json!(message)));
+
+    let program = functions.program("update-instance-tags");
+    let log = program.output() + &program.log();
+    assert!(log.contains("Value ([tag value]) for parameter Tag.1.Value is invalid; it is '[tag value]'"), "{log}");
+    assert!(log.contains("InvalidParameterValue") && log.contains(problem["request_id"].as_str().unwrap()), "{log}");
+    assert!(!log.contains("correct horse") && !log.contains("battery staple"), "{log}");
+    functions.aws.stop().unwrap();
 }

@@ -127,6 +127,7 @@ async fn deploy(ec2: Ec2) -> stack::Result<(Stack, Stub, Stub)> {
             "ThrottlingRateLimit=10000",
             "ThrottlingBurstLimit=10000",
             "HealthSchedule=rate(1 minute)",
+            "ImageOwners=self,999988887777",
         ]
         .map(str::to_owned)
         .to_vec(),

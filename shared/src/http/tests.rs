@@ -41,6 +41,15 @@ fn a_good_request_is_read() {
 }
 
 #[test]
+fn the_tag_values_of_body_and_query_are_known_for_the_log() {
+    let query = serde_json::json!({"tag.Lab": ["ospf", "bgp"], "state": ["running"]});
+    let event = event(serde_json::json!({}), query, r#"{"name": "cml-1", "tags": {"Owner": "me", "bad": 1}}"#);
+    let mut values = tag_values(&event);
+    values.sort();
+    assert_eq!(values, ["bgp", "me", "ospf"]);
+}
+
+#[test]
 fn one_answer_names_the_bad_fields_of_path_query_and_body() {
     let path = serde_json::json!({"region": "US-EAST-1", "instance_id": "i-1"});
     let query = serde_json::json!({"dry_run": ["yes"], "force": ["true"]});

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::fields::{Fields, Narrowed};
 use crate::image::ImageId;
 use crate::input::{Invalid, Refusal, Repeated, read_map};
 use crate::instance::{ALIVE, Instance, InstanceId, InstanceType, literal};
@@ -42,6 +43,9 @@ pub struct ListQuery {
     /// `true` for our instances, `any` for all.
     #[deserr(default, try_from(String) = Managed::parse -> Refusal)]
     pub managed: Managed,
+    /// What to show of each instance. No filter: a page token is good for any.
+    #[deserr(default)]
+    pub fields: Fields,
 }
 
 /// `managed=true` already is a filter on the ownership tag; a second one could only contradict it.
@@ -126,7 +130,7 @@ impl deserr::Deserr<Invalid> for TagFilters {
 #[derive(Debug, Clone, Serialize)]
 pub struct InstanceList {
     /// The instances; fewer than `limit`, or none, does not mean that the list is at its end.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Narrowed>,
     /// Give it back for the next page; `null` at the end.
     pub next_token: Option<String>,
 }
@@ -152,7 +156,7 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
         .reservations()
         .iter()
         .flat_map(|reservation| reservation.instances())
-        .map(|instance| Instance::from_ec2(instance, region, clients.managed_by()))
+        .map(|instance| query.fields.of(Instance::from_ec2(instance, region, clients.managed_by())))
         .collect();
     Ok(InstanceList { instances, next_token: answer.next_token().map(|token| pages.write(token)).transpose()? })
 }

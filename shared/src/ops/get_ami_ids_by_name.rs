@@ -15,22 +15,25 @@ use crate::region::Region;
 pub struct ImageQuery {
     /// The name, or a pattern of names.
     pub name: ImageNamePattern,
-    /// Whose images; the account's own unless given.
+    /// Whose images, one of `CML_IMAGE_OWNERS`; the account's own unless given.
     #[deserr(default)]
-    pub owner: Option<Owner>,
+    pub owner: Owner,
 }
 
-/// Lists the available images of a name, newest first; none is an empty list.
+/// Lists the available images of a name, newest first and deprecated ones last; none is an empty list.
 ///
 /// AWS: ec2:DescribeImages.
 ///
 /// # Errors
-/// What EC2 refuses.
+/// 400 for an owner outside `CML_IMAGE_OWNERS`, and whatever EC2 refuses.
 pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &ImageQuery) -> Result<Images, Error> {
+    clients.config().check_image_owner(&query.owner)?;
     let answer = clients
         .ec2(region)?
         .describe_images()
-        .owners(query.owner.as_ref().map_or("self", Owner::as_str))
+        .owners(query.owner.as_str())
+        // Without it EC2 shows an owner's deprecated images to the owner alone: they come last here, and say so.
+        .include_deprecated(true)
         .filters(filter("name", query.name.as_str()))
         .filters(filter("state", "available"))
         .send()
@@ -55,11 +58,12 @@ mod tests {
         <deprecationTime>2026-01-02T00:00:00.000Z</deprecationTime></item></imagesSet></DescribeImagesResponse>";
 
     #[tokio::test]
-    async fn own_available_images_come_newest_first() {
+    async fn own_available_images_come_newest_first_and_deprecated_ones_last() {
         let read = mock!(Client::describe_images)
             .match_requests(|r| {
                 let filters: Vec<_> = r.filters().iter().map(|f| (f.name(), f.values())).collect();
                 r.owners() == ["self"]
+                    && r.include_deprecated() == Some(true)
                     && filters
                         == [(Some("name"), &["cml-*".to_owned()][..]), (Some("state"), &["available".to_owned()][..])]
             })
@@ -67,16 +71,25 @@ mod tests {
         let query = deserr::deserialize::<_, _, Invalid>(serde_json::json!({"name": "cml-*"})).unwrap();
         let answer = get_ami_ids_by_name(&testing::clients(&[&read]), &region(), &query).await.unwrap();
         let found: Vec<_> = answer.images.iter().map(|image| (image.name.as_deref(), image.deprecated)).collect();
-        assert_eq!(found, [(Some("cml-2.8.1"), true), (Some("cml-2.7.2"), false)]);
+        assert_eq!(found, [(Some("cml-2.7.2"), false), (Some("cml-2.8.1"), true)]);
     }
 
     #[tokio::test]
     async fn no_image_is_an_empty_list() {
         let read = mock!(Client::describe_images)
             .then_http_response(|| xml(200, "<DescribeImagesResponse><imagesSet/></DescribeImagesResponse>"));
-        let query =
-            deserr::deserialize::<_, _, Invalid>(serde_json::json!({"name": "none", "owner": "amazon"})).unwrap();
+        let query = deserr::deserialize::<_, _, Invalid>(serde_json::json!({"name": "none", "owner": "self"})).unwrap();
         assert!(get_ami_ids_by_name(&testing::clients(&[&read]), &region(), &query).await.unwrap().images.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_owner_outside_the_allowed_ones_is_refused_before_ec2_is_asked() {
+        let read = mock!(Client::describe_images).then_http_response(|| xml(200, IMAGES));
+        let query =
+            deserr::deserialize::<_, _, Invalid>(serde_json::json!({"name": "cml-*", "owner": "amazon"})).unwrap();
+        let error = get_ami_ids_by_name(&testing::clients(&[&read]), &region(), &query).await.unwrap_err();
+        assert_eq!((error.fields.errors()[0].field.as_str(), read.num_calls()), ("owner", 0));
+        assert!(error.detail.ends_with("allowed owners: self"), "{}", error.detail);
     }
 
     #[test]

@@ -2,7 +2,18 @@
 
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::instance::{Instance, Worker, find};
+use crate::fields::{Fields, Narrowed};
+use crate::input::Invalid;
+use crate::instance::{Worker, find};
+
+/// The query: `?fields=state,public_ip`.
+#[derive(Debug, Clone, Default, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields)]
+pub struct DetailsQuery {
+    /// What to show of the instance.
+    #[deserr(default)]
+    pub fields: Fields,
+}
 
 /// Reads an instance, managed or not.
 ///
@@ -10,8 +21,8 @@ use crate::instance::{Instance, Worker, find};
 ///
 /// # Errors
 /// 404 for an unknown instance, and whatever EC2 refuses.
-pub async fn get_instance_details(clients: &Clients, worker: &Worker) -> Result<Instance, Error> {
-    find(clients, worker).await
+pub async fn get_instance_details(clients: &Clients, worker: &Worker, query: &DetailsQuery) -> Result<Narrowed, Error> {
+    Ok(query.fields.of(find(clients, worker).await?))
 }
 
 #[cfg(test)]
@@ -26,7 +37,8 @@ mod tests {
     #[tokio::test]
     async fn ec2s_instance_becomes_the_document() {
         let read = mock!(Client::describe_instances).then_http_response(|| described("stopped", true));
-        let instance = get_instance_details(&testing::clients(&[&read]), &worker()).await.unwrap();
+        let instance =
+            get_instance_details(&testing::clients(&[&read]), &worker(), &DetailsQuery::default()).await.unwrap();
         let mut document = serde_json::to_value(instance).unwrap();
         assert!(document["age_seconds"].take().is_u64());
         let expected = serde_json::json!({
@@ -42,6 +54,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_answer_has_the_fields_that_were_asked_for() {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("stopped", true));
+        let query = deserr::deserialize::<_, _, Invalid>(serde_json::json!({"fields": "state,key_name"})).unwrap();
+        let instance = get_instance_details(&testing::clients(&[&read]), &worker(), &query).await.unwrap();
+        let expected = serde_json::json!({"instance_id": testing::ID, "state": "stopped", "key_name": "cml-workers"});
+        assert_eq!(serde_json::to_value(instance).unwrap(), expected);
+    }
+
+    #[tokio::test]
     async fn an_unknown_instance_is_a_404_however_ec2_says_it() {
         let error = mock!(Client::describe_instances)
             .then_http_response(|| ec2_error(400, "InvalidInstanceID.NotFound", "The instance ID does not exist"));
@@ -49,7 +70,9 @@ mod tests {
             xml(200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>")
         });
         for rule in [error, empty] {
-            let error = get_instance_details(&testing::clients(&[&rule]), &worker()).await.unwrap_err();
+            let error = get_instance_details(&testing::clients(&[&rule]), &worker(), &DetailsQuery::default())
+                .await
+                .unwrap_err();
             assert_eq!(error.code, Code::InstanceNotFound);
         }
     }
@@ -58,7 +81,8 @@ mod tests {
     async fn another_region_is_refused_before_ec2_is_asked() {
         let read = mock!(Client::describe_instances).then_http_response(|| described("stopped", true));
         let elsewhere = Worker { region: crate::region::Region::try_from("eu-west-1".to_owned()).unwrap(), ..worker() };
-        let error = get_instance_details(&testing::clients(&[&read]), &elsewhere).await.unwrap_err();
+        let error =
+            get_instance_details(&testing::clients(&[&read]), &elsewhere, &DetailsQuery::default()).await.unwrap_err();
         assert_eq!((error.code, read.num_calls()), (Code::RegionNotAllowed, 0));
     }
 }

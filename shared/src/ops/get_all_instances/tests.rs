@@ -28,12 +28,11 @@ fn wildcards_in_values_are_meant_literally() {
 
 #[test]
 fn limits_and_words_outside_the_documented_ones_are_refused() {
-    let bad =
-        serde_json::json!({"limit": "4", "managed": "false", "state": ["dead"], "next_token": "x", "color": "red"});
+    let bad = serde_json::json!({"limit": "4", "managed": "false", "state": ["dead"], "next_token": "x", "color": "red", "fields": "id"});
     let refused: Result<ListQuery, Invalid> = deserr::deserialize(bad);
     let mut fields: Vec<_> = refused.unwrap_err().errors().iter().map(|error| error.field.clone()).collect();
     fields.sort();
-    assert_eq!(fields, ["color", "limit", "managed", "next_token", "state[0]"]);
+    assert_eq!(fields, ["color", "fields", "limit", "managed", "next_token", "state[0]"]);
     assert!(Limit::parse("1001".to_owned()).is_err() && Limit::parse("1000".to_owned()).is_ok());
 }
 
@@ -59,8 +58,8 @@ async fn ec2s_token_goes_out_wrapped_and_comes_back_bare() {
     let clients = testing::clients(&[&first, &second]);
     let page = get_all_instances(&clients, &testing::region(), &ListQuery::default()).await.unwrap();
     let token = page.next_token.unwrap();
-    assert_eq!((page.instances[0].state.as_str(), token == "from-ec2"), ("running", false));
+    assert_eq!((page.instances[0].instance.state.as_str(), token == "from-ec2"), ("running", false));
     let next = query(serde_json::json!({"next_token": token}));
     let page = get_all_instances(&clients, &testing::region(), &next).await.unwrap();
-    assert_eq!((page.instances[0].state.as_str(), page.next_token), ("stopped", None));
+    assert_eq!((page.instances[0].instance.state.as_str(), page.next_token), ("stopped", None));
 }
