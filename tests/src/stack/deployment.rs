@@ -19,12 +19,18 @@ const PACKAGE: &str = "cloudformation package --template-file template.yaml --ou
 const DEPLOY: &str = "cloudformation deploy --template-file packaged.yaml \
                       --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --stack-name";
 
-/// Deploys an unchanged copy of `template.yaml` from `folder`, where the functions are staged. Gives the REST API's id.
+/// What is deployed: the template, and the one that it holds as a nested stack.
+const TEMPLATES: [&str; 2] = ["template.yaml", "iam/audit.yaml"];
+
+/// Deploys an unchanged copy of the templates from `folder`, where the functions are staged. Gives the REST API's id.
 ///
 /// # Errors
 /// A command failed.
 pub async fn deploy(cli: &Cli, folder: &Path, parameters: &[String]) -> Result<String> {
-    fs::copy(repository().join("template.yaml"), folder.join("template.yaml"))?;
+    fs::create_dir_all(folder.join("iam"))?;
+    for template in TEMPLATES {
+        fs::copy(repository().join(template), folder.join(template))?;
+    }
     cli.run(MAKE_BUCKET, &[]).await?;
     cli.run(PACKAGE, &[]).await?;
     let mut arguments = vec![STACK_NAME];
