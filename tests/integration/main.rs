@@ -21,6 +21,7 @@ mod listing;
 mod measuring;
 mod names;
 mod permissions;
+mod policies;
 mod reading;
 mod run;
 mod tagging;

@@ -59,7 +59,6 @@ fn is_aws_own(variable: &str) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests stop at a surprise")]
 mod tests {
     use serde_json::json;
 

@@ -94,7 +94,6 @@ fn context_value(value: &Value) -> ContextValue {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests stop at a surprise")]
 mod tests {
     use serde_json::json;
 

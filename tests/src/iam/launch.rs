@@ -26,6 +26,8 @@ pub fn checks(request: &Request, account: &Account) -> Vec<Check> {
         launch.volumes(),
         launch.key_pair().into_iter().collect(),
         launch.snapshots(),
+        launch.placement(),
+        launch.parameter().into_iter().collect(),
         launch.spot_request(),
         launch.tagging(),
         launch.passing().into_iter().collect(),
@@ -105,6 +107,24 @@ impl Launch<'_> {
     fn snapshots(&self) -> Vec<Check> {
         let snapshot = |id| self.run("snapshot", id).with("ec2:Owner", self.account.owner_of(id));
         self.of_mappings("SnapshotId").into_iter().map(snapshot).collect()
+    }
+
+    /// What a launch names to be put into or made from. A dedicated host named by its id is not checked.
+    fn placement(&self) -> Vec<Check> {
+        let reservation = "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId";
+        let named = [
+            ("placement-group", "Placement.GroupName"),
+            ("capacity-reservation", reservation),
+            ("launch-template", "LaunchTemplate.LaunchTemplateId"),
+        ];
+        named.into_iter().filter_map(|(kind, name)| Some(self.run(kind, self.request.param(name)?))).collect()
+    }
+
+    /// An image may be named by a parameter of Systems Manager, which is then read in the caller's name.
+    fn parameter(&self) -> Option<Check> {
+        let name = self.image_id().strip_prefix("resolve:ssm:")?;
+        let arn = format!("arn:aws:ssm:{}:{}:parameter{name}", self.request.region, self.account.id);
+        Some(Check::new("ssm:GetParameters", arn))
     }
 
     /// A Spot launch makes a request, and the account's first one the role that EC2 manages Spot with.
