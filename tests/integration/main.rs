@@ -23,6 +23,7 @@ mod measuring;
 mod names;
 mod pages;
 mod permissions;
+mod policies;
 mod reading;
 mod run;
 mod self_test;

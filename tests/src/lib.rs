@@ -1,4 +1,5 @@
 //! The local AWS, and what the integration tests need around it.
 pub mod client;
+pub mod iam;
 pub mod stack;
 pub mod stub;

@@ -1,0 +1,192 @@
+//! What the policies of `iam/` allow and deny, case by case, and that nothing in them is idle.
+//!
+//! The calls are those that the functions really send ([`recorded`]), as they are and changed into what an attacker or a
+//! mistake would send. The verdicts are an evaluator's ([`tests::iam`]), not AWS's: no emulator knows these conditions.
+
+mod caller_cases;
+mod deployed;
+mod files;
+mod launch_cases;
+mod lifecycle_cases;
+mod mutation;
+mod other_cases;
+mod recorded;
+mod redundant;
+mod tag_cases;
+mod worker_cases;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use serde_json::Value;
+use shared::ops::OPERATIONS;
+use tests::iam::{Check, Policies};
+
+use files::{FILES, policy};
+use recorded::Calls;
+
+/// Which policies judge a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// The execution role with `PolicyMode=base`.
+    Base,
+    /// The execution role with `PolicyMode=guardrail`.
+    Guardrail,
+    /// The execution role with `PolicyMode=hardened`.
+    Hardened,
+    /// The role of a worker.
+    Worker,
+    /// A caller of the API who may read.
+    Reader,
+    /// A caller of the API who may also start, stop and tag.
+    Operator,
+    /// A caller of the API who may everything.
+    Launcher,
+    /// A caller of the API without a policy.
+    Nobody,
+}
+
+impl Mode {
+    /// The modes of the execution role, in the order of the tables' verdicts.
+    pub const OF_THE_ROLE: [Self; 3] = [Self::Base, Self::Guardrail, Self::Hardened];
+
+    /// The files that apply together. API Gateway takes the caller's policy and the API's as one for callers of the API's
+    /// own account: either may allow, either may deny.
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Base => &["CMLWorkerManagementPolicy"],
+            Self::Guardrail => &["CMLWorkerManagementPolicy", "CMLWorkerManagementPolicy.guardrail"],
+            Self::Hardened => &["CMLWorkerManagementPolicy.hardened"],
+            Self::Worker => &["worker-role"],
+            Self::Reader => &["caller-reader", "api-resource-policy"],
+            Self::Operator => &["caller-operator", "api-resource-policy"],
+            Self::Launcher => &["caller-launcher", "api-resource-policy"],
+            Self::Nobody => &["api-resource-policy"],
+        }
+    }
+
+    /// The policies, one of them perhaps another than the file's.
+    fn policies(self, instead: Option<(&str, &Value)>) -> Policies {
+        let document = |file: &&str| match instead {
+            Some((name, policy)) if name == *file => policy.clone(),
+            _ => policy(file),
+        };
+        Policies::new(&self.files().iter().map(document).collect::<Vec<_>>()).unwrap()
+    }
+}
+
+/// A call, a mode, and what it should come to.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The call in words.
+    pub says: String,
+    /// Who makes it.
+    pub mode: Mode,
+    /// All that AWS checks of it.
+    pub checks: Vec<Check>,
+    /// Whether it should be allowed.
+    pub allowed: bool,
+}
+
+/// The verdict in a table: allowed.
+pub const A: bool = true;
+/// The verdict in a table: denied.
+pub const D: bool = false;
+
+/// A row of a table of the execution role: the call in words, its checks, and the verdicts with base, guardrail, hardened.
+pub type Row = (&'static str, Vec<Check>, [bool; 3]);
+
+fn role_cases(rows: Vec<Row>) -> Vec<Case> {
+    let of_row = |(says, checks, verdicts): Row| {
+        let case = move |(mode, allowed)| Case { says: says.to_owned(), mode, checks: checks.clone(), allowed };
+        Mode::OF_THE_ROLE.into_iter().zip(verdicts).map(case)
+    };
+    rows.into_iter().flat_map(of_row).collect()
+}
+
+/// Every call that an operation was seen to make is allowed to the execution role, whatever the mode.
+fn own_cases(calls: &Calls) -> Vec<Case> {
+    let of_request = |(operation, request)| {
+        let says = format!("{operation} sends {}", tests::iam::Request::clone(request).action);
+        let checks = calls.checks(request);
+        Mode::OF_THE_ROLE.map(|mode| Case { says: says.clone(), mode, checks: checks.clone(), allowed: A })
+    };
+    calls.all().flat_map(of_request).collect()
+}
+
+fn cases(calls: &Calls) -> Vec<Case> {
+    let rows =
+        [launch_cases::rows(calls), lifecycle_cases::rows(calls), tag_cases::rows(calls), other_cases::rows(calls)];
+    [own_cases(calls), role_cases(rows.concat()), worker_cases::cases(calls), caller_cases::cases()].concat()
+}
+
+/// Judges the cases of one mode. Calls have most of their checks in common, so each is judged once.
+fn verdicts(policies: &Policies, cases: &[&Case]) -> Vec<bool> {
+    let mut known = BTreeMap::new();
+    let mut allow = |check| *known.entry(check).or_insert_with(|| policies.allow(check).unwrap());
+    cases.iter().map(|case| case.checks.iter().all(&mut allow)).collect()
+}
+
+fn of_mode(cases: &[Case], mode: Mode) -> Vec<&Case> {
+    cases.iter().filter(|case| case.mode == mode).collect()
+}
+
+fn modes(cases: &[Case]) -> BTreeSet<Mode> {
+    cases.iter().map(|case| case.mode).collect()
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "the counts are what a reader of the test run wants to know")]
+async fn each_call_gets_the_verdict_that_is_claimed_and_each_element_of_a_policy_matters() {
+    let cases = cases(Calls::recorded().await);
+    let checks: usize = cases.iter().map(|case| case.checks.len()).sum();
+    assert!(cases.len() >= 150, "{} cases", cases.len());
+    assert!(cases.iter().all(|case| !case.checks.is_empty()), "a call without checks would always be allowed");
+    let wrong: Vec<String> = modes(&cases).into_iter().flat_map(|mode| wrong_in(mode, &cases)).collect();
+    assert!(wrong.is_empty(), "{} wrong verdicts:\n{}", wrong.len(), wrong.join("\n"));
+    let started = Instant::now();
+    let found = mutation::run(&cases);
+    let (seconds, unnoticed) = (started.elapsed().as_secs_f32(), found.unnoticed.len());
+    println!(
+        "policies: {} cases of {checks} checks; {} mutants in {seconds:.1} s, {} noticed, {unnoticed} not; {} listed",
+        cases.len(),
+        found.mutants,
+        found.mutants - unnoticed,
+        redundant::LIST.len(),
+    );
+    found.assert_exactly_listed();
+}
+
+fn wrong_in(mode: Mode, cases: &[Case]) -> Vec<String> {
+    let (policies, cases) = (mode.policies(None), of_mode(cases, mode));
+    let judged = cases.iter().zip(verdicts(&policies, &cases));
+    let wrong = judged.filter(|(case, allowed)| case.allowed != *allowed);
+    wrong.map(|(case, allowed)| explain(case, &policies, allowed)).collect()
+}
+
+fn explain(case: &Case, policies: &Policies, allowed: bool) -> String {
+    let denied = case.checks.iter().filter(|check| !policies.allow(check).unwrap());
+    let denied: Vec<_> = denied.map(|check| format!("    denied: {check}")).collect();
+    format!("{:?}: {}: is {}\n{}", case.mode, case.says, if allowed { "allowed" } else { "denied" }, denied.join("\n"))
+}
+
+/// The table of operations, and with it the README and the health check, says what the functions really need.
+#[tokio::test]
+async fn each_operation_needs_exactly_the_actions_of_its_table() {
+    let calls = Calls::recorded().await;
+    for operation in OPERATIONS {
+        let checks = calls.of(operation.name).flat_map(|request| calls.checks(request));
+        let needed: BTreeSet<String> = checks.map(|check| check.action).collect();
+        let table = operation.actions.iter().map(|action| (*action).to_owned()).collect();
+        assert_eq!(needed, table, "{}", operation.name);
+    }
+}
+
+/// A managed policy holds at most 6,144 characters, white space not counted.
+#[test]
+fn each_policy_fits_into_a_managed_policy() {
+    for file in FILES {
+        let size = policy(file).to_string().chars().filter(|c| !c.is_whitespace()).count();
+        assert!(size <= 6_144, "{file} has {size} characters");
+    }
+}
