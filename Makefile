@@ -24,11 +24,12 @@ test: $(VENV)/installed ## Run the unit tests and the integration tests
 	cargo build --workspace
 	cargo test --workspace
 
-lint: $(VENV)/installed ## Check formatting, code, documentation and template
+lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-	$(VENV)/bin/cfn-lint template.yaml
+	$(VENV)/bin/cfn-lint template.yaml iam/bootstrap.yaml iam/audit.yaml
+	$(VENV)/bin/python -W ignore iam/lint.py
 
 build: ## Build the functions for AWS into target/lambda/<operation>/bootstrap
 	cargo build --release

@@ -8,6 +8,7 @@
 //! | `CML_MANAGED_BY` | `cml-cloud-manager` | value of the tag `ManagedBy` that makes an instance ours |
 //! | `CML_ALLOWED_REGIONS` | the function's own region | regions that may be read and changed, separated by commas |
 //! | `CML_ALLOWED_INSTANCE_TYPES` | [`DEFAULT_INSTANCE_TYPES`] | patterns of types that may be launched, separated by commas |
+//! | `CML_MAX_WORKERS` | no limit | managed instances that a region may have; a launch beyond it is refused |
 
 use std::fmt;
 
@@ -26,6 +27,9 @@ pub const CML_ALLOWED_REGIONS: &str = "CML_ALLOWED_REGIONS";
 /// Instance types that may be launched.
 pub const CML_ALLOWED_INSTANCE_TYPES: &str = "CML_ALLOWED_INSTANCE_TYPES";
 
+/// How many managed instances a region may have.
+pub const CML_MAX_WORKERS: &str = "CML_MAX_WORKERS";
+
 /// Types that CML workers run on: compute and general purpose, metal or 8th-generation Intel for nested virtual machines.
 pub const DEFAULT_INSTANCE_TYPES: &str = "c5.*,c6i.*,m5.*,m5zn.metal,c8i.*,m8i.*,r8i.*";
 
@@ -40,6 +44,8 @@ pub struct Config {
     pub allowed_regions: Vec<Region>,
     /// Types that may be launched, as patterns with `*` and `?`.
     pub allowed_instance_types: Vec<WildMatch>,
+    /// How many managed instances a region may have.
+    pub max_workers: Option<usize>,
 }
 
 /// Every variable that is missing or wrong, in one line.
@@ -80,13 +86,18 @@ impl Config {
         let allowed = note(CML_ALLOWED_REGIONS, allowed, &mut bad);
         let types = variable(CML_ALLOWED_INSTANCE_TYPES).unwrap_or_else(|| DEFAULT_INSTANCE_TYPES.to_owned());
         let types = note(CML_ALLOWED_INSTANCE_TYPES, list(&types, instance_type_pattern), &mut bad);
-        match (region, managed_by, allowed, types) {
-            (Some(region), Some(managed_by), Some(allowed), Some(allowed_instance_types)) => Ok(Self {
-                allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
-                region,
-                managed_by,
-                allowed_instance_types,
-            }),
+        let max_workers = variable(CML_MAX_WORKERS).map(|text| count(&text)).transpose();
+        let max_workers = note(CML_MAX_WORKERS, max_workers, &mut bad);
+        match (region, managed_by, allowed, types, max_workers) {
+            (Some(region), Some(managed_by), Some(allowed), Some(allowed_instance_types), Some(max_workers)) => {
+                Ok(Self {
+                    allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
+                    region,
+                    managed_by,
+                    allowed_instance_types,
+                    max_workers,
+                })
+            }
             _ => Err(ConfigError(bad)),
         }
     }
@@ -117,6 +128,13 @@ fn managed_by(given: Option<String>) -> Result<String, String> {
         return Err("must not be empty".to_owned());
     }
     TagValue::try_from(value).map(String::from).map_err(|refusal| refusal.0)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| format!("is {text:?} but must be a whole number above 0"))
 }
 
 fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
@@ -160,10 +178,16 @@ mod tests {
 
     #[test]
     fn one_line_lists_every_bad_value() {
-        let error =
-            read(&[(CML_MANAGED_BY, ""), (CML_ALLOWED_REGIONS, "us-east-1,mars"), (CML_ALLOWED_INSTANCE_TYPES, " , ")]);
+        let error = read(&[
+            (CML_MANAGED_BY, ""),
+            (CML_ALLOWED_REGIONS, "us-east-1,mars"),
+            (CML_ALLOWED_INSTANCE_TYPES, " , "),
+            (CML_MAX_WORKERS, "0"),
+        ]);
         let line = error.unwrap_err().to_string();
-        for name in [AWS_REGION, CML_MANAGED_BY, CML_ALLOWED_REGIONS, "mars", CML_ALLOWED_INSTANCE_TYPES] {
+        for name in
+            [AWS_REGION, CML_MANAGED_BY, CML_ALLOWED_REGIONS, "mars", CML_ALLOWED_INSTANCE_TYPES, CML_MAX_WORKERS]
+        {
             assert!(line.contains(name), "{name} in {line}");
         }
         assert_eq!(line.lines().count(), 1);

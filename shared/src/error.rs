@@ -132,6 +132,27 @@ pub struct AwsAnswer {
     pub request_id: Option<String>,
 }
 
+/// What AWS denied, as far as it says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The IAM action; AWS's word for it, else the one that the call is known to need.
+    pub action: String,
+    /// The ARN that it was denied on.
+    pub resource: Option<String>,
+    /// Whether a policy is missing or one stands in the way.
+    pub by: Option<DeniedBy>,
+}
+
+/// Which of the two ways to be denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeniedBy {
+    /// No policy allows it: one must be added or widened.
+    NoAllow,
+    /// A policy denies it: no added permission helps.
+    ExplicitDeny,
+}
+
 /// Why a request was not carried out. [`crate::http`] writes it as RFC 9457 `application/problem+json`.
 #[derive(Debug, Clone)]
 pub struct Error {
@@ -145,8 +166,8 @@ pub struct Error {
     pub fields: Invalid,
     /// AWS's own words, if AWS answered.
     pub aws: Option<Box<AwsAnswer>>,
-    /// For [`Code::MissingPermission`]: the IAM action that was denied.
-    pub missing_permission: Option<String>,
+    /// For [`Code::MissingPermission`]: what was denied.
+    pub denial: Option<Box<Denial>>,
     /// Seconds after which another try makes sense.
     pub retry_after_seconds: Option<u32>,
 }
@@ -166,7 +187,7 @@ impl Error {
             retryable: code.retryable(),
             fields: Invalid::default(),
             aws: None,
-            missing_permission: None,
+            denial: None,
             retry_after_seconds: code.retry_after_seconds(),
         }
     }
@@ -180,11 +201,17 @@ impl Error {
     /// One line for a human and for health checks: the code, AWS's own code, the permission, the reason.
     #[must_use]
     pub fn summary(&self) -> String {
-        match (&self.missing_permission, self.aws_code()) {
+        match (self.missing_permission(), self.aws_code()) {
             (Some(action), _) => format!("missing permission {action}: {}", self.detail),
             (None, Some(aws_code)) => format!("{aws_code}: {}", self.detail),
             (None, None) => self.detail.clone(),
         }
+    }
+
+    /// The IAM action that was denied, for [`Code::MissingPermission`].
+    #[must_use]
+    pub fn missing_permission(&self) -> Option<&str> {
+        self.denial.as_ref().map(|denial| denial.action.as_str())
     }
 
     /// AWS's own error code, if AWS answered with one.
@@ -259,8 +286,7 @@ fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_reques
         retryable: code.retryable() || (code == Code::AwsError && status >= 500),
         fields: field.map(|field| Invalid::field(field, &detail)).unwrap_or_default(),
         aws: AwsAnswer::boxed(Some(aws_code), aws_request_id),
-        missing_permission: (code == Code::MissingPermission)
-            .then(|| denied_action(message).unwrap_or(E::ACTION).to_owned()),
+        denial: (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, E::ACTION))),
         ..Error::new(code, detail)
     }
 }
@@ -277,10 +303,32 @@ fn read_code(aws_code: &str, message: &str) -> (Code, Option<&'static str>) {
         .map_or((Code::AwsError, None), |(_, code, field)| (*code, *field))
 }
 
-/// The action in AWS's sentence "User: … is not authorized to perform: ec2:RunInstances on resource: …".
-fn denied_action(message: &str) -> Option<&str> {
-    let (_, after) = message.split_once("not authorized to perform: ")?;
-    after.split([' ', ',']).next().filter(|action| action.contains(':'))
+impl Denial {
+    /// Reads AWS's sentence "User: … is not authorized to perform: ec2:RunInstances on resource: arn:… because no
+    /// identity-based policy allows the ec2:RunInstances action", of which older answers have nothing.
+    fn read(message: &str, action: &str) -> Self {
+        let word_after = |words: &str| {
+            let (_, after) = message.split_once(words)?;
+            after.split([' ', ',']).next().filter(|word| word.contains(':'))
+        };
+        Self {
+            action: word_after("not authorized to perform: ").unwrap_or(action).to_owned(),
+            resource: word_after("on resource: ").map(str::to_owned),
+            by: DeniedBy::read(message),
+        }
+    }
+}
+
+impl DeniedBy {
+    fn read(message: &str) -> Option<Self> {
+        if message.contains("with an explicit deny") {
+            Some(Self::ExplicitDeny)
+        } else if message.contains("because no ") && message.contains(" policy allows") {
+            Some(Self::NoAllow)
+        } else {
+            None
+        }
+    }
 }
 
 /// EC2 appends kilobytes that only `sts:DecodeAuthorizationMessage` can read; no caller can.

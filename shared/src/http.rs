@@ -8,17 +8,21 @@ use lambda_http::{Body, RequestExt, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::error::{Code, Error};
+use crate::error::{Code, DeniedBy, Error};
+use crate::idempotency::{IdempotencyKey, Replay};
 use crate::image::Images;
 use crate::input::{FieldError, Invalid, Nothing, both};
-use crate::instance::StateChange;
+use crate::instance::{InRegion, StateChange};
 use crate::mutation::Mutation;
-use crate::ops::create_instance::Launched;
+use crate::ops::create_instance::{Caller, Launched};
 use crate::ops::get_all_instances::InstanceList;
 use crate::ops::health::{Health, HealthStatus};
 use crate::status::InstanceStatus;
 use crate::tags::InstanceTags;
 use crate::utilization::Utilization;
+
+/// The header by which a caller marks a request that it may send again.
+pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// The largest body that is read.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -32,6 +36,20 @@ pub struct Request<Path = Nothing, Query = Nothing, Input = Nothing> {
     pub query: Query,
     /// The body, a JSON object; no body is an empty one.
     pub body: Input,
+    /// The body as it came, for what must know whether two are the same.
+    raw_body: Value,
+    /// The header `Idempotency-Key`.
+    idempotency_key: Option<IdempotencyKey>,
+    /// Who signed the request; unknown outside API Gateway.
+    identity: Identity,
+}
+
+/// Who signed a request, as API Gateway says it.
+#[derive(Debug, Clone, Default)]
+struct Identity {
+    /// `AIDA…` for a user; for a role `AROA…` without the session's name, which changes with each session.
+    id: Option<String>,
+    arn: Option<String>,
 }
 
 impl<Path, Query, Input> Request<Path, Query, Input>
@@ -45,12 +63,37 @@ where
     /// # Errors
     /// [`Code::InvalidRequest`] with every bad field of path, query and body; [`Code::PayloadTooLarge`].
     pub fn read(event: &lambda_http::Request) -> Result<Self, Error> {
-        let body = body(event)?;
+        let raw_body = body(event)?;
         let path = deserr::deserialize(path(event));
         let query = deserr::deserialize(query(event));
-        let ((path, query), body) = both(both(path, query), body.and_then(deserr::deserialize))?;
-        Ok(Self { path, query, body })
+        // A body that is no JSON is reported once, with the raw one.
+        let body = raw_body.clone().map_err(|_| Invalid::default()).and_then(deserr::deserialize);
+        let (((path, query), body), (raw_body, idempotency_key)) =
+            both(both(both(path, query), body), both(raw_body, idempotency_key(event)))?;
+        Ok(Self { path, query, body, raw_body, idempotency_key, identity: identity(event) })
     }
+}
+
+impl<Query, Input> Request<InRegion, Query, Input> {
+    /// Who asks for a launch, and whether the request may be sent again.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let replay = |key| Replay::new(key, &self.path.region, self.identity.id.as_deref(), &self.raw_body);
+        Caller { arn: self.identity.arn.clone(), replay: self.idempotency_key.as_ref().map(replay) }
+    }
+}
+
+fn idempotency_key(event: &lambda_http::Request) -> Result<Option<IdempotencyKey>, Invalid> {
+    let Some(header) = event.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let text = String::from_utf8_lossy(header.as_bytes()).into_owned();
+    let key = IdempotencyKey::try_from(text).map_err(|refusal| Invalid::field(IDEMPOTENCY_KEY, refusal.0))?;
+    Ok(Some(key))
+}
+
+fn identity(event: &lambda_http::Request) -> Identity {
+    let Some(RequestContext::ApiGatewayV1(context)) = event.request_context_ref() else { return Identity::default() };
+    let id = context.identity.caller.as_deref().and_then(|caller| caller.split(':').next());
+    Identity { id: id.map(str::to_owned), arn: context.identity.user_arn.clone() }
 }
 
 /// One path parameter as the caller wrote it, for the log.
@@ -129,7 +172,7 @@ impl Document for crate::instance::Instance {}
 
 impl Document for Launched {
     fn status(&self) -> StatusCode {
-        StatusCode::CREATED
+        if self.created { StatusCode::CREATED } else { StatusCode::OK }
     }
 
     fn location(&self) -> Option<&str> {
@@ -202,6 +245,10 @@ struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_permission: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    denied_resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied_by: Option<DeniedBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
@@ -222,7 +269,9 @@ pub(crate) fn respond_to_error(request_id: &str, error: &Error) -> Result<Respon
         retryable: error.retryable,
         aws_code: error.aws_code(),
         aws_request_id: error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
-        missing_permission: error.missing_permission.as_deref(),
+        missing_permission: error.missing_permission(),
+        denied_resource: error.denial.as_ref().and_then(|denial| denial.resource.as_deref()),
+        denied_by: error.denial.as_ref().and_then(|denial| denial.by),
         field: errors.first().map(|error| error.field.as_str()),
         errors,
         retry_after_seconds: error.retry_after_seconds,

@@ -127,6 +127,18 @@ pub struct RootVolume {
     pub size_gib: Option<i32>,
 }
 
+impl LaunchImage {
+    /// Reads EC2's image.
+    #[must_use]
+    pub fn from_ec2(image: &types::Image) -> Self {
+        Self {
+            image_id: image.image_id().unwrap_or_default().to_owned(),
+            name: image.name().map(str::to_owned),
+            root: RootVolume::from_ec2(image),
+        }
+    }
+}
+
 impl RootVolume {
     fn from_ec2(image: &types::Image) -> Option<Self> {
         let device_name = image.root_device_name()?.to_owned();
@@ -148,13 +160,7 @@ pub async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> R
         ImageChoice::Name(name) => call.owners("self").filters(filter("name", name.as_str())),
     };
     let answer = call.filters(filter("state", "available")).send().await?;
-    newest(answer.images(), choice)
-        .map(|image| LaunchImage {
-            image_id: image.image_id().unwrap_or_default().to_owned(),
-            name: image.name().map(str::to_owned),
-            root: RootVolume::from_ec2(image),
-        })
-        .ok_or_else(|| not_found(region, choice))
+    newest(answer.images(), choice).map(LaunchImage::from_ec2).ok_or_else(|| not_found(region, choice))
 }
 
 /// EC2 filters match patterns; a name is compared once more, so that only that very name is launched.

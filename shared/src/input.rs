@@ -32,6 +32,24 @@ impl Invalid {
         Self(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
+    /// One bad field, where it stands.
+    pub fn at(location: ValuePointerRef, detail: impl Into<String>) -> Self {
+        Self::field(path(location), detail)
+    }
+
+    /// Adds those.
+    pub fn push(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// The value, if there is no bad field.
+    ///
+    /// # Errors
+    /// These bad fields.
+    pub fn none_or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+
     /// The bad fields, in the order in which they were met.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
@@ -40,8 +58,8 @@ impl Invalid {
 
     /// These and those.
     #[must_use]
-    pub fn and(mut self, mut other: Self) -> Self {
-        self.0.append(&mut other.0);
+    pub fn and(mut self, other: Self) -> Self {
+        self.push(other);
         self
     }
 }
@@ -73,7 +91,7 @@ impl MergeWithError<Self> for Invalid {
 
 impl MergeWithError<Refusal> for Invalid {
     fn merge(so_far: Option<Self>, refusal: Refusal, location: ValuePointerRef) -> ControlFlow<Self, Self> {
-        ControlFlow::Continue(so_far.unwrap_or_default().and(Self::field(path(location), refusal.0)))
+        ControlFlow::Continue(so_far.unwrap_or_default().and(Self::at(location, refusal.0)))
     }
 }
 
@@ -159,7 +177,7 @@ where
             Err(more) => invalid = invalid.and(more),
         }
     }
-    if invalid.errors().is_empty() { Ok(map) } else { Err(invalid) }
+    invalid.none_or(map)
 }
 
 /// A list that a query string gives as `a=1&a=2`, or as `a=1` when there is only one.
@@ -180,6 +198,11 @@ impl<T: Deserr<Invalid>> Deserr<Invalid> for Repeated<T> {
         }
         .map(Self)
     }
+}
+
+/// Reads `true` or `false`.
+pub(crate) fn boolean(text: String) -> Result<bool, Refusal> {
+    text.parse().map_err(|_| Refusal("must be true or false".to_owned()))
 }
 
 /// For requests without a query or without a body: whatever is given is a field that the request does not have.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::clients::Clients;
 use crate::error::{Code, Error};
+use crate::image::filter;
 use crate::input::{Invalid, checked_string, is_resource_id};
 use crate::region::Region;
 use crate::tags::{OWNERSHIP_KEY, TagMap, tag_map};
@@ -205,6 +206,32 @@ pub async fn find_managed(clients: &Clients, worker: &Worker) -> Result<Instance
         Code::NotManaged,
         format!("{id} does not carry the tag {OWNERSHIP_KEY}={owner}: it is not ours to change"),
     ))
+}
+
+/// How many managed instances a region has, terminated ones left out.
+///
+/// # Errors
+/// What EC2 refuses.
+pub async fn managed_count(clients: &Clients, region: &Region) -> Result<usize, Error> {
+    let alive =
+        types::Filter::builder().name("instance-state-name").set_values(Some(ALIVE.map(str::to_owned).to_vec()));
+    let ours = filter(&format!("tag:{OWNERSHIP_KEY}"), &literal(clients.managed_by()));
+    let call = clients.ec2(region)?.describe_instances().filters(alive.build()).filters(ours);
+    let mut pages = call.into_paginator().send();
+    let mut count = 0;
+    while let Some(page) = pages.next().await {
+        count += page?.reservations().iter().map(|reservation| reservation.instances().len()).sum::<usize>();
+    }
+    Ok(count)
+}
+
+/// The states of an instance that is not gone: EC2 shows a terminated one for another hour.
+pub const ALIVE: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
+
+/// EC2 takes `*` and `?` in a filter for wildcards, and `\` for their escape.
+pub(crate) fn literal(value: &str) -> String {
+    let escape = |c: char| matches!(c, '*' | '?' | '\\').then_some('\\').into_iter().chain([c]);
+    value.chars().flat_map(escape).collect()
 }
 
 fn not_found(worker: &Worker) -> Error {

@@ -12,24 +12,32 @@
 //! | [`clients`] | the AWS clients, one set per allowed region |
 //! | [`error`] | the one error type and the table from AWS error codes to it |
 //! | [`instance`], [`image`], [`tags`], [`status`], [`utilization`], [`region`], [`mutation`] | the nouns: validated inputs and output documents |
+//! | [`launch`], [`volume`], [`nesting`] | what a launch may ask for |
+//! | [`idempotency`] | requests that may be sent again |
 //! | [`page`] | page tokens |
+//! | [`permissions`] | the permission self-test |
 //! | [`ops`] | the 13 operations, a file each |
 
 pub mod clients;
 pub mod config;
 pub mod error;
 pub mod http;
+pub mod idempotency;
 pub mod image;
 pub mod input;
 pub mod instance;
+pub mod launch;
 pub mod mutation;
+pub mod nesting;
 pub mod ops;
 pub mod page;
+pub mod permissions;
 pub mod region;
 pub mod serve;
 pub mod status;
 pub mod tags;
 pub mod utilization;
+pub mod volume;
 
 #[cfg(test)]
 mod testing;

@@ -5,22 +5,15 @@ use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use serde::Serialize;
 
 use crate::error::{Code, Denied, Error};
-use crate::input::{Invalid, Refusal};
+use crate::input::{Invalid, Refusal, boolean};
 
 /// The query of every mutation: `?dry_run=true`.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct DryRun {
     /// Ask EC2 for permission and change nothing.
-    #[deserr(default, try_from(String) = DryRun::boolean -> Refusal)]
+    #[deserr(default, try_from(String) = boolean -> Refusal)]
     pub dry_run: bool,
-}
-
-impl DryRun {
-    /// Reads the parameter's text.
-    pub(crate) fn boolean(text: String) -> Result<bool, Refusal> {
-        text.parse().map_err(|_| Refusal("must be true or false".to_owned()))
-    }
 }
 
 /// What a mutation answers.

@@ -83,7 +83,7 @@ fn log<D: Document>(event: &lambda_http::Request, context: &Context, result: &Re
             code = ?error.code,
             aws_code = error.aws_code(),
             aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
-            missing_permission = error.missing_permission,
+            missing_permission = error.missing_permission(),
             "{}", error.detail
         ),
     }

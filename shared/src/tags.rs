@@ -12,6 +12,15 @@ use crate::instance::InstanceId;
 /// The tag that makes an instance ours. Its value is `CML_MANAGED_BY`.
 pub const OWNERSHIP_KEY: &str = "ManagedBy";
 
+/// Names who called create-instance.
+pub const CREATED_BY_KEY: &str = "CreatedBy";
+
+/// Tells a retry of create-instance from another request with the same `Idempotency-Key`.
+pub const FINGERPRINT_KEY: &str = "IdempotencyFingerprint";
+
+/// The keys that only we write.
+pub const OUR_KEYS: [&str; 3] = [OWNERSHIP_KEY, CREATED_BY_KEY, FINGERPRINT_KEY];
+
 /// EC2's limit of tags on one resource.
 pub const MAX_TAGS: usize = 50;
 
@@ -19,7 +28,7 @@ pub const MAX_TAGS: usize = 50;
 pub type TagMap = BTreeMap<String, String>;
 
 checked_string! {
-    /// A tag key that a caller may write: neither AWS's own, nor the ownership tag.
+    /// A tag key that a caller may write: neither AWS's own, nor one of ours.
     TagKey,
     |key| {
         if key.is_empty() || key.chars().count() > 128 {
@@ -34,6 +43,9 @@ checked_string! {
         // IAM compares tag keys without case: `managedby` would pass for the ownership tag in a policy.
         if key.eq_ignore_ascii_case(OWNERSHIP_KEY) {
             return Err("ManagedBy is the ownership tag: it can be neither set, changed nor removed");
+        }
+        if OUR_KEYS.iter().any(|ours| key.eq_ignore_ascii_case(ours)) {
+            return Err("CreatedBy and IdempotencyFingerprint are written at launch: they can be neither set, changed nor removed");
         }
         Ok(())
     }

@@ -26,12 +26,19 @@ pub fn worker() -> Worker {
 /// Clients of one region that answer from `rules`, whichever matches, EC2's and CloudWatch's alike. No retries: a test
 /// shall see the first answer.
 pub fn clients(rules: &[&Rule]) -> Clients {
-    let config = Config {
+    clients_with(rules, |_| ())
+}
+
+/// [`clients`] of another configuration.
+pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Clients {
+    let mut config = Config {
         region: region(),
         managed_by: "cml-cloud-manager".to_owned(),
         allowed_regions: vec![region()],
         allowed_instance_types: DEFAULT_INSTANCE_TYPES.split(',').map(wildmatch::WildMatch::new).collect(),
+        max_workers: None,
     };
+    configure(&mut config);
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
     let cloudwatch =
         mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));

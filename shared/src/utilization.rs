@@ -141,8 +141,8 @@ impl Span {
 /// Which metric to read.
 #[derive(Debug, Clone, Copy)]
 pub struct MetricName {
-    namespace: &'static str,
-    name: &'static str,
+    pub(crate) namespace: &'static str,
+    pub(crate) name: &'static str,
     /// Who publishes it, for the reason when nobody does.
     publisher: &'static str,
 }

@@ -27,11 +27,11 @@ async fn a_worker_is_launched_by_image_name_and_ec2_has_it() {
     let id = document["instance_id"].as_str().unwrap();
     assert_eq!(answer.header("location"), Some(format!("/v1/regions/{REGION}/instances/{id}").as_str()));
     assert_eq!((&document["image_id"], &document["image_name"]), (&json!(info.image_id), &json!(info.image_name)));
-    assert_eq!(
-        (&document["name"], &document["managed"], &document["warnings"]),
-        (&json!(name), &json!(true), &json!([]))
-    );
-    assert_eq!(document["tags"], json!({"Name": name, "ManagedBy": "cml-cloud-manager", "Lab": "ospf & bgp"}));
+    assert_eq!((&document["name"], &document["managed"]), (&json!(name), &json!(true)));
+    assert!(document["warnings"][0].as_str().unwrap().starts_with("c5.2xlarge cannot run nested virtual machines"));
+    let user = "arn:aws:iam::123456789012:user/cml-cloud-manager";
+    let tags = json!({"Name": name, "ManagedBy": "cml-cloud-manager", "CreatedBy": user, "Lab": "ospf & bgp"});
+    assert_eq!(document["tags"], tags);
 
     let instance = world().instance(id).await;
     assert_eq!(instance.instance_type().unwrap().as_str(), "c5.2xlarge");
@@ -68,10 +68,10 @@ async fn every_bad_field_is_named_and_nothing_is_launched() {
     let name = unique("create");
     let body = json!({
         "name": name, "image_id": "ami-1", "instance_type": "huge", "subnet_id": "vpc-1", "tags": {"ManagedBy": "me", "aws:a": "b"},
-        "user_data": "not yet a field",
+        "userdata": "misspelt",
     });
     let answer = create(body).await;
-    assert_refused(&answer, &["image_id", "instance_type", "subnet_id", "tags.ManagedBy", "tags.aws:a", "user_data"]);
+    assert_refused(&answer, &["image_id", "instance_type", "subnet_id", "tags.ManagedBy", "tags.aws:a", "userdata"]);
     assert!(launches(&name).is_empty());
 }
 
@@ -134,4 +134,58 @@ async fn a_region_that_is_not_allowed_is_a_403() {
     let body = world().launch_body(&unique("create"));
     let answer = world().api.request("POST", "/regions/eu-west-1/instances", Some(body)).await;
     assert_problem(&answer, 403, "region_not_allowed");
+}
+
+async fn create_with_key(key: &str, body: &serde_json::Value) -> Answer {
+    let api = world().api.with_header("Idempotency-Key", key);
+    api.request("POST", &format!("/regions/{REGION}/instances"), Some(body.clone())).await
+}
+
+#[tokio::test]
+async fn the_same_key_and_body_launch_once() {
+    let name = unique("create");
+    let body = world().launch_body(&name);
+    let first = create_with_key(&name, &body).await;
+    assert_ok(&first, 201);
+    assert_eq!(first.json["created"], true);
+    let again = create_with_key(&name, &body).await;
+    assert_ok(&again, 200);
+    assert_eq!((&again.json["instance_id"], &again.json["created"]), (&first.json["instance_id"], &json!(false)));
+    assert_eq!(again.header("location"), first.header("location"));
+    assert_eq!(launches(&name).len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_key_with_another_body_is_a_409_that_names_the_first_launch() {
+    let name = unique("create");
+    let first = create_with_key(&name, &world().launch_body(&name)).await;
+    let mut other = world().launch_body(&name);
+    other["detailed_monitoring"] = true.into();
+    let refused = create_with_key(&name, &other).await;
+    assert_problem(&refused, 409, "idempotency_mismatch");
+    assert!(refused.json["detail"].as_str().unwrap().contains(first.json["instance_id"].as_str().unwrap()));
+    assert_eq!(launches(&name).len(), 1);
+}
+
+#[tokio::test]
+async fn another_callers_key_is_another_key() {
+    let name = unique("create");
+    let body = world().launch_body(&name);
+    let first = create_with_key(&name, &body).await;
+    let key = world().stack.add_caller(&unique("caller"), &["*"]).await.unwrap();
+    let other =
+        tests::client::Client::new(&world().stack.info.api_url, REGION, &key.access_key_id, &key.secret_access_key);
+    let other = other.with_header("Idempotency-Key", &name);
+    let second = other.request("POST", &format!("/regions/{REGION}/instances"), Some(body)).await;
+    assert_eq!((first.status, second.status), (201, 201), "{}", second.text);
+    assert_ne!(first.json["instance_id"], second.json["instance_id"]);
+}
+
+#[tokio::test]
+async fn a_malformed_key_is_refused() {
+    let name = unique("create");
+    for key in ["with space", &"x".repeat(65)] {
+        assert_refused(&create_with_key(key, &world().launch_body(&name)).await, &["Idempotency-Key"]);
+    }
+    assert!(launches(&name).is_empty());
 }

@@ -24,7 +24,9 @@ pub async fn call(world: &World, operation: &Operation, id: &str, mark: &str, im
         "delete-instance-tags" => (vec![("key", "Lab")], None),
         _ => (vec![], None),
     };
-    world.api.request(operation.method, &with_query(&path, &query), body).await
+    // With a key, a launch also looks for what an earlier sending of it launched.
+    let api = world.api.with_header("Idempotency-Key", mark);
+    api.request(operation.method, &with_query(&path, &query), body).await
 }
 
 /// Whether the request is one of the call's: it names the instance, or the mark.
@@ -54,7 +56,11 @@ async fn denied(operation: &Operation, action: &'static str) {
     let mark = unique("denied");
     // Looking an image up is the one call of a launch that does not hold the worker's name.
     let image_name = if action == "ec2:DescribeImages" { &mark } else { &world().stack.info.image_name };
-    let (before, marks) = (world().state(&id).await, [id.clone(), mark.clone()]);
+    let (before, mut marks) = (world().state(&id).await, vec![id.clone(), mark.clone()]);
+    if (operation.name, action) == ("create-instance", "ec2:DescribeInstances") {
+        // The look-up for an earlier launch holds the token of that launch, and nothing else of the request.
+        marks.push(token_of_a_launch(operation, &id, &mark).await);
+    }
     // CreateTags at launch is RunInstances' own check: EC2 denies the launch and names the tagging.
     let (sent, names) = match (operation.name, action) {
         ("create-instance", "ec2:CreateTags") => ("RunInstances", true),
@@ -75,6 +81,17 @@ async fn denied(operation: &Operation, action: &'static str) {
     assert!(script.hits() > 0, "{} never sent {action}", operation.name);
     assert_problem(&answer, 403, "missing_permission");
     assert_eq!(answer.json["missing_permission"], action, "{}", operation.name);
+    let by = if names { json!("no_allow") } else { json!(null) };
+    assert_eq!(answer.json["denied_by"], by, "{}", answer.text);
     assert_eq!((&answer.json["aws_code"], &answer.json["retryable"]), (&json!(aws_code), &json!(false)));
     assert_eq!(world().state(&id).await, before, "{} changed the instance without {action}", operation.name);
+}
+
+/// The `ClientToken` that a launch with this mark as its `Idempotency-Key` has.
+async fn token_of_a_launch(operation: &Operation, id: &str, mark: &str) -> String {
+    let answer = call(world(), operation, id, mark, &world().stack.info.image_name).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let mark = mark.to_owned();
+    let is_launch = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == mark);
+    world().ec2_stub.requests_matching(is_launch)[0].param("ClientToken").unwrap().to_owned()
 }

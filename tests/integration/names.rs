@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use shared::ops::OPERATIONS;
 use tests::stack::repository;
@@ -105,4 +106,20 @@ fn the_readme_lists_every_route() {
         let row = format!("| `{}` | `{} {}", operation.name, operation.method, operation.path);
         assert!(readme.contains(&row), "{row}");
     }
+}
+
+#[test]
+fn cargo_lambda_has_every_route() {
+    let metadata =
+        Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version", "1"]).output().unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let mut routes = BTreeSet::new();
+    for (path, functions) in metadata["metadata"]["lambda"]["watch"]["router"].as_object().unwrap() {
+        for function in functions.as_array().unwrap() {
+            let text = |field: &str| function[field].as_str().unwrap().to_owned();
+            routes.insert((text("function"), text("method"), path.clone()));
+        }
+    }
+    let expected = OPERATIONS.map(|o| (o.name.to_owned(), o.method.to_owned(), o.path.to_owned()));
+    assert_eq!(routes, BTreeSet::from(expected));
 }

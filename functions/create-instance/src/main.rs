@@ -1,11 +1,12 @@
 //! `POST /regions/{region}/instances`: launch a worker.
 //!
-//! IAM: `ec2:DescribeImages`, `ec2:RunInstances`, `ec2:CreateTags`.
+//! IAM: `ec2:DescribeImages`, `ec2:DescribeInstances`, `ec2:RunInstances`, `ec2:CreateTags`.
 //! Event: `events/create-instance.json`.
 
 use shared::instance::InRegion;
+use shared::launch::CreateInstance;
 use shared::mutation::{DryRun, Mutation};
-use shared::ops::create_instance::{CreateInstance, Launched};
+use shared::ops::create_instance::Launched;
 use shared::{Clients, Error, Request, ops};
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,5 +18,6 @@ async fn handle(
     clients: &Clients,
     request: Request<InRegion, DryRun, CreateInstance>,
 ) -> Result<Mutation<Launched>, Error> {
-    ops::create_instance(clients, &request.path.region, &request.body, request.query.dry_run).await
+    let caller = request.caller();
+    ops::create_instance(clients, &request.path.region, &request.body, &caller, request.query.dry_run).await
 }

@@ -109,14 +109,34 @@ async fn a_denied_call_names_the_action_that_aws_names() {
                    perform: ec2:CreateTags on resource: arn:aws:ec2:us-east-1:123456789012:instance/* because no identity-based policy allows the \
                    ec2:CreateTags action. Encoded authorization failure message: 5Q9xq";
     let error = read(403, "UnauthorizedOperation", message).await;
-    assert_eq!(error.missing_permission.as_deref(), Some("ec2:CreateTags"));
+    assert_eq!(error.missing_permission(), Some("ec2:CreateTags"));
     assert!(error.detail.contains("assumed-role/cml") && !error.detail.contains("5Q9xq"), "{}", error.detail);
+}
+
+#[tokio::test]
+async fn a_denied_call_says_on_what_and_whether_a_policy_is_missing_or_in_the_way() {
+    let role = "You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/cml/cml is not \
+                authorized to perform: ec2:StartInstances on resource: arn:aws:ec2:us-east-1:123456789012:instance/i-1";
+    let missing = format!("{role} because no identity-based policy allows the ec2:StartInstances action");
+    let denied = format!("{role} with an explicit deny in a service control policy");
+    let silent = "You are not authorized to perform this operation.".to_owned();
+    let arn = Some("arn:aws:ec2:us-east-1:123456789012:instance/i-1");
+    for (message, resource, by) in
+        [(missing, arn, Some(DeniedBy::NoAllow)), (denied, arn, Some(DeniedBy::ExplicitDeny)), (silent, None, None)]
+    {
+        let error = read(403, "UnauthorizedOperation", message.leak()).await;
+        let denial = error.denial.unwrap();
+        assert_eq!(
+            (denial.action.as_str(), denial.resource.as_deref(), denial.by),
+            ("ec2:StartInstances", resource, by)
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_denied_call_without_words_names_the_call() {
     let error = read(403, "UnauthorizedOperation", "You are not authorized to perform this operation.").await;
-    assert_eq!(error.missing_permission.as_deref(), Some("ec2:StartInstances"));
+    assert_eq!(error.missing_permission(), Some("ec2:StartInstances"));
 }
 
 #[tokio::test]
@@ -124,7 +144,7 @@ async fn a_foreign_image_is_a_permission_and_not_a_credential() {
     let error = read(401, "AuthFailure", "Not authorized for images: [ami-0123456789abcdef0]").await;
     assert_eq!(error.code, Code::MissingPermission);
     let error = read(401, "AuthFailure", "AWS was not able to validate the provided access credentials").await;
-    assert_eq!((error.code, error.missing_permission), (Code::AwsCredentialsInvalid, None));
+    assert_eq!((error.code, error.missing_permission()), (Code::AwsCredentialsInvalid, None));
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@ use lambda_http::request::from_str;
 
 use super::*;
 use crate::instance::Worker;
+use crate::launch::CreateInstance;
 use crate::mutation::DryRun;
-use crate::ops::create_instance::CreateInstance;
 use crate::ops::delete_instance_tags::TagKeys;
 use crate::ops::get_all_instances::ListQuery;
 use crate::testing::ID;
@@ -107,7 +107,8 @@ fn a_launch_is_created_at_a_location() {
         &crate::testing::region(),
         "us",
     );
-    let launched = Mutation::Done(Launched { instance, warnings: Vec::new() });
+    let launched =
+        Mutation::Done(Launched { instance, warnings: Vec::new(), failed_attempts: Vec::new(), created: true });
     let event = event(Value::Null, Value::Null, "");
     assert_eq!(event.method(), Method::POST);
     let response = respond(&event, "request-1", &Ok(launched)).unwrap();
@@ -143,6 +144,8 @@ fn a_throttled_caller_is_told_when_to_come_back() {
 
 #[test]
 fn nothing_else_than_a_failed_health_check_is_an_error_status() {
-    let health = |status| Health { status, version: "0", regions: Vec::new(), checks: Vec::new() }.status().as_u16();
+    let health = |status| {
+        Health { status, version: "0", regions: Vec::new(), checks: Vec::new(), permissions: None }.status().as_u16()
+    };
     assert_eq!([HealthStatus::Ok, HealthStatus::Degraded, HealthStatus::Failed].map(health), [200, 200, 503]);
 }

@@ -1,124 +1,28 @@
 //! Launch a worker.
 
-use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
-use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
-    InstanceType as Ec2InstanceType, ResourceType, RunInstancesMonitoringEnabled, Tag, TagSpecification,
-};
-use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
+mod request;
+
 use serde::Serialize;
 
 use crate::clients::Clients;
 use crate::error::{Code, Error};
-use crate::image::{self, ImageChoice, ImageId, ImageName, LaunchImage, RootVolume};
-use crate::input::{Invalid, Refusal, both, checked_string, is_resource_id};
-use crate::instance::{Instance, InstanceType};
+use crate::idempotency::Replay;
+use crate::image::{self, LaunchImage};
+use crate::input::Invalid;
+use crate::instance::{Instance, InstanceType, managed_count};
+use crate::launch::{CreateInstance, Launch, SubnetId};
 use crate::mutation::{Mutation, permitted};
 use crate::region::Region;
-use crate::tags::{MAX_TAGS, NewTags, OWNERSHIP_KEY, tag};
 
-/// The body: what to launch. `name` and `instance_type` are required, and one of `image_id` and `image_name`.
-#[derive(Debug, Clone)]
-pub struct CreateInstance {
-    /// The image.
-    pub image: ImageChoice,
-    /// Everything else.
-    pub launch: Launch,
-}
+pub(crate) use request::run_instances;
 
-/// What to launch, but for the image.
-#[derive(Debug, Clone, deserr::Deserr)]
-#[deserr(error = Invalid, deny_unknown_fields)]
-pub struct Launch {
-    /// The tag `Name`.
-    pub name: WorkerName,
-    /// The type; one of `CML_ALLOWED_INSTANCE_TYPES`.
-    pub instance_type: InstanceType,
-    /// The subnet; the default VPC's own choice unless given.
-    #[deserr(default)]
-    pub subnet_id: Option<SubnetId>,
-    /// The security groups; the VPC's default group unless given.
-    #[deserr(default)]
-    pub security_group_ids: Vec<SecurityGroupId>,
-    /// The key pair for SSH.
-    #[deserr(default)]
-    pub key_name: Option<KeyName>,
-    /// More tags. `Name` and the ownership tag are set by us.
-    #[deserr(default, try_from(NewTags) = beside_ours -> Refusal)]
-    pub tags: NewTags,
-    /// CloudWatch metrics each minute instead of every five.
-    #[deserr(default)]
-    pub detailed_monitoring: bool,
-}
-
-checked_string! {
-    /// The name of a worker: the tag `Name`.
-    WorkerName,
-    |name| {
-        let length = name.chars().count();
-        if (1..=256).contains(&length) && !name.chars().any(char::is_control) { Ok(()) } else {
-            Err("must have 1 to 256 characters and no control characters")
-        }
-    }
-}
-
-checked_string! {
-    /// The id of a subnet.
-    SubnetId,
-    |id| if is_resource_id(id, "subnet-") { Ok(()) } else { Err("must be subnet- and 8 or 17 hexadecimal digits") }
-}
-
-checked_string! {
-    /// The id of a security group.
-    SecurityGroupId,
-    |id| if is_resource_id(id, "sg-") { Ok(()) } else { Err("must be sg- and 8 or 17 hexadecimal digits") }
-}
-
-checked_string! {
-    /// The name of a key pair.
-    KeyName,
-    |name| if (1..=255).contains(&name.len()) && name.bytes().all(|b| (b' '..=b'~').contains(&b)) { Ok(()) } else {
-        Err("must have 1 to 255 printable ASCII characters")
-    }
-}
-
-fn beside_ours(tags: NewTags) -> Result<NewTags, Refusal> {
-    if tags.0.keys().any(|key| key.as_str() == "Name") {
-        return Err(Refusal("must not hold Name: the field name sets it".to_owned()));
-    }
-    let most = MAX_TAGS - 2;
-    if tags.0.len() > most {
-        return Err(Refusal(format!("must have at most {most} tags, beside Name and {OWNERSHIP_KEY}")));
-    }
-    Ok(tags)
-}
-
-impl Deserr<Invalid> for CreateInstance {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Invalid> {
-        let (image, rest) = match value {
-            Value::Map(mut fields) => (image_choice(&mut fields, location), Value::<V>::Map(fields)),
-            // No object: only the rest's complaint is of interest.
-            other => return Launch::deserialize_from_value(other, location).and(Err(Invalid::default())),
-        };
-        let (image, launch) = both(image, Launch::deserialize_from_value(rest, location))?;
-        Ok(Self { image, launch })
-    }
-}
-
-fn image_choice<M: Map>(fields: &mut M, location: ValuePointerRef) -> Result<ImageChoice, Invalid> {
-    let (id, name) = (fields.remove("image_id"), fields.remove("image_name"));
-    let id = read_option::<ImageId, _>(id, location.push_key("image_id"));
-    let name = read_option::<ImageName, _>(name, location.push_key("image_name"));
-    match both(id, name)? {
-        (Some(id), None) => Ok(ImageChoice::Id(id)),
-        (None, Some(name)) => Ok(ImageChoice::Name(name)),
-        (None, None) => Err(Invalid::field("image_id", "is required, or image_name instead")),
-        (Some(_), Some(_)) => Err(Invalid::field("image_name", "must not be given beside image_id")),
-    }
-}
-
-fn read_option<T: Deserr<Invalid>, V: IntoValue>(value: Option<V>, at: ValuePointerRef) -> Result<Option<T>, Invalid> {
-    value.map_or(Ok(None), |value| Option::deserialize_from_value(value.into_value(), at))
+/// Who asks, and whether the answer can be asked for again.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// The caller's ARN, for the tag `CreatedBy`; unknown outside API Gateway.
+    pub arn: Option<String>,
+    /// The request as one that may be sent again; none without an `Idempotency-Key`.
+    pub replay: Option<Replay>,
 }
 
 /// What create answers: the instance, and what the caller should know about it.
@@ -129,96 +33,194 @@ pub struct Launched {
     pub instance: Instance,
     /// What was accepted and will not do all that the caller may expect.
     pub warnings: Vec<String>,
+    /// What was tried before this one launched, and why it did not.
+    pub failed_attempts: Vec<FailedAttempt>,
+    /// False if an earlier sending of the same request launched it.
+    pub created: bool,
 }
 
-/// Launches one instance: tagged as ours by RunInstances itself, IMDSv2 only, its root volume encrypted.
+/// One try that found no capacity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedAttempt {
+    /// The type.
+    pub instance_type: String,
+    /// The subnet, if one was named.
+    pub subnet_id: Option<String>,
+    /// `on-demand` or `spot`.
+    pub lifecycle: &'static str,
+    /// EC2's code.
+    pub aws_code: Option<String>,
+    /// EC2's words.
+    pub detail: String,
+}
+
+/// One thing to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub instance_type: InstanceType,
+    pub subnet_id: Option<SubnetId>,
+    pub spot: bool,
+}
+
+impl Attempt {
+    /// What a launch asks for itself.
+    pub(crate) fn first(launch: &Launch) -> Self {
+        let spot = launch.spot.is_some();
+        Self { instance_type: launch.instance_type.clone(), subnet_id: launch.subnet_id.clone(), spot }
+    }
+
+    /// Everything to try, in order: as asked, the alternatives, and all of it on-demand if spot may fall back.
+    fn all(launch: &Launch) -> Vec<Self> {
+        let first = Self::first(launch);
+        let alternatives = launch.alternatives.iter().map(|other| Self {
+            instance_type: other.instance_type.clone().unwrap_or_else(|| first.instance_type.clone()),
+            subnet_id: other.subnet_id.clone().or_else(|| first.subnet_id.clone()),
+            spot: first.spot,
+        });
+        let asked: Vec<Self> = std::iter::once(first.clone()).chain(alternatives).collect();
+        let on_demand =
+            asked.clone().into_iter().filter(|_| launch.on_demand_fallback).map(|a| Self { spot: false, ..a });
+        asked.iter().cloned().chain(on_demand).collect()
+    }
+
+    fn failed(&self, error: &Error) -> FailedAttempt {
+        FailedAttempt {
+            instance_type: self.instance_type.to_string(),
+            subnet_id: self.subnet_id.as_ref().map(ToString::to_string),
+            lifecycle: if self.spot { "spot" } else { "on-demand" },
+            aws_code: error.aws_code().map(str::to_owned),
+            detail: error.detail.clone(),
+        }
+    }
+}
+
+/// Launches one instance: tagged as ours by RunInstances itself, IMDSv2 only, its root volume encrypted unless refused.
 ///
-/// AWS: ec2:DescribeImages, ec2:RunInstances, ec2:CreateTags.
+/// AWS: ec2:DescribeImages, ec2:RunInstances, ec2:CreateTags; ec2:DescribeInstances with an `Idempotency-Key` or a limit
+/// of workers.
 ///
 /// # Errors
-/// 403 for a type that is not allowed, 404 for an unknown image, and whatever EC2 refuses.
+/// 403 for a type that is not allowed, 404 for an unknown image, 409 for a key that was used before, 422 for a full fleet,
+/// and whatever EC2 refuses.
 pub async fn create_instance(
     clients: &Clients,
     region: &Region,
     wanted: &CreateInstance,
+    caller: &Caller,
     dry_run: bool,
 ) -> Result<Mutation<Launched>, Error> {
     let ec2 = clients.ec2(region)?;
-    check_type(clients, &wanted.launch.instance_type)?;
-    let image = image::find(clients, region, &wanted.image).await?;
-    let call = run_instances(ec2, &wanted.launch, &image, clients.managed_by());
+    let launch = &wanted.launch;
+    let attempts = Attempt::all(launch);
+    check_types(clients, &attempts)?;
     if dry_run {
+        let image = find_image(clients, region, wanted).await?;
+        let call = run_instances(ec2, launch, &Attempt::first(launch), &image, clients.managed_by(), caller);
         return permitted(call.dry_run(true).send().await);
     }
-    let answer = call.send().await?;
-    let instance = answer.instances().first().ok_or_else(|| {
-        Error::new(
-            Code::AwsError,
-            "EC2 accepted the launch but named no instance: list the instances before trying again",
-        )
-    })?;
-    let instance = Instance::from_ec2(instance, region, clients.managed_by());
-    Ok(Mutation::Done(Launched { instance: Instance { image_name: image.name, ..instance }, warnings: Vec::new() }))
+    // First of all: a retry is answered even if its image is gone by now, or the fleet full with what it launched.
+    if let Some(replay) = &caller.replay
+        && let Some(instance) = replay.find(clients, region, attempts.len()).await?
+    {
+        return Ok(Mutation::Done(Launched::again(instance, launch)));
+    }
+    check_fleet(clients, region).await?;
+    let image = find_image(clients, region, wanted).await?;
+    first_with_capacity(clients, region, launch, &attempts, &image, caller).await.map(Mutation::Done)
 }
 
-fn check_type(clients: &Clients, wanted: &InstanceType) -> Result<(), Error> {
-    let config = clients.config();
-    if config.allows(wanted) {
-        return Ok(());
+/// Tries one after the other, on to the next only where EC2 has no capacity.
+async fn first_with_capacity(
+    clients: &Clients,
+    region: &Region,
+    launch: &Launch,
+    attempts: &[Attempt],
+    image: &LaunchImage,
+    caller: &Caller,
+) -> Result<Launched, Error> {
+    let ec2 = clients.ec2(region)?;
+    let mut failed_attempts = Vec::new();
+    for (number, attempt) in attempts.iter().enumerate() {
+        let call = run_instances(ec2, launch, attempt, image, clients.managed_by(), caller)
+            .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number)));
+        let error = match call.send().await.map_err(Error::from) {
+            Ok(answer) => {
+                let instance = answer.instances().first().ok_or_else(unnamed)?;
+                let instance = Instance::from_ec2(instance, region, clients.managed_by());
+                let instance = Instance { image_name: image.name.clone(), ..instance };
+                let warnings = launch.warnings(&attempt.instance_type);
+                return Ok(Launched { instance, warnings, failed_attempts, created: true });
+            }
+            Err(error) => error,
+        };
+        if !is_about_capacity(&error) || number + 1 == attempts.len() {
+            return Err(after(&failed_attempts, error));
+        }
+        failed_attempts.push(attempt.failed(&error));
     }
+    Err(unnamed())
+}
+
+/// Another type, subnet or market can have what this one has not. A quota of spot instances is one of the spot market's.
+fn is_about_capacity(error: &Error) -> bool {
+    error.code == Code::InsufficientCapacity || error.aws_code() == Some("MaxSpotInstanceCountExceeded")
+}
+
+/// The last refusal, with what was tried before it.
+fn after(failed: &[FailedAttempt], error: Error) -> Error {
+    if failed.is_empty() {
+        return error;
+    }
+    let before: Vec<String> = failed
+        .iter()
+        .map(|attempt| format!("{} ({}): {}", attempt.instance_type, attempt.lifecycle, attempt.detail))
+        .collect();
+    Error { detail: format!("{} Tried before: {}", error.detail, before.join("; ")), ..error }
+}
+
+fn unnamed() -> Error {
+    let detail = "EC2 accepted the launch but named no instance: list the instances before trying again";
+    Error::new(Code::AwsError, detail)
+}
+
+impl Launched {
+    fn again(instance: Instance, launch: &Launch) -> Self {
+        let launched = instance.instance_type.clone().and_then(|name| InstanceType::try_from(name).ok());
+        let warnings = launch.warnings(&launched.unwrap_or_else(|| launch.instance_type.clone()));
+        Self { instance, warnings, failed_attempts: Vec::new(), created: false }
+    }
+}
+
+fn check_types(clients: &Clients, attempts: &[Attempt]) -> Result<(), Error> {
+    let config = clients.config();
+    let Some(refused) = attempts.iter().find(|attempt| !config.allows(&attempt.instance_type)) else {
+        return Ok(());
+    };
     let allowed: Vec<String> = config.allowed_instance_types.iter().map(ToString::to_string).collect();
-    let detail = format!("{wanted} is not among the allowed instance types: {}", allowed.join(", "));
+    let detail = format!("{} is not among the allowed instance types: {}", refused.instance_type, allowed.join(", "));
     Err(Error::new(Code::InstanceTypeNotAllowed, detail))
 }
 
-fn run_instances(
-    ec2: &aws_sdk_ec2::Client,
-    launch: &Launch,
-    image: &LaunchImage,
-    managed_by: &str,
-) -> RunInstancesFluentBuilder {
-    let tags: Vec<Tag> = [tag("Name", launch.name.as_str()), tag(OWNERSHIP_KEY, managed_by)]
-        .into_iter()
-        .chain(launch.tags.to_ec2())
-        .collect();
-    ec2.run_instances()
-        .min_count(1)
-        .max_count(1)
-        .image_id(&image.image_id)
-        .instance_type(Ec2InstanceType::from(launch.instance_type.as_str()))
-        .set_subnet_id(launch.subnet_id.clone().map(String::from))
-        .set_security_group_ids(some(launch.security_group_ids.iter().map(ToString::to_string).collect()))
-        .set_key_name(launch.key_name.clone().map(String::from))
-        .monitoring(RunInstancesMonitoringEnabled::builder().enabled(launch.detailed_monitoring).build())
-        .metadata_options(imds_v2())
-        .set_block_device_mappings(image.root.as_ref().map(|root| vec![encrypted(root)]))
-        .set_tag_specifications(Some(on_each_resource(&tags)))
+async fn check_fleet(clients: &Clients, region: &Region) -> Result<(), Error> {
+    let Some(most) = clients.config().max_workers else { return Ok(()) };
+    let count = managed_count(clients, region).await?;
+    if count < most {
+        return Ok(());
+    }
+    let detail = format!("{region} has {count} managed instances and CML_MAX_WORKERS allows {most}");
+    Err(Error::new(Code::QuotaExceeded, detail))
 }
 
-/// Tags on everything the launch makes, in the launch itself: no moment exists in which a resource is not ours.
-fn on_each_resource(tags: &[Tag]) -> Vec<TagSpecification> {
-    [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface]
-        .map(|kind| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.to_vec())).build())
-        .to_vec()
-}
-
-/// IMDSv2 is never optional; two hops let containers on the worker reach it.
-fn imds_v2() -> InstanceMetadataOptionsRequest {
-    InstanceMetadataOptionsRequest::builder()
-        .http_endpoint(InstanceMetadataEndpointState::Enabled)
-        .http_tokens(HttpTokensState::Required)
-        .http_put_response_hop_limit(2)
-        .build()
-}
-
-fn encrypted(root: &RootVolume) -> BlockDeviceMapping {
-    let volume = EbsBlockDevice::builder().encrypted(true).set_volume_size(root.size_gib).build();
-    BlockDeviceMapping::builder().device_name(&root.device_name).ebs(volume).build()
-}
-
-/// An empty list is not sent: EC2 would take it for an empty first element.
-fn some(list: Vec<String>) -> Option<Vec<String>> {
-    Some(list).filter(|list| !list.is_empty())
+async fn find_image(clients: &Clients, region: &Region, wanted: &CreateInstance) -> Result<LaunchImage, Error> {
+    let image = image::find(clients, region, &wanted.image).await?;
+    let smallest = image.root.as_ref().and_then(|root| root.size_gib);
+    match (wanted.launch.root_volume.size_gib.map(i32::from), smallest) {
+        (Some(size), Some(smallest)) if size < smallest => {
+            let detail = format!("must be at least {smallest}, the size of the image's own root volume");
+            Err(Invalid::field("root_volume.size_gib", detail).into())
+        }
+        _ => Ok(image),
+    }
 }
 
 #[cfg(test)]

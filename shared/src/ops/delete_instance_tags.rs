@@ -4,9 +4,9 @@ use aws_sdk_ec2::types::Tag;
 
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::input::{Invalid, Refusal, Repeated};
+use crate::input::{Invalid, Refusal, Repeated, boolean};
 use crate::instance::{Worker, find_managed};
-use crate::mutation::{DryRun, Mutation, permitted};
+use crate::mutation::{Mutation, permitted};
 use crate::tags::{InstanceTags, MAX_TAGS, TagKey};
 
 /// The query: `?key=a&key=b`, and `dry_run`.
@@ -17,7 +17,7 @@ pub struct TagKeys {
     #[deserr(try_from(Repeated<TagKey>) = at_least_one -> Refusal)]
     pub key: Vec<TagKey>,
     /// Ask EC2 for permission and change nothing.
-    #[deserr(default, try_from(String) = DryRun::boolean -> Refusal)]
+    #[deserr(default, try_from(String) = boolean -> Refusal)]
     pub dry_run: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::clients::Clients;
 use crate::error::Error;
 use crate::image::ImageId;
 use crate::input::{Invalid, Refusal, Repeated, read_map};
-use crate::instance::{Instance, InstanceId, InstanceType};
+use crate::instance::{ALIVE, Instance, InstanceId, InstanceType, literal};
 use crate::page::{PageToken, Pages};
 use crate::region::Region;
 use crate::tags::{OWNERSHIP_KEY, TagValue};
@@ -94,9 +94,6 @@ impl Managed {
         }
     }
 }
-
-/// The states that are listed unless others are asked for: EC2 shows a terminated instance for another hour.
-const ALIVE: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
 crate::input::checked_string! {
     /// EC2's name of an instance state.
@@ -186,12 +183,6 @@ fn filters(query: &ListQuery, managed_by: &str) -> BTreeMap<String, Vec<String>>
 
 fn texts<T: ToString>(values: &Repeated<T>) -> Vec<String> {
     values.0.iter().map(ToString::to_string).collect()
-}
-
-/// EC2 takes `*` and `?` in a filter for wildcards, and `\` for their escape.
-fn literal(value: &str) -> String {
-    let escape = |c: char| matches!(c, '*' | '?' | '\\').then_some('\\').into_iter().chain([c]);
-    value.chars().flat_map(escape).collect()
 }
 
 fn ec2_filter((name, values): (&String, &Vec<String>)) -> Filter {

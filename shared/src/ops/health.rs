@@ -7,6 +7,8 @@ use tokio::task::JoinSet;
 
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::input::{Invalid, Refusal, boolean};
+use crate::permissions::{Permission, Verdict, self_test};
 
 /// How the deployment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -14,7 +16,7 @@ use crate::error::Error;
 pub enum HealthStatus {
     /// Every check passed.
     Ok,
-    /// Some passed.
+    /// Some passed, or a permission is missing.
     Degraded,
     /// None passed.
     Failed,
@@ -31,6 +33,18 @@ pub struct Health {
     pub regions: Vec<String>,
     /// One check per allowed region.
     pub checks: Vec<Check>,
+    /// With `permissions=true`: what the role may and may not, in each allowed region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<Permission>>,
+}
+
+/// The query: `?permissions=true`.
+#[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields)]
+pub struct HealthQuery {
+    /// Also try every permission that the operations need.
+    #[deserr(default, try_from(String) = boolean -> Refusal)]
+    pub permissions: bool,
 }
 
 /// One call that was tried.
@@ -48,13 +62,13 @@ pub struct Check {
     pub error: Option<String>,
 }
 
-/// Calls EC2 in each allowed region at once.
+/// Calls EC2 in each allowed region at once; if asked to, tries the role's permissions there too.
 ///
-/// AWS: ec2:DescribeRegions.
+/// AWS: ec2:DescribeRegions; the self-test tries every action, those that change something as dry runs.
 ///
 /// # Errors
 /// None: what fails is in the answer.
-pub async fn health(clients: &Clients) -> Result<Health, Error> {
+pub async fn health(clients: &Clients, query: HealthQuery) -> Result<Health, Error> {
     let mut pending = JoinSet::new();
     for (region, ec2) in clients.ec2_of_each_region() {
         pending.spawn(check(region.to_string(), ec2.clone()));
@@ -62,12 +76,22 @@ pub async fn health(clients: &Clients) -> Result<Health, Error> {
     let mut answers = pending.join_all().await;
     answers.sort_by(|(a, _), (b, _)| a.region.cmp(&b.region));
     let (checks, regions): (Vec<Check>, Vec<Vec<String>>) = answers.into_iter().unzip();
+    let permissions = if query.permissions { Some(permissions(clients).await?) } else { None };
     Ok(Health {
-        status: HealthStatus::of(&checks),
+        status: HealthStatus::of(&checks, permissions.as_deref().unwrap_or_default()),
         version: env!("CARGO_PKG_VERSION"),
         regions: regions.into_iter().max_by_key(Vec::len).unwrap_or_default(),
         checks,
+        permissions,
     })
+}
+
+async fn permissions(clients: &Clients) -> Result<Vec<Permission>, Error> {
+    let mut permissions = Vec::new();
+    for region in &clients.config().allowed_regions {
+        permissions.extend(self_test(clients, region).await?);
+    }
+    Ok(permissions)
 }
 
 async fn check(region: String, ec2: aws_sdk_ec2::Client) -> (Check, Vec<String>) {
@@ -87,9 +111,10 @@ async fn check(region: String, ec2: aws_sdk_ec2::Client) -> (Check, Vec<String>)
 }
 
 impl HealthStatus {
-    fn of(checks: &[Check]) -> Self {
+    fn of(checks: &[Check], permissions: &[Permission]) -> Self {
+        let denied = permissions.iter().any(|permission| permission.verdict == Verdict::Denied);
         match checks.iter().filter(|check| check.ok).count() {
-            passed if passed == checks.len() => Self::Ok,
+            passed if passed == checks.len() && !denied => Self::Ok,
             0 => Self::Failed,
             _ => Self::Degraded,
         }
@@ -109,7 +134,7 @@ mod tests {
         let read = mock!(Client::describe_regions).then_http_response(|| {
             xml(200, "<DescribeRegionsResponse><regionInfo><item><regionName>us-west-2</regionName></item><item><regionName>us-east-1</regionName></item></regionInfo></DescribeRegionsResponse>")
         });
-        let health = health(&testing::clients(&[&read])).await.unwrap();
+        let health = health(&testing::clients(&[&read]), HealthQuery::default()).await.unwrap();
         assert_eq!(
             (health.status, health.regions),
             (HealthStatus::Ok, vec!["us-east-1".to_owned(), "us-west-2".to_owned()])
@@ -124,7 +149,7 @@ mod tests {
     async fn a_denied_call_names_the_permission() {
         let read = mock!(Client::describe_regions)
             .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "You are not authorized."));
-        let health = health(&testing::clients(&[&read])).await.unwrap();
+        let health = health(&testing::clients(&[&read]), HealthQuery::default()).await.unwrap();
         assert_eq!(health.status, HealthStatus::Failed);
         assert!(health.checks[0].error.as_deref().unwrap().contains("ec2:DescribeRegions"), "{health:?}");
     }
@@ -132,6 +157,6 @@ mod tests {
     #[test]
     fn some_of_the_checks_is_degraded() {
         let check = |ok| Check { name: "ec2:DescribeRegions", region: String::new(), ok, latency_ms: 0, error: None };
-        assert_eq!(HealthStatus::of(&[check(true), check(false)]), HealthStatus::Degraded);
+        assert_eq!(HealthStatus::of(&[check(true), check(false)], &[]), HealthStatus::Degraded);
     }
 }

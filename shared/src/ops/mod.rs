@@ -47,7 +47,7 @@ pub const OPERATIONS: [Operation; 13] = [
         name: "create-instance",
         method: "POST",
         path: "/regions/{region}/instances",
-        actions: &["ec2:DescribeImages", "ec2:RunInstances", "ec2:CreateTags"],
+        actions: &["ec2:DescribeImages", "ec2:DescribeInstances", "ec2:RunInstances", "ec2:CreateTags"],
     },
     Operation {
         name: "start-instance",

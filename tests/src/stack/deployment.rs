@@ -19,17 +19,15 @@ const PACKAGE: &str = "cloudformation package --template-file template.yaml --ou
 const DEPLOY: &str = "cloudformation deploy --template-file packaged.yaml \
                       --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --stack-name";
 
-/// What is deployed: the template, and the one that it holds as a nested stack.
-const TEMPLATES: [&str; 2] = ["template.yaml", "iam/audit.yaml"];
-
-/// Deploys an unchanged copy of the templates from `folder`, where the functions are staged. Gives the REST API's id.
+/// Deploys an unchanged copy of `template.yaml` and its nested stack from `folder`, where the functions are staged. Gives the REST API's id.
 ///
 /// # Errors
 /// A command failed.
 pub async fn deploy(cli: &Cli, folder: &Path, parameters: &[String]) -> Result<String> {
+    // With the nested stack that it names by a path beside it.
     fs::create_dir_all(folder.join("iam"))?;
-    for template in TEMPLATES {
-        fs::copy(repository().join(template), folder.join(template))?;
+    for file in ["template.yaml", "iam/audit.yaml"] {
+        fs::copy(repository().join(file), folder.join(file))?;
     }
     cli.run(MAKE_BUCKET, &[]).await?;
     cli.run(PACKAGE, &[]).await?;

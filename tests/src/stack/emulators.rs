@@ -85,6 +85,7 @@ impl Emulator {
 
 async fn start_moto(folder: &Path) -> Result<Emulator> {
     let images = repository().join("tests/local/images.json").display().to_string();
+    let script = repository().join("tests/local/moto_with_client_tokens.py").display().to_string();
     let environment = [
         ("MOTO_AMIS_PATH", images.as_str()),
         ("MOTO_ENABLE_AMI_VALIDATION", "true"),
@@ -94,7 +95,7 @@ async fn start_moto(folder: &Path) -> Result<Emulator> {
     let python = tool("python")?.display().to_string();
     let emulator = listening("moto", async |port| {
         let port = port.to_string();
-        let command = [&python, "-m", "moto.server", "-H", "127.0.0.1", "-p", &port];
+        let command = [&python, &script, "-H", "127.0.0.1", "-p", &port];
         Program::start(folder, "moto", &command, Surroundings::Own, &environment).await
     })
     .await?;

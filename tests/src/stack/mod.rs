@@ -119,7 +119,7 @@ impl Stack {
         let (aws, ()) = tokio::try_join!(LocalAws::start_in(folder, &options), bundles::stage(&path))?;
         let cli = cli::Cli::new(path.clone(), aws.emulators.ministack.endpoint());
         (options.progress)("deploying template.yaml");
-        let rest_api_id = deployment::deploy(&cli, &path, &options.parameters).await?;
+        let rest_api_id = deployment::deploy(&cli, &path, &parameters(&options)).await?;
         let key = caller::create(&cli, "cml-cloud-manager", &rest_api_id, &["*"]).await?;
         Ok(Self { info: StackInfo::new(&aws, rest_api_id, key), aws, cli })
     }
@@ -196,6 +196,12 @@ impl LocalAws {
         drop(self.emulators);
         self.folder.remove()
     }
+}
+
+/// MiniStack's EC2 enforces the role's actions but knows no tag conditions: there the role gets the base policy.
+fn parameters(options: &Options) -> Vec<String> {
+    let mode = (options.ec2 == Ec2::Ministack).then(|| "PolicyMode=base".to_owned());
+    options.parameters.iter().cloned().chain(mode).collect()
 }
 
 /// Asks until there is an answer, for things that cannot be waited on.

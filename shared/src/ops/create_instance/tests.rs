@@ -1,20 +1,34 @@
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::run_instances::RunInstancesInput;
+use aws_sdk_ec2::types::{EbsBlockDevice, HttpTokensState, ResourceType};
 use aws_smithy_mocks::{Rule, mock};
+use serde_json::{Value, json};
 
 use super::*;
+use crate::idempotency::IdempotencyKey;
+use crate::tags::tag;
 use crate::testing::{self, ID, ec2_error, region, xml};
 
-fn read(json: serde_json::Value) -> Result<CreateInstance, Invalid> {
-    deserr::deserialize(json)
+fn read(json: Value) -> CreateInstance {
+    deserr::deserialize(json).unwrap_or_else(|invalid: Invalid| panic!("{invalid}"))
+}
+
+async fn create(rules: &[&Rule], wanted: &CreateInstance, dry_run: bool) -> Result<Mutation<Launched>, Error> {
+    create_instance(&testing::clients(rules), &region(), wanted, &Caller::default(), dry_run).await
+}
+
+fn done(answer: Result<Mutation<Launched>, Error>) -> Launched {
+    match answer {
+        Ok(Mutation::Done(launched)) => launched,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn wanted() -> CreateInstance {
-    read(serde_json::json!({
+    read(json!({
         "name": "cml-1", "image_name": "cml-2.8.1-worker", "instance_type": "c5.2xlarge", "subnet_id": "subnet-0123456789abcdef0",
         "security_group_ids": ["sg-0123456789abcdef0"], "key_name": "cml-workers", "tags": {"Lab": "a"}, "detailed_monitoring": true,
     }))
-    .unwrap()
 }
 
 fn images(items: &'static str) -> Rule {
@@ -68,10 +82,7 @@ fn is_whole(r: &RunInstancesInput) -> bool {
 async fn a_launch_by_name_sends_everything_in_one_request() {
     let images = images(IMAGE);
     let run = mock!(Client::run_instances).match_requests(is_whole).then_http_response(launched);
-    let clients = testing::clients(&[&images, &run]);
-    let Mutation::Done(launched) = create_instance(&clients, &region(), &wanted(), false).await.unwrap() else {
-        panic!()
-    };
+    let launched = done(create(&[&images, &run], &wanted(), false).await);
     assert_eq!(launched.instance.instance_id, ID);
     assert_eq!(launched.instance.image_name.as_deref(), Some("cml-2.8.1-worker"));
     assert!(launched.instance.managed);
@@ -82,7 +93,7 @@ async fn a_launch_by_name_sends_everything_in_one_request() {
 async fn a_name_that_no_image_has_launches_nothing() {
     let images = images("<item><imageId>ami-0bbbbbbbbbbbbbbb0</imageId><name>cml-2.8.1-workers</name></item>");
     let run = mock!(Client::run_instances).then_http_response(launched);
-    let error = create_instance(&testing::clients(&[&images, &run]), &region(), &wanted(), false).await.unwrap_err();
+    let error = create(&[&images, &run], &wanted(), false).await.unwrap_err();
     assert_eq!((error.code, run.num_calls()), (Code::ImageNotFound, 0));
 }
 
@@ -91,7 +102,7 @@ async fn a_type_that_is_not_allowed_never_reaches_ec2() {
     let images = images(IMAGE);
     let mut wanted = wanted();
     wanted.launch.instance_type = InstanceType::try_from("t3.micro".to_owned()).unwrap();
-    let error = create_instance(&testing::clients(&[&images]), &region(), &wanted, true).await.unwrap_err();
+    let error = create(&[&images], &wanted, true).await.unwrap_err();
     assert_eq!((error.code, images.num_calls()), (Code::InstanceTypeNotAllowed, 0));
 }
 
@@ -101,50 +112,147 @@ async fn a_dry_run_asks_and_launches_nothing() {
     let run = mock!(Client::run_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(|| {
         ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
     });
-    let answer = create_instance(&testing::clients(&[&images, &run]), &region(), &wanted(), true).await.unwrap();
-    assert_eq!(serde_json::to_value(answer).unwrap(), serde_json::json!({"dry_run": true, "permitted": true}));
+    let answer = create(&[&images, &run], &wanted(), true).await.unwrap();
+    assert_eq!(serde_json::to_value(answer).unwrap(), json!({"dry_run": true, "permitted": true}));
 }
 
-#[test]
-fn all_bad_fields_are_named_at_once() {
-    let refused = read(serde_json::json!({
-        "image_id": "ami-1", "instance_type": 5, "subnet_id": "vpc-1", "security_group_ids": ["sg-12345678", "x"], "key_name": "",
-        "tags": {"Name": "twice"}, "detailed_monitoring": "yes", "colour": "red",
-    }));
-    let mut fields: Vec<_> = refused.unwrap_err().errors().iter().map(|error| error.field.clone()).collect();
-    fields.sort();
-    assert_eq!(
-        fields,
-        [
-            "colour",
-            "detailed_monitoring",
-            "image_id",
-            "instance_type",
-            "key_name",
-            "name",
-            "security_group_ids[1]",
-            "subnet_id",
-            "tags"
-        ]
-    );
+/// EC2 without capacity for `types`, with it for all others.
+fn without_capacity(types: &'static [&'static str], code: &'static str) -> (Rule, Rule) {
+    let is_full = |r: &RunInstancesInput| types.contains(&r.instance_type().unwrap().as_str());
+    let full = mock!(Client::run_instances)
+        .match_requests(is_full)
+        .then_http_response(move || ec2_error(500, code, "none left"));
+    (full, mock!(Client::run_instances).match_requests(move |r| !is_full(r)).then_http_response(launched))
 }
 
-#[test]
-fn exactly_one_image_is_named() {
-    let image = |json: serde_json::Value| {
-        let mut body = serde_json::json!({"name": "a", "instance_type": "c5.large"});
-        body.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
-        read(body).map(|create| create.image).map_err(|invalid| invalid.errors()[0].field.clone())
+fn with_alternatives() -> CreateInstance {
+    read(json!({
+        "name": "cml-1", "image_name": "cml-2.8.1-worker", "instance_type": "c5.2xlarge",
+        "alternatives": [{"instance_type": "c5.4xlarge"}, {"instance_type": "c6i.2xlarge", "subnet_id": "subnet-0aaaaaaaaaaaaaaa0"}],
+    }))
+}
+
+#[tokio::test]
+async fn without_capacity_the_alternatives_are_tried_in_order() {
+    let images = images(IMAGE);
+    let (full, free) = without_capacity(&["c5.2xlarge", "c5.4xlarge"], "InsufficientInstanceCapacity");
+    let launched = done(create(&[&images, &full, &free], &with_alternatives(), false).await);
+    let failed: Vec<_> =
+        launched.failed_attempts.iter().map(|a| (a.instance_type.as_str(), a.aws_code.as_deref())).collect();
+    let code = Some("InsufficientInstanceCapacity");
+    assert_eq!(failed, [("c5.2xlarge", code), ("c5.4xlarge", code)]);
+    assert_eq!((full.num_calls(), free.num_calls()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_permanent_error_ends_the_launch_at_once() {
+    let images = images(IMAGE);
+    let (full, free) = without_capacity(&["c5.2xlarge"], "VcpuLimitExceeded");
+    let error = create(&[&images, &full, &free], &with_alternatives(), false).await.unwrap_err();
+    assert_eq!((error.code, full.num_calls(), free.num_calls()), (Code::QuotaExceeded, 1, 0));
+}
+
+#[tokio::test]
+async fn when_nothing_has_capacity_the_answer_tells_of_each_try() {
+    let images = images(IMAGE);
+    let (full, free) = without_capacity(&["c5.2xlarge", "c5.4xlarge", "c6i.2xlarge"], "InsufficientInstanceCapacity");
+    let error = create(&[&images, &full, &free], &with_alternatives(), false).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (Code::InsufficientCapacity, true));
+    assert!(error.detail.contains("c5.2xlarge") && error.detail.contains("c5.4xlarge"), "{}", error.detail);
+}
+
+#[tokio::test]
+async fn spot_falls_back_to_on_demand_only_when_told_to() {
+    let body = |fallback: bool| {
+        read(
+            json!({"name": "a", "image_name": "cml-2.8.1-worker", "instance_type": "c5.2xlarge", "spot": {"max_price": "0.1"}, "on_demand_fallback": fallback}),
+        )
     };
-    assert_eq!(image(serde_json::json!({})), Err("image_id".to_owned()));
-    assert_eq!(
-        image(serde_json::json!({"image_id": "ami-12345678", "image_name": "cml"})),
-        Err("image_name".to_owned())
+    let images = images(IMAGE);
+    let spot = mock!(Client::run_instances)
+        .match_requests(|r| r.instance_market_options().is_some())
+        .then_http_response(|| ec2_error(400, "SpotMaxPriceTooLow", "more, please"));
+    let on_demand = mock!(Client::run_instances)
+        .match_requests(|r| r.instance_market_options().is_none())
+        .then_http_response(launched);
+    let refused = create(&[&images, &spot, &on_demand], &body(false), false).await.unwrap_err();
+    assert_eq!((refused.code, on_demand.num_calls()), (Code::InsufficientCapacity, 0));
+    let launched = done(create(&[&images, &spot, &on_demand], &body(true), false).await);
+    assert_eq!((launched.failed_attempts[0].lifecycle, on_demand.num_calls()), ("spot", 1));
+}
+
+fn with_key(body: &Value) -> Caller {
+    let key = IdempotencyKey::try_from("key-1".to_owned()).unwrap();
+    Caller { arn: None, replay: Some(Replay::new(&key, &region(), Some("AIDA1"), body)) }
+}
+
+/// DescribeInstances' answer with an instance that was launched with this token.
+fn found(state: &str, token: String, fingerprint: String) -> Rule {
+    let body = format!(
+        r#"<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>{ID}</instanceId><clientToken>{token}</clientToken>
+<instanceState><name>{state}</name></instanceState><instanceType>c5.2xlarge</instanceType>
+<tagSet><item><key>IdempotencyFingerprint</key><value>{fingerprint}</value></item></tagSet></item></instancesSet></item></reservationSet></DescribeInstancesResponse>"#
     );
-    assert!(matches!(image(serde_json::json!({"image_id": "ami-12345678"})), Ok(ImageChoice::Id(_))));
-    assert!(matches!(
-        image(serde_json::json!({"image_name": "cml-worker", "image_id": null})),
-        Ok(ImageChoice::Name(_))
-    ));
-    assert_eq!(image(serde_json::json!({"image_name": "cml-*"})), Err("image_name".to_owned()));
+    mock!(Client::describe_instances).then_http_response(move || xml(200, body.clone()))
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_nothing() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let replay = caller.replay.clone().unwrap();
+    for attempt in 0..3 {
+        let earlier = found("running", replay.token(attempt), replay.fingerprint.clone());
+        // Neither image nor capacity is asked about: both may be gone.
+        let clients = testing::clients(&[&earlier]);
+        let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, false).await);
+        assert_eq!((again.instance.instance_id.as_str(), again.created), (ID, false));
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let replay = caller.replay.clone().unwrap();
+    for (state, fingerprint) in [("running", "other".to_owned()), ("terminated", replay.fingerprint.clone())] {
+        let earlier = found(state, replay.token(0), fingerprint);
+        let error = create_instance(&testing::clients(&[&earlier]), &region(), &with_alternatives(), &caller, false)
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, Code::IdempotencyMismatch);
+        assert!(error.detail.contains(ID));
+    }
+}
+
+#[tokio::test]
+async fn an_instance_with_another_token_is_no_earlier_launch() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let (images, other) = (images(IMAGE), found("running", "somebody-elses".to_owned(), String::new()));
+    let token = caller.replay.as_ref().unwrap().token(0);
+    let run = mock!(Client::run_instances)
+        .match_requests(move |r| r.client_token() == Some(&token))
+        .then_http_response(launched);
+    let clients = testing::clients(&[&images, &other, &run]);
+    assert!(done(create_instance(&clients, &region(), &with_alternatives(), &caller, false).await).created);
+}
+
+#[tokio::test]
+async fn a_full_fleet_launches_nothing() {
+    let images = images(IMAGE);
+    let one = mock!(Client::describe_instances).then_http_response(|| testing::described("running", true));
+    let (_, run) = without_capacity(&[], "");
+    let clients = testing::clients_with(&[&images, &one, &run], |config| config.max_workers = Some(1));
+    let error =
+        create_instance(&clients, &region(), &with_alternatives(), &Caller::default(), false).await.unwrap_err();
+    assert_eq!((error.code, run.num_calls()), (Code::QuotaExceeded, 0));
+    let clients = testing::clients_with(&[&images, &one, &run], |config| config.max_workers = Some(2));
+    assert!(create_instance(&clients, &region(), &with_alternatives(), &Caller::default(), false).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_root_volume_below_the_images_is_refused_before_the_launch() {
+    let images = images(IMAGE);
+    let mut wanted = wanted();
+    wanted.launch.root_volume.size_gib = Some(31);
+    let error = create(&[&images], &wanted, false).await.unwrap_err();
+    assert_eq!(error.fields.errors()[0].field, "root_volume.size_gib");
 }

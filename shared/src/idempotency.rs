@@ -1,0 +1,137 @@
+//! The caller's `Idempotency-Key`: the same key and body launch once, however often they are sent.
+//!
+//! EC2 keeps its side of it by `ClientToken`. A token that is derived from the key makes EC2 refuse a second launch, and
+//! makes the first one findable: by the filter `client-token`, before anything else is asked.
+
+use aws_sdk_ec2::types::Filter;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::clients::Clients;
+use crate::error::{Code, Error};
+use crate::input::checked_string;
+use crate::instance::Instance;
+use crate::region::Region;
+use crate::tags::FINGERPRINT_KEY;
+
+checked_string! {
+    /// The header `Idempotency-Key`.
+    IdempotencyKey,
+    |key| if (1..=64).contains(&key.len()) && key.bytes().all(|b| (b'!'..=b'~').contains(&b)) { Ok(()) } else {
+        Err("must have 1 to 64 printable ASCII characters without spaces")
+    }
+}
+
+/// One request that may be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Key, region and caller in one: another caller's key is another key.
+    scope: String,
+    /// The body, whatever the order of its members.
+    pub fingerprint: String,
+}
+
+impl Replay {
+    /// The request of `caller` with this key and body.
+    #[must_use]
+    pub fn new(key: &IdempotencyKey, region: &Region, caller: Option<&str>, body: &Value) -> Self {
+        // The NUL cannot be part of a region or of a key, so no two triples write the same text.
+        let scope = hex(&format!("{region}\0{key}\0{}", caller.unwrap_or_default()));
+        Self { scope, fingerprint: hex(&canonical(body)).chars().take(32).collect() }
+    }
+
+    /// The `ClientToken` of the nth try: EC2 takes 64 characters.
+    #[must_use]
+    pub fn token(&self, attempt: usize) -> String {
+        hex(&format!("{} {attempt}", self.scope))
+    }
+
+    /// What an earlier sending of this request launched, in any of its `attempts`.
+    ///
+    /// # Errors
+    /// [`Code::IdempotencyMismatch`] if the key was used with another body, or if what it launched is gone.
+    pub async fn find(&self, clients: &Clients, region: &Region, attempts: usize) -> Result<Option<Instance>, Error> {
+        let tokens: Vec<String> = (0..attempts).map(|attempt| self.token(attempt)).collect();
+        let filter = Filter::builder().name("client-token").set_values(Some(tokens.clone())).build();
+        let answer = clients.ec2(region)?.describe_instances().filters(filter).send().await?;
+        let ours = |token: Option<&str>| token.is_some_and(|token| tokens.iter().any(|own| own == token));
+        let mut instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+        // Compared once more: what is answered here is taken for the caller's own.
+        match instances.find(|instance| ours(instance.client_token())) {
+            Some(found) => self.same_request(Instance::from_ec2(found, region, clients.managed_by())).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn same_request(&self, found: Instance) -> Result<Instance, Error> {
+        let id = &found.instance_id;
+        let refused = if found.tags.get(FINGERPRINT_KEY).is_some_and(|fingerprint| *fingerprint != self.fingerprint) {
+            format!("This Idempotency-Key launched {id} for another request: use a new key for a new request")
+        } else if matches!(found.state.as_str(), "shutting-down" | "terminated") {
+            format!("This request launched {id}, which is {} by now: use a new key to launch another", found.state)
+        } else {
+            return Ok(found);
+        };
+        Err(Error::new(Code::IdempotencyMismatch, refused))
+    }
+}
+
+fn hex(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// JSON with its members in order: the same body, whoever wrote it down.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<String> = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)))
+                .collect();
+            members.sort();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(elements) => {
+            let elements: Vec<String> = elements.iter().map(canonical).collect();
+            format!("[{}]", elements.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::region;
+
+    fn replay(key: &str, caller: &str, body: &Value) -> Replay {
+        Replay::new(&IdempotencyKey::try_from(key.to_owned()).unwrap(), &region(), Some(caller), body)
+    }
+
+    #[test]
+    fn a_token_is_one_keys_one_callers_and_one_attempts() {
+        let body = serde_json::json!({"name": "a"});
+        let first = replay("k", "AIDA1", &body);
+        assert_eq!((first.token(0), first.token(0).len()), (replay("k", "AIDA1", &body).token(0), 64));
+        let others = [first.token(1), replay("l", "AIDA1", &body).token(0), replay("k", "AIDA2", &body).token(0)];
+        assert!(others.iter().all(|other| *other != first.token(0)));
+    }
+
+    #[test]
+    fn a_body_is_the_same_in_any_order() {
+        let one: Value = serde_json::from_str(r#"{"a": {"c": [1, 2], "d": "x"}, "b": null}"#).unwrap();
+        let other: Value = serde_json::from_str(r#"{"b": null, "a": {"d": "x", "c": [1, 2]}}"#).unwrap();
+        assert_eq!(replay("k", "c", &one).fingerprint, replay("k", "c", &other).fingerprint);
+        let different: Value = serde_json::from_str(r#"{"b": null, "a": {"d": "x", "c": [2, 1]}}"#).unwrap();
+        assert_ne!(replay("k", "c", &one).fingerprint, replay("k", "c", &different).fingerprint);
+    }
+
+    #[test]
+    fn keys_are_printable_and_short() {
+        for (key, good) in
+            [("a", true), (&"x".repeat(64), true), (&"x".repeat(65), false), ("", false), ("a b", false), ("ü", false)]
+        {
+            assert_eq!(IdempotencyKey::try_from(key.to_owned()).is_ok(), good, "{key}");
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! What a launch may ask for: the body of create-instance, checked without asking AWS.
+
+use std::net::Ipv4Addr;
+
+use deserr::{Deserr, IntoValue, ValuePointerRef};
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::image::{ImageChoice, ImageId, ImageName};
+use crate::input::{Invalid, Refusal, both, checked_string, is_resource_id};
+use crate::instance::InstanceType;
+use crate::nesting::{Nesting, nesting};
+use crate::tags::{MAX_TAGS, NewTags, OUR_KEYS};
+use crate::volume::{ExtraVolume, MAX_EXTRA_VOLUMES, Volume};
+
+/// EC2's limit of user data, before base64.
+pub const MAX_USER_DATA_BYTES: usize = 16 * 1024;
+
+/// Alternatives that one launch may name; each can take seconds to be refused.
+const MAX_ALTERNATIVES: usize = 5;
+
+/// The body: what to launch. `name` and `instance_type` are required, and one of `image_id` and `image_name`.
+#[derive(Debug, Clone)]
+pub struct CreateInstance {
+    /// The image.
+    pub image: ImageChoice,
+    /// Everything else.
+    pub launch: Launch,
+}
+
+/// What to launch, but for the image.
+#[derive(Debug, Clone, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields)]
+pub struct Launch {
+    /// The tag `Name`.
+    pub name: WorkerName,
+    /// The type; one of `CML_ALLOWED_INSTANCE_TYPES`.
+    pub instance_type: InstanceType,
+    /// The subnet; the default VPC's own choice unless given.
+    #[deserr(default)]
+    pub subnet_id: Option<SubnetId>,
+    /// The security groups; the VPC's default group unless given.
+    #[deserr(default)]
+    pub security_group_ids: Vec<SecurityGroupId>,
+    /// The key pair for SSH.
+    #[deserr(default)]
+    pub key_name: Option<KeyName>,
+    /// More tags. `Name` and ours are set by us.
+    #[deserr(default, try_from(NewTags) = beside_ours -> Refusal)]
+    pub tags: NewTags,
+    /// CloudWatch metrics each minute instead of every five.
+    #[deserr(default)]
+    pub detailed_monitoring: bool,
+    /// The instance profile, by name or ARN.
+    #[deserr(default)]
+    pub iam_instance_profile: Option<InstanceProfile>,
+    /// Plain text for cloud-init; base64 is ours.
+    #[deserr(default)]
+    pub user_data: Option<UserData>,
+    /// The root volume; encrypted and as large as the image's unless said otherwise.
+    #[deserr(default)]
+    pub root_volume: Volume,
+    /// Further volumes.
+    #[deserr(default, try_from(Vec<ExtraVolume>) = at_most::<MAX_EXTRA_VOLUMES, _> -> Refusal)]
+    pub extra_volumes: Vec<ExtraVolume>,
+    /// A public IPv4 address or none; the subnet's own choice unless given.
+    #[deserr(default)]
+    pub associate_public_ip: Option<bool>,
+    /// The primary private IPv4 address.
+    #[deserr(default)]
+    pub private_ip: Option<PrivateIp>,
+    /// Hops that IMDSv2 answers across: two, so that containers on the worker reach it.
+    #[deserr(default, try_from(u8) = HopLimit::try_from -> Refusal)]
+    pub metadata_hop_limit: HopLimit,
+    /// Refuse termination until somebody lifts the protection elsewhere.
+    #[deserr(default)]
+    pub termination_protection: bool,
+    /// What a shutdown from inside does; EC2 stops unless told otherwise.
+    #[deserr(default)]
+    pub shutdown_behavior: Option<ShutdownBehavior>,
+    /// Where in the region.
+    #[deserr(default)]
+    pub placement: Placement,
+    /// The virtual CPUs.
+    #[deserr(default)]
+    pub cpu: Cpu,
+    /// Spot instead of on-demand.
+    #[deserr(default)]
+    pub spot: Option<Spot>,
+    /// A capacity reservation.
+    #[deserr(default)]
+    pub capacity_reservation: Option<CapacityReservation>,
+    /// What to try, in order, when there is no capacity.
+    #[deserr(default, try_from(Vec<Alternative>) = at_most::<MAX_ALTERNATIVES, _> -> Refusal)]
+    pub alternatives: Vec<Alternative>,
+    /// Try everything once more on-demand when spot has no capacity.
+    #[deserr(default)]
+    pub on_demand_fallback: bool,
+}
+
+checked_string! {
+    /// The name of a worker: the tag `Name`.
+    WorkerName,
+    |name| {
+        let length = name.chars().count();
+        if (1..=256).contains(&length) && !name.chars().any(char::is_control) { Ok(()) } else {
+            Err("must have 1 to 256 characters and no control characters")
+        }
+    }
+}
+
+checked_string! {
+    /// The id of a subnet.
+    SubnetId,
+    |id| if is_resource_id(id, "subnet-") { Ok(()) } else { Err("must be subnet- and 8 or 17 hexadecimal digits") }
+}
+
+checked_string! {
+    /// The id of a security group.
+    SecurityGroupId,
+    |id| if is_resource_id(id, "sg-") { Ok(()) } else { Err("must be sg- and 8 or 17 hexadecimal digits") }
+}
+
+checked_string! {
+    /// The id of a dedicated host.
+    HostId,
+    |id| if is_resource_id(id, "h-") { Ok(()) } else { Err("must be h- and 8 or 17 hexadecimal digits") }
+}
+
+checked_string! {
+    /// The id of a capacity reservation.
+    CapacityReservationId,
+    |id| if is_resource_id(id, "cr-") { Ok(()) } else { Err("must be cr- and 8 or 17 hexadecimal digits") }
+}
+
+checked_string! {
+    /// The name of a key pair.
+    KeyName,
+    |name| if is_printable(name, 255) { Ok(()) } else { Err("must have 1 to 255 printable ASCII characters") }
+}
+
+checked_string! {
+    /// The name of a placement group.
+    PlacementGroup,
+    |name| if is_printable(name, 255) { Ok(()) } else { Err("must have 1 to 255 printable ASCII characters") }
+}
+
+checked_string! {
+    /// An availability zone, such as `us-east-1a`.
+    AvailabilityZone,
+    |name| {
+        let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (4..=40).contains(&name.len()) && name.bytes().all(known) { Ok(()) } else {
+            Err("must be an availability zone, such as us-east-1a")
+        }
+    }
+}
+
+checked_string! {
+    /// An instance profile: its name, or its ARN.
+    InstanceProfile,
+    |name| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@-_:/".contains(&b);
+        let is_name = !name.contains([':', '/']) || name.starts_with("arn:");
+        if (1..=2048).contains(&name.len()) && name.bytes().all(known) && is_name { Ok(()) } else {
+            Err("must be the name or the ARN of an instance profile")
+        }
+    }
+}
+
+checked_string! {
+    /// User data as plain text.
+    UserData,
+    |text| if text.len() <= MAX_USER_DATA_BYTES { Ok(()) } else { Err("must have at most 16384 bytes") }
+}
+
+checked_string! {
+    /// A private IPv4 address.
+    PrivateIp,
+    |text| match text.parse::<Ipv4Addr>() {
+        Ok(ip) if !ip.is_loopback() && !ip.is_multicast() && !ip.is_unspecified() => Ok(()),
+        _ => Err("must be an IPv4 address of the subnet"),
+    }
+}
+
+checked_string! {
+    /// The most to pay for a spot instance, in dollars an hour.
+    MaxPrice,
+    |text| {
+        let is_decimal = text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.len() <= 16;
+        if is_decimal && text.parse::<f64>().is_ok_and(|price| price > 0.0) { Ok(()) } else {
+            Err("must be dollars an hour as a decimal string, such as \"0.25\"")
+        }
+    }
+}
+
+fn is_printable(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
+/// How many hops IMDSv2 answers across.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HopLimit(pub i32);
+
+impl Default for HopLimit {
+    fn default() -> Self {
+        Self(2)
+    }
+}
+
+impl TryFrom<u8> for HopLimit {
+    type Error = Refusal;
+
+    fn try_from(hops: u8) -> Result<Self, Refusal> {
+        if (1..=64).contains(&hops) { Ok(Self(hops.into())) } else { Err(Refusal("must be 1 to 64".to_owned())) }
+    }
+}
+
+/// What a shutdown from inside the instance does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, rename_all = lowercase)]
+pub enum ShutdownBehavior {
+    /// Stop it.
+    Stop,
+    /// Terminate it.
+    Terminate,
+}
+
+/// Where in the region.
+#[derive(Debug, Clone, Default, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields, validate = host_has_its_tenancy -> Invalid)]
+pub struct Placement {
+    /// The availability zone; the subnet's, or EC2's choice.
+    #[deserr(default)]
+    pub availability_zone: Option<AvailabilityZone>,
+    /// Shared hardware unless given.
+    #[deserr(default)]
+    pub tenancy: Option<Tenancy>,
+    /// A placement group.
+    #[deserr(default)]
+    pub group: Option<PlacementGroup>,
+    /// A dedicated host; it implies the tenancy `host`.
+    #[deserr(default)]
+    pub host_id: Option<HostId>,
+}
+
+/// Whose hardware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, rename_all = lowercase)]
+pub enum Tenancy {
+    /// Shared.
+    Default,
+    /// This account's alone.
+    Dedicated,
+    /// A dedicated host.
+    Host,
+}
+
+fn host_has_its_tenancy(placement: Placement, at: ValuePointerRef) -> Result<Placement, Invalid> {
+    match (&placement.host_id, placement.tenancy) {
+        (Some(_), Some(Tenancy::Default | Tenancy::Dedicated)) => {
+            Err(Invalid::at(at.push_key("tenancy"), "must be host beside host_id, or absent"))
+        }
+        _ => Ok(placement),
+    }
+}
+
+/// The virtual CPUs.
+#[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields, validate = threads_with_cores -> Invalid)]
+pub struct Cpu {
+    /// Cores; fewer than the type has, for licences by core.
+    #[deserr(default)]
+    pub core_count: Option<u16>,
+    /// 1 turns hyper-threading off.
+    #[deserr(default)]
+    pub threads_per_core: Option<u8>,
+    /// Let the worker run virtual machines, on types that can be told to.
+    #[deserr(default)]
+    pub nested_virtualization: bool,
+}
+
+fn threads_with_cores(cpu: Cpu, at: ValuePointerRef) -> Result<Cpu, Invalid> {
+    if cpu.core_count == Some(0) {
+        return Err(Invalid::at(at.push_key("core_count"), "must be at least 1"));
+    }
+    if cpu.threads_per_core.is_some_and(|threads| !(1..=2).contains(&threads)) {
+        return Err(Invalid::at(at.push_key("threads_per_core"), "must be 1 or 2"));
+    }
+    Ok(cpu)
+}
+
+/// A one-time spot request: the instance is terminated on interruption.
+#[derive(Debug, Clone, Default, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields)]
+pub struct Spot {
+    /// The most to pay; the on-demand price unless given.
+    #[deserr(default)]
+    pub max_price: Option<MaxPrice>,
+    /// Only `terminate`.
+    #[deserr(default, try_from(String) = interruption -> Refusal)]
+    pub interruption_behavior: (),
+}
+
+fn interruption(behavior: String) -> Result<(), Refusal> {
+    match behavior.as_str() {
+        "terminate" => Ok(()),
+        "stop" | "hibernate" => Err(Refusal(format!(
+            "must be terminate: {behavior} needs a persistent spot request, which outlives the worker and launches it again"
+        ))),
+        _ => Err(Refusal("must be terminate".to_owned())),
+    }
+}
+
+/// A capacity reservation: one by id, or any that matches.
+#[derive(Debug, Clone, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields, validate = one_reservation -> Invalid)]
+pub struct CapacityReservation {
+    /// The reservation.
+    #[deserr(default)]
+    pub id: Option<CapacityReservationId>,
+    /// Which reservations may be used.
+    #[deserr(default)]
+    pub preference: Option<ReservationPreference>,
+}
+
+/// Which capacity reservations may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, rename_all = lowercase)]
+pub enum ReservationPreference {
+    /// Any open one that matches; EC2's default.
+    Open,
+    /// None.
+    None,
+}
+
+fn one_reservation(wish: CapacityReservation, at: ValuePointerRef) -> Result<CapacityReservation, Invalid> {
+    match (&wish.id, &wish.preference) {
+        (Some(_), Some(_)) | (None, None) => Err(Invalid::at(at, "must have either id or preference")),
+        _ => Ok(wish),
+    }
+}
+
+/// What to try when there is no capacity for what was asked.
+#[derive(Debug, Clone, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields)]
+pub struct Alternative {
+    /// The type; the launch's own unless given.
+    #[deserr(default)]
+    pub instance_type: Option<InstanceType>,
+    /// The subnet; the launch's own unless given.
+    #[deserr(default)]
+    pub subnet_id: Option<SubnetId>,
+}
+
+fn at_most<const MOST: usize, T>(list: Vec<T>) -> Result<Vec<T>, Refusal> {
+    if list.len() <= MOST { Ok(list) } else { Err(Refusal(format!("must have at most {MOST} elements"))) }
+}
+
+fn beside_ours(tags: NewTags) -> Result<NewTags, Refusal> {
+    if tags.0.keys().any(|key| key.as_str() == "Name") {
+        return Err(Refusal("must not hold Name: the field name sets it".to_owned()));
+    }
+    let most = MAX_TAGS - 1 - OUR_KEYS.len();
+    if tags.0.len() > most {
+        return Err(Refusal(format!("must have at most {most} tags, beside Name, {}", OUR_KEYS.join(", "))));
+    }
+    Ok(tags)
+}
+
+impl Deserr<Invalid> for CreateInstance {
+    fn deserialize_from_value<V: IntoValue>(value: deserr::Value<V>, at: ValuePointerRef) -> Result<Self, Invalid> {
+        let Value::Object(mut fields) = Value::deserialize_from_value(value, at)? else {
+            return Err(Invalid::at(at, "must be an object"));
+        };
+        // Looked at as they came, so that they are reported beside fields that are bad by themselves.
+        let together = together(&fields);
+        let image = image_choice(&mut fields, at);
+        let launch = Launch::deserialize_from_value(Value::Object(fields).into_value(), at);
+        let ((image, launch), ()) = both(both(image, launch), together)?;
+        Ok(Self { image, launch })
+    }
+}
+
+fn image_choice(fields: &mut Map<String, Value>, at: ValuePointerRef) -> Result<ImageChoice, Invalid> {
+    let id = read_option::<ImageId>(fields.remove("image_id"), at.push_key("image_id"));
+    let name = read_option::<ImageName>(fields.remove("image_name"), at.push_key("image_name"));
+    match both(id, name)? {
+        (Some(id), None) => Ok(ImageChoice::Id(id)),
+        (None, Some(name)) => Ok(ImageChoice::Name(name)),
+        (None, None) => Err(Invalid::field("image_id", "is required, or image_name instead")),
+        (Some(_), Some(_)) => Err(Invalid::field("image_name", "must not be given beside image_id")),
+    }
+}
+
+fn read_option<T: Deserr<Invalid>>(value: Option<Value>, at: ValuePointerRef) -> Result<Option<T>, Invalid> {
+    value.map_or(Ok(None), |value| Option::deserialize_from_value(value.into_value(), at))
+}
+
+/// What must fit together across the body's fields.
+fn together(fields: &Map<String, Value>) -> Result<(), Invalid> {
+    let given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+    let mut invalid = not_nestable(fields);
+    let mut refuse_if = |wrong: bool, field: &str, detail: &str| {
+        if wrong {
+            invalid.push(Invalid::field(field, detail));
+        }
+    };
+    let falls_back = fields.get("on_demand_fallback") == Some(&Value::Bool(true));
+    refuse_if(
+        falls_back && !given("spot"),
+        "on_demand_fallback",
+        "needs spot: without it the launch is on-demand already",
+    );
+    refuse_if(
+        given("private_ip") && !given("subnet_id"),
+        "private_ip",
+        "needs subnet_id: it is an address of that subnet",
+    );
+    let two_subnets = given("private_ip") && given("alternatives");
+    refuse_if(two_subnets, "alternatives", "must not be given beside private_ip, which fits one subnet only");
+    invalid.none_or(())
+}
+
+/// Types that are asked to nest virtual machines and cannot be.
+fn not_nestable(fields: &Map<String, Value>) -> Invalid {
+    let cpu = fields.get("cpu");
+    if cpu.and_then(|cpu| cpu.get("nested_virtualization")) != Some(&Value::Bool(true)) {
+        return Invalid::default();
+    }
+    let own = ("cpu.nested_virtualization".to_owned(), fields.get("instance_type"));
+    let alternatives = fields.get("alternatives").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let others =
+        alternatives.map(|(n, other)| (format!("alternatives[{n}].instance_type"), other.get("instance_type")));
+    let mut invalid = Invalid::default();
+    for (field, instance_type) in std::iter::once(own).chain(others) {
+        let refused = match instance_type.and_then(Value::as_str).map(nesting) {
+            Some(Nesting::Metal) => "must not be asked of a metal type: it runs virtual machines as it is",
+            Some(Nesting::Never) => {
+                "must be absent: only c8i, m8i and r8i can nest virtual machines, and metal types need not"
+            }
+            Some(Nesting::OnRequest) | None => continue,
+        };
+        invalid = invalid.and(Invalid::field(field, refused));
+    }
+    invalid
+}
+
+impl Launch {
+    /// What was accepted and will not do all that the caller may expect.
+    #[must_use]
+    pub fn warnings(&self, launched: &InstanceType) -> Vec<String> {
+        let protected = self.termination_protection.then(|| {
+            "termination_protection is on and no operation of this API lifts it: terminate-instance will answer 409"
+                .to_owned()
+        });
+        let nested = match nesting(launched.as_str()) {
+            Nesting::Never => Some(format!(
+                "{launched} cannot run nested virtual machines: CML nodes that are virtual machines will not start; metal types and c8i, m8i, r8i can"
+            )),
+            Nesting::OnRequest if !self.cpu.nested_virtualization => Some(format!(
+                "{launched} runs nested virtual machines only with cpu.nested_virtualization: CML nodes that are virtual machines will not start"
+            )),
+            Nesting::OnRequest | Nesting::Metal => None,
+        };
+        protected.into_iter().chain(nested).collect()
+    }
+
+    /// A launch to ask EC2 about, of a type that is allowed; none if no type can be made of the patterns.
+    pub(crate) fn for_permission_test(config: &Config) -> Option<Self> {
+        let of_pattern = |pattern: String| InstanceType::try_from(pattern.replace('*', "large")).ok();
+        let instance_type = config.allowed_instance_types.iter().find_map(|pattern| of_pattern(pattern.to_string()))?;
+        let body = serde_json::json!({"name": "permission-self-test", "instance_type": instance_type.as_str()});
+        deserr::deserialize::<Self, _, Invalid>(body).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+use serde_json::json;
+
+use super::*;
+
+fn read(json: Value) -> Result<CreateInstance, Invalid> {
+    deserr::deserialize(json)
+}
+
+/// The bad fields of a minimal launch with these members.
+fn refused(members: Value) -> Vec<String> {
+    let mut body = json!({"name": "a", "image_id": "ami-12345678", "instance_type": "c5.2xlarge"});
+    body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    let mut fields: Vec<_> = match read(body) {
+        Ok(_) => Vec::new(),
+        Err(invalid) => invalid.errors().iter().map(|error| error.field.clone()).collect(),
+    };
+    fields.sort();
+    fields
+}
+
+#[test]
+fn all_bad_fields_are_named_at_once() {
+    let refused = read(json!({
+        "image_id": "ami-1", "instance_type": 5, "subnet_id": "vpc-1", "security_group_ids": ["sg-12345678", "x"], "key_name": "",
+        "tags": {"Name": "twice"}, "detailed_monitoring": "yes", "colour": "red",
+    }));
+    let mut fields: Vec<_> = refused.unwrap_err().errors().iter().map(|error| error.field.clone()).collect();
+    fields.sort();
+    assert_eq!(
+        fields,
+        [
+            "colour",
+            "detailed_monitoring",
+            "image_id",
+            "instance_type",
+            "key_name",
+            "name",
+            "security_group_ids[1]",
+            "subnet_id",
+            "tags"
+        ]
+    );
+}
+
+#[test]
+fn exactly_one_image_is_named() {
+    let image = |json: Value| {
+        let mut body = json!({"name": "a", "instance_type": "c5.large"});
+        body.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
+        read(body).map(|create| create.image).map_err(|invalid| invalid.errors()[0].field.clone())
+    };
+    assert_eq!(image(json!({})), Err("image_id".to_owned()));
+    assert_eq!(image(json!({"image_id": "ami-12345678", "image_name": "cml"})), Err("image_name".to_owned()));
+    assert!(matches!(image(json!({"image_id": "ami-12345678"})), Ok(ImageChoice::Id(_))));
+    assert!(matches!(image(json!({"image_name": "cml-worker", "image_id": null})), Ok(ImageChoice::Name(_))));
+    assert_eq!(image(json!({"image_name": "cml-*"})), Err("image_name".to_owned()));
+}
+
+#[test]
+fn fields_that_do_not_fit_together_are_named_beside_fields_that_are_bad_by_themselves() {
+    let members = json!({
+        "subnet_id": "x", "on_demand_fallback": true, "cpu": {"nested_virtualization": true, "threads_per_core": 3},
+        "root_volume": {"iops": 5, "throughput": 1, "kms_key_id": "k", "encrypted": false}, "extra_volumes": [{}, {"size_gib": 0}],
+    });
+    assert_eq!(
+        refused(members),
+        [
+            "cpu.nested_virtualization",
+            "cpu.threads_per_core",
+            "extra_volumes[0].size_gib",
+            "extra_volumes[1].size_gib",
+            "on_demand_fallback",
+            "root_volume.iops",
+            "root_volume.kms_key_id",
+            "root_volume.throughput",
+            "subnet_id",
+        ]
+    );
+}
+
+#[test]
+fn every_option_has_a_value_that_is_refused() {
+    for (members, field) in [
+        (json!({"iam_instance_profile": "a b"}), "iam_instance_profile"),
+        (json!({"user_data": "x".repeat(MAX_USER_DATA_BYTES + 1)}), "user_data"),
+        (json!({"private_ip": "10.0.0.256", "subnet_id": "subnet-12345678"}), "private_ip"),
+        (json!({"private_ip": "10.0.0.5"}), "private_ip"),
+        (json!({"metadata_hop_limit": 65}), "metadata_hop_limit"),
+        (json!({"shutdown_behavior": "hibernate"}), "shutdown_behavior"),
+        (json!({"placement": {"host_id": "h-12345678", "tenancy": "dedicated"}}), "placement.tenancy"),
+        (json!({"placement": {"availability_zone": "US"}}), "placement.availability_zone"),
+        (json!({"placement": {"rack": 1}}), "placement.rack"),
+        (json!({"cpu": {"core_count": 0}}), "cpu.core_count"),
+        (json!({"spot": {"max_price": "free"}}), "spot.max_price"),
+        (json!({"spot": {"interruption_behavior": "hibernate"}}), "spot.interruption_behavior"),
+        (json!({"capacity_reservation": {}}), "capacity_reservation"),
+        (json!({"capacity_reservation": {"id": "cr-12345678", "preference": "open"}}), "capacity_reservation"),
+        (json!({"alternatives": [{}, {}, {}, {}, {}, {}]}), "alternatives"),
+        (json!({"alternatives": [{"instance_type": "large"}]}), "alternatives[0].instance_type"),
+        (json!({"root_volume": {"type": "gp4"}}), "root_volume.type"),
+        (json!({"root_volume": {"type": "io2"}}), "root_volume.iops"),
+        (json!({"extra_volumes": vec![json!({"size_gib": 1}); MAX_EXTRA_VOLUMES + 1]}), "extra_volumes"),
+        (json!({"tags": {"CreatedBy": "me"}}), "tags.CreatedBy"),
+        (json!({"tags": {"idempotencyfingerprint": "x"}}), "tags.idempotencyfingerprint"),
+    ] {
+        assert_eq!(refused(members), [field]);
+    }
+}
+
+#[test]
+fn nested_virtualization_is_asked_of_types_that_can_be_told_to() {
+    let nested = |kind: &str| refused(json!({"instance_type": kind, "cpu": {"nested_virtualization": true}}));
+    assert!(nested("c8i.2xlarge").is_empty());
+    assert_eq!(nested("m5zn.metal"), ["cpu.nested_virtualization"]);
+    assert_eq!(nested("c5.2xlarge"), ["cpu.nested_virtualization"]);
+    let alternatives = json!({"instance_type": "m8i.large", "cpu": {"nested_virtualization": true}, "alternatives": [{}, {"instance_type": "m5.large"}]});
+    assert_eq!(refused(alternatives), ["alternatives[1].instance_type"]);
+}
+
+#[test]
+fn warnings_say_what_will_not_work() {
+    let warnings = |body: Value| {
+        let launch: Launch = deserr::deserialize::<_, _, Invalid>(body).unwrap();
+        launch.warnings(&launch.instance_type.clone()).join(" ")
+    };
+    assert!(warnings(json!({"name": "a", "instance_type": "c5.large"})).contains("cannot run nested virtual machines"));
+    assert!(
+        warnings(json!({"name": "a", "instance_type": "c8i.large"})).contains("only with cpu.nested_virtualization")
+    );
+    assert_eq!(
+        warnings(json!({"name": "a", "instance_type": "c8i.large", "cpu": {"nested_virtualization": true}})),
+        ""
+    );
+    assert_eq!(warnings(json!({"name": "a", "instance_type": "m5zn.metal"})), "");
+    let protected = warnings(json!({"name": "a", "instance_type": "m5zn.metal", "termination_protection": true}));
+    assert!(protected.contains("no operation of this API lifts it"));
+}

@@ -1,0 +1,172 @@
+//! RunInstances, as create-instance sends it.
+
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types::{
+    CapacityReservationPreference, CapacityReservationSpecification, CapacityReservationTarget, CpuOptionsRequest,
+    HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
+    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceNetworkInterfaceSpecification,
+    InstanceType as Ec2InstanceType, MarketType, NestedVirtualizationSpecification, Placement as Ec2Placement,
+    ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior as Ec2ShutdownBehavior, SpotInstanceType,
+    SpotMarketOptions, Tag, TagSpecification, Tenancy as Ec2Tenancy,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Attempt, Caller};
+use crate::image::LaunchImage;
+use crate::launch::{
+    CapacityReservation, Cpu, HopLimit, InstanceProfile, Launch, Placement, ReservationPreference, ShutdownBehavior,
+    Spot, Tenancy, UserData,
+};
+use crate::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, OWNERSHIP_KEY, tag};
+use crate::volume::beside_root;
+
+/// The launch, all of it but the sending.
+pub(crate) fn run_instances(
+    ec2: &aws_sdk_ec2::Client,
+    launch: &Launch,
+    attempt: &Attempt,
+    image: &LaunchImage,
+    managed_by: &str,
+    caller: &Caller,
+) -> RunInstancesFluentBuilder {
+    let call = ec2
+        .run_instances()
+        .min_count(1)
+        .max_count(1)
+        .image_id(&image.image_id)
+        .instance_type(Ec2InstanceType::from(attempt.instance_type.as_str()))
+        .set_key_name(launch.key_name.clone().map(String::from))
+        .set_iam_instance_profile(launch.iam_instance_profile.as_ref().map(instance_profile))
+        .set_user_data(launch.user_data.as_ref().map(base64))
+        .monitoring(RunInstancesMonitoringEnabled::builder().enabled(launch.detailed_monitoring).build())
+        .metadata_options(imds_v2(launch.metadata_hop_limit))
+        .set_disable_api_termination(launch.termination_protection.then_some(true))
+        .set_instance_initiated_shutdown_behavior(launch.shutdown_behavior.map(shutdown_behavior))
+        .set_placement(placement(&launch.placement))
+        .set_cpu_options(cpu_options(launch.cpu))
+        .set_instance_market_options(launch.spot.as_ref().filter(|_| attempt.spot).map(market_options))
+        .set_capacity_reservation_specification(launch.capacity_reservation.as_ref().map(capacity_reservation))
+        .set_tag_specifications(Some(on_each_resource(launch, attempt, managed_by, caller)));
+    network(with_volumes(call, launch, image), launch, attempt)
+}
+
+fn with_volumes(call: RunInstancesFluentBuilder, launch: &Launch, image: &LaunchImage) -> RunInstancesFluentBuilder {
+    let root = image.root.as_ref().map(|root| launch.root_volume.as_root(root));
+    let volumes: Vec<_> = root.into_iter().chain(beside_root(&launch.extra_volumes)).collect();
+    call.set_block_device_mappings(Some(volumes).filter(|volumes| !volumes.is_empty()))
+}
+
+/// A choice about the public address is one of the interface's; EC2 then takes subnet and groups there alone.
+fn network(call: RunInstancesFluentBuilder, launch: &Launch, attempt: &Attempt) -> RunInstancesFluentBuilder {
+    let subnet_id = attempt.subnet_id.clone().map(String::from);
+    let private_ip = launch.private_ip.clone().map(String::from);
+    let groups: Vec<String> = launch.security_group_ids.iter().map(ToString::to_string).collect();
+    // An empty list is not sent: EC2 would take it for an empty first element.
+    let groups = Some(groups).filter(|groups| !groups.is_empty());
+    let Some(public_ip) = launch.associate_public_ip else {
+        return call.set_subnet_id(subnet_id).set_private_ip_address(private_ip).set_security_group_ids(groups);
+    };
+    let interface = InstanceNetworkInterfaceSpecification::builder()
+        .device_index(0)
+        .associate_public_ip_address(public_ip)
+        .delete_on_termination(true)
+        .set_subnet_id(subnet_id)
+        .set_private_ip_address(private_ip)
+        .set_groups(groups);
+    call.network_interfaces(interface.build())
+}
+
+/// Tags on everything the launch makes, in the launch itself: no moment exists in which a resource is not ours.
+fn on_each_resource(launch: &Launch, attempt: &Attempt, managed_by: &str, caller: &Caller) -> Vec<TagSpecification> {
+    let tags: Vec<Tag> = [tag("Name", launch.name.as_str()), tag(OWNERSHIP_KEY, managed_by)]
+        .into_iter()
+        .chain(caller.arn.as_ref().map(|arn| tag(CREATED_BY_KEY, arn)))
+        .chain(caller.replay.as_ref().map(|replay| tag(FINGERPRINT_KEY, &replay.fingerprint)))
+        .chain(launch.tags.to_ec2())
+        .collect();
+    let kinds = [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface];
+    let request = attempt.spot.then_some(ResourceType::SpotInstancesRequest);
+    kinds
+        .into_iter()
+        .chain(request)
+        .map(|kind| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.clone())).build())
+        .collect()
+}
+
+/// IMDSv2 is never optional.
+fn imds_v2(hops: HopLimit) -> InstanceMetadataOptionsRequest {
+    InstanceMetadataOptionsRequest::builder()
+        .http_endpoint(InstanceMetadataEndpointState::Enabled)
+        .http_tokens(HttpTokensState::Required)
+        .http_put_response_hop_limit(hops.0)
+        .build()
+}
+
+fn instance_profile(profile: &InstanceProfile) -> IamInstanceProfileSpecification {
+    let specification = IamInstanceProfileSpecification::builder();
+    match profile.as_str() {
+        arn if arn.starts_with("arn:") => specification.arn(arn).build(),
+        name => specification.name(name).build(),
+    }
+}
+
+fn base64(user_data: &UserData) -> String {
+    STANDARD.encode(user_data.as_str())
+}
+
+fn shutdown_behavior(behavior: ShutdownBehavior) -> Ec2ShutdownBehavior {
+    match behavior {
+        ShutdownBehavior::Stop => Ec2ShutdownBehavior::Stop,
+        ShutdownBehavior::Terminate => Ec2ShutdownBehavior::Terminate,
+    }
+}
+
+fn placement(wish: &Placement) -> Option<Ec2Placement> {
+    let host = wish.host_id.as_ref().map(|_| Ec2Tenancy::Host);
+    let placement = Ec2Placement::builder()
+        .set_availability_zone(wish.availability_zone.clone().map(String::from))
+        .set_tenancy(wish.tenancy.map(tenancy).or(host))
+        .set_group_name(wish.group.clone().map(String::from))
+        .set_host_id(wish.host_id.clone().map(String::from))
+        .build();
+    Some(placement).filter(|placement| *placement != Ec2Placement::builder().build())
+}
+
+fn tenancy(tenancy: Tenancy) -> Ec2Tenancy {
+    match tenancy {
+        Tenancy::Default => Ec2Tenancy::Default,
+        Tenancy::Dedicated => Ec2Tenancy::Dedicated,
+        Tenancy::Host => Ec2Tenancy::Host,
+    }
+}
+
+fn cpu_options(cpu: Cpu) -> Option<CpuOptionsRequest> {
+    let options = CpuOptionsRequest::builder()
+        .set_core_count(cpu.core_count.map(i32::from))
+        .set_threads_per_core(cpu.threads_per_core.map(i32::from))
+        .set_nested_virtualization(cpu.nested_virtualization.then_some(NestedVirtualizationSpecification::Enabled))
+        .build();
+    Some(options).filter(|options| *options != CpuOptionsRequest::builder().build())
+}
+
+fn market_options(spot: &Spot) -> InstanceMarketOptionsRequest {
+    let options = SpotMarketOptions::builder()
+        .spot_instance_type(SpotInstanceType::OneTime)
+        .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)
+        .set_max_price(spot.max_price.clone().map(String::from))
+        .build();
+    InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).spot_options(options).build()
+}
+
+fn capacity_reservation(wish: &CapacityReservation) -> CapacityReservationSpecification {
+    let target =
+        wish.id.as_ref().map(|id| CapacityReservationTarget::builder().capacity_reservation_id(id.as_str()).build());
+    CapacityReservationSpecification::builder()
+        .set_capacity_reservation_target(target)
+        .set_capacity_reservation_preference(wish.preference.map(|preference| match preference {
+            ReservationPreference::Open => CapacityReservationPreference::Open,
+            ReservationPreference::None => CapacityReservationPreference::None,
+        }))
+        .build()
+}

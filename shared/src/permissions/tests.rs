@@ -1,0 +1,92 @@
+use aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsOutput;
+use aws_sdk_ec2::Client;
+use aws_smithy_mocks::{Rule, mock};
+
+use super::*;
+use crate::testing::{self, described, ec2_error, region, xml};
+
+const IMAGES: &str = "<DescribeImagesResponse><imagesSet><item><imageId>ami-0123456789abcdef0</imageId><rootDeviceName>/dev/sda1</rootDeviceName></item></imagesSet></DescribeImagesResponse>";
+
+fn dry_run() -> HttpResponse {
+    ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+}
+
+/// An AWS that allows everything, to dry runs; a mutation without DryRun matches no rule and fails the test.
+fn everything() -> Vec<Rule> {
+    vec![
+        mock!(Client::describe_regions).then_http_response(|| xml(200, "<DescribeRegionsResponse/>")),
+        mock!(Client::describe_instance_status).then_http_response(|| xml(200, "<DescribeInstanceStatusResponse/>")),
+        mock!(Client::describe_tags).then_http_response(|| xml(200, "<DescribeTagsResponse/>")),
+        mock!(aws_sdk_cloudwatch::Client::get_metric_statistics)
+            .then_output(|| GetMetricStatisticsOutput::builder().build()),
+        mock!(Client::run_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(dry_run),
+        mock!(Client::start_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(dry_run),
+        mock!(Client::stop_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(dry_run),
+        mock!(Client::terminate_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(dry_run),
+        mock!(Client::create_tags).match_requests(|r| r.dry_run() == Some(true)).then_http_response(dry_run),
+        mock!(Client::delete_tags).match_requests(|r| r.dry_run() == Some(true)).then_http_response(dry_run),
+        mock!(Client::describe_images).then_http_response(|| xml(200, IMAGES)),
+        mock!(Client::describe_instances).then_http_response(|| described("running", true)),
+    ]
+}
+
+/// The self-test where `first` answers before everything else does.
+async fn test(first: Vec<Rule>) -> Vec<Permission> {
+    let rules: Vec<Rule> = first.into_iter().chain(everything()).collect();
+    self_test(&testing::clients(&rules.iter().collect::<Vec<_>>()), &region()).await.unwrap()
+}
+
+fn with(permissions: &[Permission], verdict: Verdict) -> Vec<&str> {
+    permissions.iter().filter(|p| p.verdict == verdict).map(|p| p.action.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_role_that_may_everything_is_allowed_every_action_of_every_operation() {
+    let permissions = test(Vec::new()).await;
+    let mut needed: Vec<&str> = OPERATIONS.iter().flat_map(|operation| operation.actions).copied().collect();
+    needed.sort_unstable();
+    needed.dedup();
+    assert_eq!(with(&permissions, Verdict::Allowed), needed);
+    assert_eq!(permissions.len(), needed.len());
+}
+
+#[tokio::test]
+async fn a_denied_action_is_named_with_what_breaks_and_what_to_add() {
+    let denied = "You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: \
+                  ec2:StopInstances on resource: arn:aws:ec2:us-east-1:1:instance/i-1 because no identity-based policy allows the ec2:StopInstances action";
+    let rule =
+        mock!(Client::stop_instances).then_http_response(move || ec2_error(403, "UnauthorizedOperation", denied));
+    let permissions = test(vec![rule]).await;
+    assert_eq!(with(&permissions, Verdict::Denied), ["ec2:StopInstances"]);
+    let stop = permissions.iter().find(|p| p.action == "ec2:StopInstances").unwrap();
+    assert_eq!((&stop.broken_operations[..], stop.denied_by), (&["stop-instance"][..], Some(DeniedBy::NoAllow)));
+    assert_eq!(
+        stop.policy_statements[0]["Condition"]["StringEquals"]["ec2:ResourceTag/ManagedBy"],
+        "cml-cloud-manager"
+    );
+}
+
+#[tokio::test]
+async fn a_launch_that_may_not_tag_names_the_tagging_and_leaves_the_launch_open() {
+    let denied = "User: x is not authorized to perform: ec2:CreateTags on resource: arn:aws:ec2:us-east-1:1:instance/*";
+    let rule = mock!(Client::run_instances).then_http_response(move || ec2_error(403, "UnauthorizedOperation", denied));
+    let permissions = test(vec![rule]).await;
+    assert_eq!(with(&permissions, Verdict::Denied), ["ec2:CreateTags"]);
+    assert_eq!(with(&permissions, Verdict::Unknown), ["ec2:RunInstances"]);
+}
+
+#[tokio::test]
+async fn without_an_instance_or_an_image_what_needs_one_is_unknown_and_not_denied() {
+    let none = mock!(Client::describe_instances).then_http_response(|| xml(200, "<DescribeInstancesResponse/>"));
+    let images = mock!(Client::describe_images).then_http_response(|| xml(200, "<DescribeImagesResponse/>"));
+    let permissions = test(vec![none, images]).await;
+    let unknown = [&ON_INSTANCES[..2], &["ec2:RunInstances"], &ON_INSTANCES[2..]].concat();
+    assert_eq!(with(&permissions, Verdict::Unknown), unknown);
+    assert!(with(&permissions, Verdict::Denied).is_empty());
+}
+
+#[tokio::test]
+async fn a_throttled_try_says_nothing_of_the_permission() {
+    let rule = mock!(Client::describe_tags).then_http_response(|| ec2_error(503, "RequestLimitExceeded", "slow down"));
+    assert_eq!(with(&test(vec![rule]).await, Verdict::Unknown), ["ec2:DescribeTags"]);
+}

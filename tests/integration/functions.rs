@@ -1,0 +1,83 @@
+//! Functions as a developer runs them: their binaries on cargo-lambda's runtime API, against a local AWS.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::stack::program::{Program, Surroundings};
+use tests::stack::{
+    LocalAws, Options, REGION, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY, free_port, repository, tool,
+};
+use tests::stub::Stub;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+/// How long a start or an answer may take.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// Some functions and the AWS behind them.
+pub struct Functions {
+    port: String,
+    pub aws: LocalAws,
+    pub ec2_stub: Stub,
+    pub cloudwatch_stub: Stub,
+    /// They end when this is dropped.
+    _programs: Vec<Program>,
+}
+
+impl Functions {
+    /// Starts these functions, with two demo workers in EC2.
+    pub async fn start(names: &[&'static str]) -> Self {
+        let aws = LocalAws::start(&Options { demo: true, ..Options::default() }).await.unwrap();
+        let (ec2_stub, cloudwatch_stub) = (Stub::start(&aws.ec2_endpoint()).await, Stub::start(&aws.endpoint()).await);
+        let port = free_port().unwrap().to_string();
+        let mut programs = vec![start_runtime_api(&aws, &port).await];
+        for name in names {
+            programs.push(start_function(&aws, &port, name, [&ec2_stub, &cloudwatch_stub]).await);
+        }
+        Self { port, aws, ec2_stub, cloudwatch_stub, _programs: programs }
+    }
+
+    /// Invokes a function with an event file.
+    pub async fn invoke(&self, name: &str, event: &Path) -> Value {
+        let invoke = tokio::process::Command::new(tool("cargo-lambda").unwrap())
+            .args(["lambda", "invoke", name, "-A", "127.0.0.1", "-P", &self.port, "--data-file"])
+            .arg(event)
+            .stdin(Stdio::null())
+            .output();
+        let output = timeout(BOUND, invoke).await.expect("an answer in time").unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{name}: {error}: {output:?}"))
+    }
+}
+
+async fn start_runtime_api(aws: &LocalAws, port: &str) -> Program {
+    let cargo_lambda = tool("cargo-lambda").unwrap().display().to_string();
+    let watch = [&cargo_lambda, "lambda", "watch", "--only-lambda-apis", "-A", "127.0.0.1", "-P", port];
+    let watch = Program::start(aws.folder(), "cargo-lambda", &watch, Surroundings::Ours, &[]).await.unwrap();
+    let connect = async {
+        while TcpStream::connect(format!("127.0.0.1:{port}")).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(BOUND, connect).await.expect("cargo lambda watch listens");
+    watch
+}
+
+async fn start_function(aws: &LocalAws, port: &str, name: &str, [ec2, cloudwatch]: [&Stub; 2]) -> Program {
+    let binary = repository().join("target/debug").join(name).display().to_string();
+    let runtime_api = format!("http://127.0.0.1:{port}/.rt/{name}");
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", ROOT_ACCESS_KEY_ID),
+        ("AWS_SECRET_ACCESS_KEY", ROOT_SECRET_ACCESS_KEY),
+        ("AWS_REGION", REGION),
+        ("AWS_ENDPOINT_URL_CLOUDWATCH", cloudwatch.endpoint()),
+        ("AWS_ENDPOINT_URL_EC2", ec2.endpoint()),
+        ("AWS_LAMBDA_RUNTIME_API", &runtime_api),
+        ("AWS_LAMBDA_FUNCTION_NAME", name),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+    ];
+    Program::start(aws.folder(), name, &[binary], Surroundings::Own, &environment).await.unwrap()
+}

@@ -1,0 +1,126 @@
+//! `GET /health?permissions=true`: with each action denied in turn, it names that action and the operations it breaks.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use shared::ops::OPERATIONS;
+use tests::stack::{self, repository};
+use tests::stub::{Recorded, Reply, Script, Times};
+
+use crate::functions::Functions;
+
+/// `events/health.json` with the query `permissions=true`.
+fn event(functions: &Functions) -> PathBuf {
+    let mut event: Value =
+        serde_json::from_str(&fs::read_to_string(repository().join("events/health.json")).unwrap()).unwrap();
+    event["queryStringParameters"] = json!({"permissions": "true"});
+    event["multiValueQueryStringParameters"] = json!({"permissions": ["true"]});
+    let path = functions.aws.folder().join("health-permissions.json");
+    fs::write(&path, event.to_string()).unwrap();
+    path
+}
+
+async fn permissions(functions: &Functions) -> (Value, Vec<Value>) {
+    let answer = functions.invoke("health", &event(functions)).await;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    let health: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    let permissions = health["permissions"].as_array().unwrap().clone();
+    (health, permissions)
+}
+
+fn with<'a>(permissions: &'a [Value], verdict: &str) -> Vec<&'a str> {
+    let those = permissions.iter().filter(|permission| permission["verdict"] == verdict);
+    those.map(|permission| permission["action"].as_str().unwrap()).collect()
+}
+
+fn actions() -> Vec<&'static str> {
+    let mut actions: Vec<&str> = OPERATIONS.iter().flat_map(|operation| operation.actions).copied().collect();
+    actions.sort_unstable();
+    actions.dedup();
+    actions
+}
+
+/// Denies the action, as AWS does: with its name in the message where EC2 gives it, without where CloudWatch does.
+fn deny(functions: &Functions, action: &str) -> Script {
+    let name = action.split_once(':').unwrap().1.to_owned();
+    let is_it = move |request: &Recorded| request.action == name;
+    if action.starts_with("cloudwatch:") {
+        return functions.cloudwatch_stub.script(
+            is_it,
+            Times::Always,
+            Reply::cloudwatch_error(403, "AccessDenied", "denied"),
+        );
+    }
+    let message = format!(
+        "You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/cml/cml is not authorized to perform: \
+         {action} on resource: * because no identity-based policy allows the {action} action"
+    );
+    functions.ec2_stub.script(is_it, Times::Always, Reply::ec2_error(403, "UnauthorizedOperation", &message))
+}
+
+/// Calls that change something and were no dry run.
+fn mutations(functions: &Functions) -> Vec<String> {
+    let is_mutation = |r: &Recorded| !r.action.starts_with("Describe") && r.param("DryRun") != Some("true");
+    functions.ec2_stub.requests_matching(is_mutation).into_iter().map(|request| request.action).collect()
+}
+
+#[tokio::test]
+async fn each_action_denied_in_turn_is_named_and_nothing_is_changed() {
+    let functions = Functions::start(&["health"]).await;
+    let (health, all) = permissions(&functions).await;
+    assert_eq!((&health["status"], with(&all, "allowed")), (&json!("ok"), actions()));
+    for action in actions().into_iter().filter(|action| *action != "ec2:DescribeRegions") {
+        let script = deny(&functions, action);
+        let (health, permissions) = permissions(&functions).await;
+        assert!(script.hits() > 0, "{action} was not tried");
+        assert_eq!((&health["status"], with(&permissions, "denied")), (&json!("degraded"), vec![action]));
+        let denied = permissions.iter().find(|permission| permission["action"] == action).unwrap();
+        let needing = OPERATIONS.iter().filter(|operation| operation.actions.contains(&action));
+        assert_eq!(denied["broken_operations"], json!(needing.map(|operation| operation.name).collect::<Vec<_>>()));
+        assert_eq!(denied["policy_statements"][0]["Action"], action);
+        // What could not be asked without it is unknown, never denied.
+        let unknown = with(&permissions, "unknown");
+        let expected = match action {
+            "ec2:DescribeImages" => vec!["ec2:RunInstances"],
+            "ec2:DescribeInstances" => actions().into_iter().filter(|a| is_asked_of_an_instance(a)).collect(),
+            _ => vec![],
+        };
+        assert_eq!(unknown, expected, "{action}");
+    }
+    assert_eq!(mutations(&functions), [""; 0]);
+    let demo = stack::ec2(&functions.aws.ec2_endpoint()).describe_instances().send().await.unwrap();
+    assert!(
+        demo.reservations()
+            .iter()
+            .flat_map(|r| r.instances())
+            .all(|i| i.state().unwrap().name().unwrap().as_str() == "running")
+    );
+
+    // The recorder would have seen one.
+    let stop = stack::ec2(functions.ec2_stub.endpoint()).stop_instances().instance_ids(&functions.aws.workers.demo[0]);
+    stop.send().await.unwrap();
+    assert_eq!(mutations(&functions), ["StopInstances"]);
+    functions.aws.stop().unwrap();
+}
+
+fn is_asked_of_an_instance(action: &str) -> bool {
+    ["CreateTags", "DeleteTags", "StartInstances", "StopInstances", "TerminateInstances"]
+        .iter()
+        .any(|name| action.ends_with(name))
+}
+
+#[tokio::test]
+async fn a_denied_health_check_names_its_action_and_the_rest_is_still_tried() {
+    let functions = Functions::start(&["health"]).await;
+    let _script = deny(&functions, "ec2:DescribeRegions");
+    let answer = functions.invoke("health", &event(&functions)).await;
+    let health: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&answer["statusCode"], &health["status"]), (&json!(503), &json!("failed")));
+    let permissions = health["permissions"].as_array().unwrap();
+    assert_eq!(
+        (with(permissions, "denied"), with(permissions, "allowed").len()),
+        (vec!["ec2:DescribeRegions"], actions().len() - 1)
+    );
+    functions.aws.stop().unwrap();
+}

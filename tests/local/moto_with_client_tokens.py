@@ -1,0 +1,41 @@
+"""Starts moto with what EC2 does with a ClientToken: a launch that is sent again launches nothing.
+
+moto keeps the token and does nothing with it. As EC2 documents it, the same token with the same parameters answers the first
+launch, with other parameters `IdempotentParameterMismatch`; and DescribeInstances finds it by the filter `client-token`. The
+names used are moto's internals: requirements.txt pins the version they were read in.
+"""
+
+import sys
+
+from moto.ec2 import utils
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.responses.instances import InstanceResponse
+from moto.server import main
+
+utils.filter_dict_attribute_mapping["client-token"] = "client_token"
+
+launch = InstanceResponse.run_instances
+launched = {}
+
+
+class IdempotentParameterMismatch(EC2ClientError):
+    def __init__(self):
+        super().__init__("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
+
+
+def run_instances(self):
+    key = (self.current_account, self.region, self._get_param("ClientToken"))
+    parameters = {name: value for name, value in self.data.items() if not name.startswith("X-Amz")}
+    if key[2] is None or key not in launched:
+        answer = launch(self)
+        launched[key] = (parameters, answer)
+        return answer
+    sent, answer = launched[key]
+    if sent != parameters:
+        raise IdempotentParameterMismatch
+    return answer
+
+
+InstanceResponse.run_instances = run_instances
+
+main(sys.argv[1:])
