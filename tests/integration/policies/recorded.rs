@@ -106,18 +106,24 @@ impl Calls {
     }
 }
 
-/// The requests that an operation sent: those about its instance, its name or its image. Health sends one about nothing, as
-/// the schedule does all the time.
+/// The requests that an operation sent: those about its instance, its name or its image, and those about the token of a
+/// launch among them. Health sends one about nothing, as the schedule does all the time.
 fn sent(operation: &Operation, marks: &[&str]) -> Vec<Request> {
+    let marked = about(operation, marks);
+    let tokens = marked.iter().filter_map(|request| request.param("ClientToken"));
+    about(operation, &marks.iter().copied().chain(tokens).collect::<Vec<_>>())
+}
+
+fn about(operation: &Operation, marks: &[&str]) -> Vec<Request> {
     let marks: Vec<String> = marks.iter().map(|mark| (*mark).to_owned()).collect();
     let is_health = operation.name == "health";
     let images = operation.actions.contains(&"ec2:DescribeImages");
     let is_sent = move |recorded: &Recorded| {
-        let about = |mark: &String| recorded.params.values().any(|value| value == mark) || recorded.body_contains(mark);
+        let names = |mark: &String| recorded.params.values().any(|value| value == mark) || recorded.body_contains(mark);
         match recorded.action.as_str() {
             "DescribeRegions" => is_health,
-            "DescribeImages" => images && marks.iter().any(about),
-            _ => !is_health && marks.iter().any(about),
+            "DescribeImages" => images && marks.iter().any(names),
+            _ => !is_health && marks.iter().any(names),
         }
     };
     let recorded = [&world().ec2_stub, &world().cloudwatch_stub].map(|stub| stub.requests_matching(is_sent.clone()));
