@@ -192,8 +192,8 @@ impl Launch<'_> {
     fn other_options(&self) -> Vec<Row> {
         let reservation = "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId";
         vec![
-            ("launch into a placement group", self.with("Placement.GroupName", "near"), [A, A, D]),
-            ("launch into a capacity reservation", self.with(reservation, "cr-0b"), [A, A, D]),
+            ("launch into a placement group", self.with("Placement.GroupName", "near"), [A, A, A]),
+            ("launch into a capacity reservation", self.with(reservation, "cr-0b"), [A, A, A]),
             ("launch from a launch template", self.with("LaunchTemplate.LaunchTemplateId", "lt-0b"), [A, A, D]),
             ("launch onto a dedicated host", self.with("Placement.HostId", "h-0b"), [A, A, A]),
             ("launch an image named by a parameter", self.with("ImageId", "resolve:ssm:/image"), [D, D, D]),
