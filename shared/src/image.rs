@@ -1,6 +1,7 @@
 //! Machine images (AMIs): how requests name them and how answers show them.
 
 use std::cmp::Reverse;
+use std::time::SystemTime;
 
 use aws_sdk_ec2::types;
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use crate::clients::Clients;
 use crate::error::{Code, Error};
 use crate::input::{checked_string, is_resource_id};
+use crate::instance::rfc3339;
 use crate::region::Region;
 
 checked_string! {
@@ -166,18 +168,20 @@ pub async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> R
         ImageChoice::Name(name) => call.owners("self").filters(filter("name", name.as_str())),
     };
     let answer = call.filters(filter("state", "available")).send().await?;
-    newest(answer.images(), choice).map(LaunchImage::from_ec2).ok_or_else(|| not_found(region, choice))
+    let now = rfc3339(&SystemTime::now().into()).unwrap_or_default();
+    newest(answer.images(), choice, &now).map(LaunchImage::from_ec2).ok_or_else(|| not_found(region, choice))
 }
 
 /// EC2 filters match patterns; a name is compared once more, so that only that very name is launched.
-fn newest<'a>(images: &'a [types::Image], choice: &ImageChoice) -> Option<&'a types::Image> {
+fn newest<'a>(images: &'a [types::Image], choice: &ImageChoice, now: &str) -> Option<&'a types::Image> {
     images
         .iter()
         .filter(|image| match choice {
             ImageChoice::Id(id) => image.image_id() == Some(id.as_str()),
             ImageChoice::Name(name) => image.name() == Some(name.as_str()),
         })
-        .max_by_key(|image| image.creation_date())
+        // Deprecated ones last: the owner has said to launch another.
+        .max_by_key(|image| (image.deprecation_time().is_none_or(|time| time > now), image.creation_date()))
 }
 
 fn not_found(region: &Region, choice: &ImageChoice) -> Error {

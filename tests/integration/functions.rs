@@ -30,17 +30,41 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// Starts these functions, with two demo workers in EC2.
+    /// Starts these functions with root's keys, and two demo workers in EC2.
     pub async fn start(names: &[&'static str]) -> Self {
         let aws = LocalAws::start(&Options { demo: true, ..Options::default() }).await.unwrap();
+        let mut functions = Self::on(aws).await;
+        for name in names {
+            let root = [("AWS_ACCESS_KEY_ID", ROOT_ACCESS_KEY_ID), ("AWS_SECRET_ACCESS_KEY", ROOT_SECRET_ACCESS_KEY)];
+            functions.add(name, name, &root).await;
+        }
+        functions
+    }
+
+    /// No functions yet, on this AWS.
+    pub async fn on(aws: LocalAws) -> Self {
         let (ec2_stub, cloudwatch_stub) = (Stub::start(&aws.ec2_endpoint()).await, Stub::start(&aws.endpoint()).await);
         let port = free_port().unwrap().to_string();
         let runtime_api = start_runtime_api(&aws, &port).await;
-        let mut programs = HashMap::new();
-        for name in names {
-            programs.insert(*name, start_function(&aws, &port, name, [&ec2_stub, &cloudwatch_stub]).await);
-        }
-        Self { port, aws, ec2_stub, cloudwatch_stub, programs, _runtime_api: runtime_api }
+        Self { port, aws, ec2_stub, cloudwatch_stub, programs: HashMap::new(), _runtime_api: runtime_api }
+    }
+
+    /// Starts an operation's binary under this name, with these credentials.
+    pub async fn add(&mut self, name: &'static str, operation: &str, credentials: &[(&str, &str)]) {
+        let binary = repository().join("target/debug").join(operation).display().to_string();
+        let runtime_api = format!("http://127.0.0.1:{}/.rt/{name}", self.port);
+        let environment = [
+            ("AWS_REGION", REGION),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", self.cloudwatch_stub.endpoint()),
+            ("AWS_ENDPOINT_URL_EC2", self.ec2_stub.endpoint()),
+            ("AWS_LAMBDA_RUNTIME_API", &runtime_api),
+            ("AWS_LAMBDA_FUNCTION_NAME", name),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ];
+        let environment = [environment.as_slice(), credentials].concat();
+        let program = Program::start(self.aws.folder(), name, &[binary], Surroundings::Own, &environment).await;
+        self.programs.insert(name, program.unwrap());
     }
 
     /// The process of a function.
@@ -84,21 +108,4 @@ async fn start_runtime_api(aws: &LocalAws, port: &str) -> Program {
     };
     timeout(BOUND, connect).await.expect("cargo lambda watch listens");
     watch
-}
-
-async fn start_function(aws: &LocalAws, port: &str, name: &str, [ec2, cloudwatch]: [&Stub; 2]) -> Program {
-    let binary = repository().join("target/debug").join(name).display().to_string();
-    let runtime_api = format!("http://127.0.0.1:{port}/.rt/{name}");
-    let environment = [
-        ("AWS_ACCESS_KEY_ID", ROOT_ACCESS_KEY_ID),
-        ("AWS_SECRET_ACCESS_KEY", ROOT_SECRET_ACCESS_KEY),
-        ("AWS_REGION", REGION),
-        ("AWS_ENDPOINT_URL_CLOUDWATCH", cloudwatch.endpoint()),
-        ("AWS_ENDPOINT_URL_EC2", ec2.endpoint()),
-        ("AWS_LAMBDA_RUNTIME_API", &runtime_api),
-        ("AWS_LAMBDA_FUNCTION_NAME", name),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-    ];
-    Program::start(aws.folder(), name, &[binary], Surroundings::Own, &environment).await.unwrap()
 }

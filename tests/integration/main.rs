@@ -10,6 +10,7 @@
     reason = "tests stop at a surprise"
 )]
 
+mod bootstrap;
 mod callers;
 mod create;
 mod denied;

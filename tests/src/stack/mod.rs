@@ -180,6 +180,14 @@ impl LocalAws {
         self.emulators.ministack.endpoint()
     }
 
+    /// Runs `aws` with root's keys, as [`Stack::run_aws`] does.
+    ///
+    /// # Errors
+    /// It failed: the end of what it said.
+    pub async fn run_aws(&self, command: &str, arguments: &[&str]) -> Result<String> {
+        cli::Cli::new(self.folder().to_owned(), self.endpoint()).run(command, arguments).await
+    }
+
     /// Whether the emulators still run.
     ///
     /// # Errors
