@@ -150,13 +150,14 @@ impl<T: Document> Document for Mutation<T> {
     fn status(&self) -> StatusCode {
         match self {
             Self::Done(document) => document.status(),
+            Self::Unfinished(_) => StatusCode::ACCEPTED,
             Self::DryRun(_) => StatusCode::OK,
         }
     }
 
     fn location(&self) -> Option<&str> {
         match self {
-            Self::Done(document) => document.location(),
+            Self::Done(document) | Self::Unfinished(document) => document.location(),
             Self::DryRun(_) => None,
         }
     }

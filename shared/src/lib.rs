@@ -12,6 +12,7 @@
 //! | [`clients`] | the AWS clients, one set per allowed region |
 //! | [`error`] | the one error type and the table from AWS error codes to it |
 //! | [`instance`], [`image`], [`tags`], [`status`], [`utilization`], [`region`], [`mutation`] | the nouns: validated inputs and output documents |
+//! | [`wait`] | waiting for an instance to get where it is sent |
 //! | [`page`] | page tokens |
 //! | [`permissions`] | the permission self-test |
 //! | [`ops`] | the 13 operations, a file each |
@@ -32,6 +33,7 @@ pub mod serve;
 pub mod status;
 pub mod tags;
 pub mod utilization;
+pub mod wait;
 
 #[cfg(test)]
 mod testing;

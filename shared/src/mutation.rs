@@ -22,6 +22,8 @@ pub struct DryRun {
 pub enum Mutation<T> {
     /// It was carried out, or already was as it should be.
     Done(T),
+    /// EC2 accepted it, and the time to wait for its end is up.
+    Unfinished(T),
     /// It would have been permitted; nothing changed.
     DryRun(Permitted),
 }

@@ -142,6 +142,16 @@ fn a_throttled_caller_is_told_when_to_come_back() {
 }
 
 #[test]
+fn what_is_not_finished_is_accepted_with_the_same_document() {
+    let event = event(Value::Null, Value::Null, "");
+    let images = || Images { images: Vec::new() };
+    let done = respond(&event, "request-1", &Ok(Mutation::Done(images()))).unwrap();
+    let unfinished = respond(&event, "request-1", &Ok(Mutation::Unfinished(images()))).unwrap();
+    assert_eq!((done.status(), unfinished.status()), (StatusCode::OK, StatusCode::ACCEPTED));
+    assert_eq!(done.body(), unfinished.body());
+}
+
+#[test]
 fn nothing_else_than_a_failed_health_check_is_an_error_status() {
     let health = |status| {
         Health { status, version: "0", regions: Vec::new(), checks: Vec::new(), permissions: None }.status().as_u16()
