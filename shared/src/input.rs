@@ -32,6 +32,11 @@ impl Invalid {
         Self(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
+    /// What is wrong with the value at this place.
+    pub(crate) fn at(location: ValuePointerRef, detail: impl Into<String>) -> Self {
+        Self::field(path(location), detail)
+    }
+
     /// The bad fields, in the order in which they were met.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
@@ -112,6 +117,12 @@ fn path(location: ValuePointerRef) -> String {
     }
 }
 
+/// A value that is a string where a list must be, or the like.
+pub(crate) fn wrong_kind<V: IntoValue>(actual: Value<V>, accepted: &[ValueKind], location: ValuePointerRef) -> Invalid {
+    let error = ErrorKind::IncorrectValueKind { actual, accepted };
+    deserr::take_cf_content(Invalid::error(None, error, location))
+}
+
 fn kinds(accepted: &[ValueKind]) -> String {
     let names: Vec<&str> = accepted.iter().map(|kind| kind_name(*kind)).collect();
     names.join(" or ")
@@ -144,11 +155,7 @@ where
 {
     let entries = match value {
         Value::Map(entries) => entries,
-        actual => {
-            let accepted = &[ValueKind::Map];
-            let error = ErrorKind::IncorrectValueKind { actual, accepted };
-            return Err(deserr::take_cf_content(Invalid::error(None, error, location)));
-        }
+        actual => return Err(wrong_kind(actual, &[ValueKind::Map], location)),
     };
     let (mut map, mut invalid) = (BTreeMap::new(), Invalid::default());
     for (name, value) in entries.into_iter() {

@@ -12,11 +12,14 @@
 //! | [`clients`] | the AWS clients, one set per allowed region |
 //! | [`error`] | the one error type and the table from AWS error codes to it |
 //! | [`instance`], [`image`], [`tags`], [`status`], [`utilization`], [`region`], [`mutation`] | the nouns: validated inputs and output documents |
+//! | [`lifecycle`] | what start, stop and terminate have in common: one instance or many, already there, dry runs |
+//! | `batch` | one call of EC2 for many instances, although EC2 takes all of them or none |
 //! | [`wait`] | waiting for an instance to get where it is sent |
 //! | [`page`] | page tokens |
 //! | [`permissions`] | the permission self-test |
 //! | [`ops`] | the 13 operations, a file each |
 
+mod batch;
 pub mod clients;
 pub mod config;
 pub mod error;
@@ -24,6 +27,7 @@ pub mod http;
 pub mod image;
 pub mod input;
 pub mod instance;
+pub mod lifecycle;
 pub mod mutation;
 pub mod ops;
 pub mod page;

@@ -10,6 +10,7 @@
     reason = "tests stop at a surprise"
 )]
 
+mod batch;
 mod callers;
 mod create;
 mod denied;
@@ -26,4 +27,5 @@ mod reading;
 mod run;
 mod self_test;
 mod tagging;
+mod waiting;
 mod world;
