@@ -5,15 +5,16 @@ use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt, Response};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::{Code, DeniedBy, Error};
 use crate::idempotency::{IdempotencyKey, Replay};
 use crate::image::Images;
 use crate::input::{FieldError, Invalid, Nothing, both};
-use crate::instance::{InRegion, StateChange};
-use crate::mutation::Mutation;
+use crate::instance::{InRegion, InstanceId, StateChange};
+use crate::lifecycle::{InstanceResult, Outcome, Results, StateChanges};
+use crate::mutation::{Mutation, Permitted};
 use crate::ops::create_instance::{Caller, Launched};
 use crate::ops::get_all_instances::InstanceList;
 use crate::ops::health::{Health, HealthStatus};
@@ -160,6 +161,19 @@ pub(crate) fn is_scheduled(event: &lambda_http::Request) -> bool {
 
 /// What an operation answers, and the little that HTTP adds to it.
 pub trait Document: Serialize {
+    /// The body. Errors in it carry the request id, as every error does.
+    ///
+    /// # Errors
+    /// If the document is no JSON: a fault of this crate.
+    fn json(&self, _request_id: &str) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    /// The instances that failed while others did not, for the log.
+    fn failures(&self) -> Vec<(&InstanceId, &Error)> {
+        Vec::new()
+    }
+
     /// The status.
     fn status(&self) -> StatusCode {
         StatusCode::OK
@@ -175,7 +189,6 @@ impl Document for Images {}
 impl Document for InstanceList {}
 impl Document for InstanceStatus {}
 impl Document for InstanceTags {}
-impl Document for StateChange {}
 impl Document for Utilization {}
 impl Document for crate::fields::Narrowed {}
 
@@ -199,18 +212,88 @@ impl Document for Health {
 }
 
 impl<T: Document> Document for Mutation<T> {
+    fn json(&self, request_id: &str) -> serde_json::Result<String> {
+        match self {
+            Self::Done(document) | Self::Unfinished(document) => document.json(request_id),
+            Self::DryRun(permitted) => serde_json::to_string(permitted),
+        }
+    }
+
+    fn failures(&self) -> Vec<(&InstanceId, &Error)> {
+        match self {
+            Self::Done(document) | Self::Unfinished(document) => document.failures(),
+            Self::DryRun(_) => Vec::new(),
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Done(document) => document.status(),
+            Self::Unfinished(_) => StatusCode::ACCEPTED,
             Self::DryRun(_) => StatusCode::OK,
         }
     }
 
     fn location(&self) -> Option<&str> {
         match self {
-            Self::Done(document) => document.location(),
+            Self::Done(document) | Self::Unfinished(document) => document.location(),
             Self::DryRun(_) => None,
         }
+    }
+}
+
+impl Document for StateChanges {
+    fn json(&self, request_id: &str) -> serde_json::Result<String> {
+        match self {
+            Self::One(change) => serde_json::to_string(change),
+            Self::Many(results) => serde_json::to_string(&results.entries(request_id)),
+        }
+    }
+
+    fn failures(&self) -> Vec<(&InstanceId, &Error)> {
+        let Self::Many(results) = self else { return Vec::new() };
+        let failed = results.0.iter().filter_map(|result| Some((&result.instance_id, result.outcome.as_ref().err()?)));
+        failed.collect()
+    }
+}
+
+/// Many results as they are written.
+#[derive(Serialize)]
+struct Entries<'a> {
+    results: Vec<Entry<'a>>,
+}
+
+/// One of them. A change names its instance itself.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'a> {
+    Changed(&'a StateChange),
+    Permitted {
+        instance_id: &'a InstanceId,
+        #[serde(flatten)]
+        permitted: Permitted,
+    },
+    Failed {
+        instance_id: &'a InstanceId,
+        error: Problem<'a>,
+    },
+}
+
+impl Results {
+    fn entries<'a>(&'a self, request_id: &'a str) -> Entries<'a> {
+        let entry = |InstanceResult { instance_id, outcome }: &'a InstanceResult| match outcome {
+            Ok(Outcome::Changed(change)) => Entry::Changed(change),
+            Ok(Outcome::Permitted(permitted)) => Entry::Permitted { instance_id, permitted: *permitted },
+            Err(error) => Entry::Failed { instance_id, error: Problem::new(request_id, error) },
+        };
+        Entries { results: self.0.iter().map(entry).collect() }
+    }
+}
+
+/// Outside of a request the errors have no request id.
+impl Serialize for Results {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.entries("").serialize(serializer)
     }
 }
 
@@ -224,27 +307,33 @@ pub fn respond<D: Document>(
     result: &Result<D, Error>,
 ) -> Result<Response<Body>, lambda_http::Error> {
     match result {
-        Ok(document) => answer(event, document),
+        Ok(document) => answer(event, request_id, document),
         Err(error) => respond_to_error(request_id, error),
     }
 }
 
-fn answer<D: Document>(event: &lambda_http::Request, document: &D) -> Result<Response<Body>, lambda_http::Error> {
+fn answer<D: Document>(
+    event: &lambda_http::Request,
+    request_id: &str,
+    document: &D,
+) -> Result<Response<Body>, lambda_http::Error> {
     let mut response = Response::builder().status(document.status()).header(CONTENT_TYPE, "application/json");
     if let Some(below) = document.location() {
         response = response.header(LOCATION, format!("{}/{below}", event.uri().path()));
     }
-    Ok(response.body(serde_json::to_string(document)?.into())?)
+    Ok(response.body(document.json(request_id)?.into())?)
 }
 
 /// RFC 9457, with our extensions behind its four members.
 #[derive(Serialize)]
 struct Problem<'a> {
-    r#type: String,
+    #[serde(serialize_with = "problem_type")]
+    r#type: Code,
     title: &'static str,
     status: u16,
     detail: &'a str,
     code: Code,
+    #[serde(skip_serializing_if = "str::is_empty")]
     request_id: &'a str,
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -265,31 +354,42 @@ struct Problem<'a> {
     retry_after_seconds: Option<u32>,
 }
 
+impl<'a> Problem<'a> {
+    fn new(request_id: &'a str, error: &'a Error) -> Self {
+        let (status, title) = status_and_title(error.code);
+        let errors = error.fields.errors();
+        Self {
+            r#type: error.code,
+            title,
+            status: status.as_u16(),
+            detail: &error.detail,
+            code: error.code,
+            request_id,
+            retryable: error.retryable,
+            aws_code: error.aws_code(),
+            aws_request_id: error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
+            missing_permission: error.missing_permission(),
+            denied_resource: error.denial.as_ref().and_then(|denial| denial.resource.as_deref()),
+            denied_by: error.denial.as_ref().and_then(|denial| denial.by),
+            field: errors.first().map(|error| error.field.as_str()),
+            errors,
+            retry_after_seconds: error.retry_after_seconds,
+        }
+    }
+}
+
 pub(crate) fn respond_to_error(request_id: &str, error: &Error) -> Result<Response<Body>, lambda_http::Error> {
-    let (status, title) = status_and_title(error.code);
-    let errors = error.fields.errors();
-    let problem = Problem {
-        r#type: format!("urn:cml:problem:{}", code_name(error.code)?),
-        title,
-        status: status.as_u16(),
-        detail: &error.detail,
-        code: error.code,
-        request_id,
-        retryable: error.retryable,
-        aws_code: error.aws_code(),
-        aws_request_id: error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
-        missing_permission: error.missing_permission(),
-        denied_resource: error.denial.as_ref().and_then(|denial| denial.resource.as_deref()),
-        denied_by: error.denial.as_ref().and_then(|denial| denial.by),
-        field: errors.first().map(|error| error.field.as_str()),
-        errors,
-        retry_after_seconds: error.retry_after_seconds,
-    };
+    let (status, _) = status_and_title(error.code);
     let mut response = Response::builder().status(status).header(CONTENT_TYPE, "application/problem+json");
     if let Some(seconds) = error.retry_after_seconds {
         response = response.header(RETRY_AFTER, seconds);
     }
-    Ok(response.body(serde_json::to_string(&problem)?.into())?)
+    Ok(response.body(serde_json::to_string(&Problem::new(request_id, error))?.into())?)
+}
+
+fn problem_type<S: Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    let name = code_name(*code).map_err(serde::ser::Error::custom)?;
+    serializer.collect_str(&format_args!("urn:cml:problem:{name}"))
 }
 
 /// The code as JSON spells it.

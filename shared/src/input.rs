@@ -130,6 +130,12 @@ fn path(location: ValuePointerRef) -> String {
     }
 }
 
+/// A value that is a string where a list must be, or the like.
+pub(crate) fn wrong_kind<V: IntoValue>(actual: Value<V>, accepted: &[ValueKind], location: ValuePointerRef) -> Invalid {
+    let error = ErrorKind::IncorrectValueKind { actual, accepted };
+    deserr::take_cf_content(Invalid::error(None, error, location))
+}
+
 fn kinds(accepted: &[ValueKind]) -> String {
     let names: Vec<&str> = accepted.iter().map(|kind| kind_name(*kind)).collect();
     names.join(" or ")
@@ -162,11 +168,7 @@ where
 {
     let entries = match value {
         Value::Map(entries) => entries,
-        actual => {
-            let accepted = &[ValueKind::Map];
-            let error = ErrorKind::IncorrectValueKind { actual, accepted };
-            return Err(deserr::take_cf_content(Invalid::error(None, error, location)));
-        }
+        actual => return Err(wrong_kind(actual, &[ValueKind::Map], location)),
     };
     let (mut map, mut invalid) = (BTreeMap::new(), Invalid::default());
     for (name, value) in entries.into_iter() {

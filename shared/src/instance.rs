@@ -1,5 +1,6 @@
 //! Instances: how requests name them and how answers show them.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use aws_sdk_ec2::primitives::DateTime;
@@ -141,38 +142,51 @@ pub struct StateChange {
     pub changed: bool,
     /// EC2's reason for the state, if it gives one.
     pub state_reason: Option<String>,
+    /// What was done otherwise than asked for, and why.
+    pub note: Option<&'static str>,
 }
 
 impl StateChange {
     /// The instance is already there.
     #[must_use]
-    pub fn none(worker: &Worker, instance: &Instance) -> Self {
+    pub fn none(instance_id: &InstanceId, instance: &Instance) -> Self {
         Self {
-            instance_id: worker.instance_id.clone(),
+            instance_id: instance_id.clone(),
             previous_state: instance.state.clone(),
             current_state: instance.state.clone(),
             changed: false,
             state_reason: instance.state_reason.clone(),
+            note: None,
         }
     }
 
-    /// Reads EC2's answer to StartInstances, StopInstances or TerminateInstances for this one instance.
+    /// Reads what EC2 answered to StartInstances, StopInstances or TerminateInstances for this one instance.
+    ///
+    /// The state before is the one that `instance` was read in, not EC2's: of many instances in several zones EC2
+    /// terminates some although it refuses the call because of a protected one, and says of those that nothing changed
+    /// when they are sent again.
     ///
     /// # Errors
     /// [`Code::AwsError`] if the answer does not speak of the instance.
-    pub fn from_ec2(worker: &Worker, changes: &[types::InstanceStateChange]) -> Result<Self, Error> {
-        let change =
-            changes.iter().find(|change| change.instance_id() == Some(worker.instance_id.as_str())).ok_or_else(
-                || Error::new(Code::AwsError, "EC2 accepted the call but did not name the instance").passing(),
-            )?;
-        let (previous_state, current_state) = (state_name(change.previous_state()), state_name(change.current_state()));
+    pub fn from_ec2(
+        instance_id: &InstanceId,
+        instance: &Instance,
+        change: Option<&types::InstanceStateChange>,
+    ) -> Result<Self, Error> {
+        let unnamed = || Error::new(Code::AwsError, "EC2 accepted the call but did not name the instance").passing();
+        let current_state = state_name(change.ok_or_else(unnamed)?.current_state());
         Ok(Self {
-            instance_id: worker.instance_id.clone(),
-            changed: previous_state != current_state,
-            previous_state,
+            changed: instance.state != current_state,
             current_state,
             state_reason: None,
+            ..Self::none(instance_id, instance)
         })
+    }
+
+    /// The same change, and what came of it.
+    #[must_use]
+    pub fn followed_by(self, instance: &Instance) -> Self {
+        Self { current_state: instance.state.clone(), state_reason: instance.state_reason.clone(), ..self }
     }
 }
 
@@ -189,7 +203,7 @@ pub async fn find(clients: &Clients, worker: &Worker) -> Result<Instance, Error>
         .flat_map(|reservation| reservation.instances())
         .find(|instance| instance.instance_id() == Some(worker.instance_id.as_str()))
         .map(|instance| Instance::from_ec2(instance, &worker.region, clients.managed_by()))
-        .ok_or_else(|| not_found(worker))
+        .ok_or_else(|| not_found(&worker.region, &worker.instance_id))
 }
 
 /// Reads one instance that is about to be changed.
@@ -197,15 +211,41 @@ pub async fn find(clients: &Clients, worker: &Worker) -> Result<Instance, Error>
 /// # Errors
 /// As [`find`], and [`Code::NotManaged`] if it does not carry the ownership tag.
 pub async fn find_managed(clients: &Clients, worker: &Worker) -> Result<Instance, Error> {
-    let instance = find(clients, worker).await?;
+    ours(clients, &worker.instance_id, find(clients, worker).await?)
+}
+
+/// Reads many instances that are about to be changed, and answers in their order. As a filter, not as EC2's list of ids:
+/// that one fails for all if one does not exist.
+///
+/// # Errors
+/// What EC2 refuses; each instance has an error of its own beside that, as in [`find_managed`].
+pub async fn find_all_managed(
+    clients: &Clients,
+    region: &Region,
+    instance_ids: &[InstanceId],
+) -> Result<Vec<Result<Instance, Error>>, Error> {
+    let ids = instance_ids.iter().map(InstanceId::to_string).collect();
+    let filter = types::Filter::builder().name("instance-id").set_values(Some(ids)).build();
+    let mut pages = clients.ec2(region)?.describe_instances().filters(filter).into_paginator().send();
+    let mut found = HashMap::new();
+    while let Some(page) = pages.next().await {
+        for instance in page?.reservations().iter().flat_map(|reservation| reservation.instances()) {
+            let instance = Instance::from_ec2(instance, region, clients.managed_by());
+            found.insert(instance.instance_id.clone(), instance);
+        }
+    }
+    let mut find = |id: &InstanceId| found.remove(id.as_str()).ok_or_else(|| not_found(region, id));
+    Ok(instance_ids.iter().map(|id| find(id).and_then(|instance| ours(clients, id, instance))).collect())
+}
+
+/// The instance, if it carries the ownership tag.
+fn ours(clients: &Clients, id: &InstanceId, instance: Instance) -> Result<Instance, Error> {
     if instance.managed {
         return Ok(instance);
     }
-    let (id, owner) = (&worker.instance_id, clients.managed_by());
-    Err(Error::new(
-        Code::NotManaged,
-        format!("{id} does not carry the tag {OWNERSHIP_KEY}={owner}: it is not ours to change"),
-    ))
+    let owner = clients.managed_by();
+    let detail = format!("{id} does not carry the tag {OWNERSHIP_KEY}={owner}: it is not ours to change");
+    Err(Error::new(Code::NotManaged, detail))
 }
 
 /// How many managed instances a region has, terminated ones left out.
@@ -234,14 +274,14 @@ pub(crate) fn literal(value: &str) -> String {
     value.chars().flat_map(escape).collect()
 }
 
-fn not_found(worker: &Worker) -> Error {
-    Error::new(Code::InstanceNotFound, format!("{} does not exist in {}", worker.instance_id, worker.region))
+fn not_found(region: &Region, id: &InstanceId) -> Error {
+    Error::new(Code::InstanceNotFound, format!("{id} does not exist in {region}"))
 }
 
 /// A call that the instance's state does not allow.
 #[must_use]
-pub fn incorrect_state(worker: &Worker, instance: &Instance, wish: &str) -> Error {
-    Error::new(Code::IncorrectState, format!("{} is {} and cannot be {wish}", worker.instance_id, instance.state))
+pub fn incorrect_state(id: &InstanceId, instance: &Instance, wish: &str) -> Error {
+    Error::new(Code::IncorrectState, format!("{id} is {} and cannot be {wish}", instance.state))
 }
 
 /// EC2's name of a state, also of one that this SDK does not know yet.

@@ -14,11 +14,15 @@
 //! | [`instance`], [`image`], [`tags`], [`status`], [`utilization`], [`region`], [`mutation`] | the nouns: validated inputs and output documents |
 //! | [`launch`], [`volume`], [`nesting`] | what a launch may ask for |
 //! | [`idempotency`] | requests that may be sent again |
+//! | [`lifecycle`] | what start, stop and terminate have in common: one instance or many, already there, dry runs |
+//! | `batch` | one call of EC2 for many instances, although EC2 takes all of them or none |
+//! | [`wait`] | waiting for an instance to get where it is sent |
 //! | [`page`] | page tokens |
 //! | [`fields`] | `fields=`: reading less of an instance |
 //! | [`permissions`] | the permission self-test |
 //! | [`ops`] | the 13 operations, a file each |
 
+mod batch;
 pub mod clients;
 pub mod config;
 pub mod error;
@@ -29,6 +33,7 @@ pub mod image;
 pub mod input;
 pub mod instance;
 pub mod launch;
+pub mod lifecycle;
 pub mod mutation;
 pub mod nesting;
 pub mod ops;
@@ -40,6 +45,7 @@ pub mod status;
 pub mod tags;
 pub mod utilization;
 pub mod volume;
+pub mod wait;
 
 #[cfg(test)]
 mod testing;

@@ -22,6 +22,8 @@ pub struct DryRun {
 pub enum Mutation<T> {
     /// It was carried out, or already was as it should be.
     Done(T),
+    /// EC2 accepted it, and the time to wait for its end is up.
+    Unfinished(T),
     /// It would have been permitted; nothing changed.
     DryRun(Permitted),
 }
@@ -33,6 +35,11 @@ pub struct Permitted {
     permitted: bool,
 }
 
+impl Permitted {
+    /// It would have been permitted.
+    pub(crate) const YES: Self = Self { dry_run: true, permitted: true };
+}
+
 /// Reads EC2's answer to a call that was sent with `DryRun`: EC2 says "permitted" with the error `DryRunOperation`.
 ///
 /// # Errors
@@ -42,9 +49,7 @@ where
     E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match answer {
-        Err(error) if error.code() == Some("DryRunOperation") => {
-            Ok(Mutation::DryRun(Permitted { dry_run: true, permitted: true }))
-        }
+        Err(error) if error.code() == Some("DryRunOperation") => Ok(Mutation::DryRun(Permitted::YES)),
         Err(error) => Err(error.into()),
         Ok(_) => {
             Err(Error::new(Code::AwsError, format!("The EC2 endpoint ignored DryRun and carried {} out", E::ACTION)))

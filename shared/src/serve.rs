@@ -70,29 +70,37 @@ fn log<D: Document>(event: &lambda_http::Request, context: &Context, result: &Re
     let (request_id, function) = (&context.request_id, &context.env_config.function_name);
     match result {
         Ok(document) if document.status().is_server_error() => {
-            tracing::error!(request_id, function, "answered {}", json(document));
+            tracing::error!(request_id, function, "answered {}", json(context, document));
         }
         Ok(document) if http::is_scheduled(event) => {
-            tracing::info!(request_id, function, "scheduled, answered {}", json(document));
+            tracing::info!(request_id, function, "scheduled, answered {}", json(context, document));
         }
-        Ok(_) => (),
-        Err(error) => tracing::error!(
-            request_id,
-            function,
-            region = http::path_parameter(event, "region"),
-            instance_id = http::path_parameter(event, "instance_id"),
-            code = ?error.code,
-            aws_code = error.aws_code(),
-            aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
-            missing_permission = error.missing_permission(),
-            // EC2 quotes what it refuses.
-            "{}", without_values(&error.detail, http::tag_values(event))
-        ),
+        Ok(document) => {
+            for (instance_id, error) in document.failures() {
+                log_error(event, context, Some(instance_id.as_str()), error);
+            }
+        }
+        Err(error) => log_error(event, context, http::path_parameter(event, "instance_id"), error),
     }
 }
 
-fn json<D: Document>(document: &D) -> String {
-    serde_json::to_string(document).unwrap_or_else(|error| error.to_string())
+fn log_error(event: &lambda_http::Request, context: &Context, instance_id: Option<&str>, error: &Error) {
+    tracing::error!(
+        request_id = &context.request_id,
+        function = &context.env_config.function_name,
+        region = http::path_parameter(event, "region"),
+        instance_id,
+        code = ?error.code,
+        aws_code = error.aws_code(),
+        aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
+        missing_permission = error.missing_permission(),
+        // EC2 quotes what it refuses.
+        "{}", without_values(&error.detail, http::tag_values(event))
+    );
+}
+
+fn json<D: Document>(context: &Context, document: &D) -> String {
+    document.json(&context.request_id).unwrap_or_else(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -189,3 +189,13 @@ async fn a_malformed_key_is_refused() {
     }
     assert!(launches(&name).is_empty());
 }
+
+#[tokio::test]
+async fn a_launch_that_is_waited_for_is_answered_as_it_runs() {
+    let path = format!("/regions/{REGION}/instances?wait=running");
+    let answer = world().api.request("POST", &path, Some(world().launch_body(&unique("create")))).await;
+    assert_ok(&answer, 201);
+    assert_eq!(answer.json["state"], "running");
+    let refused = world().api.request("POST", &format!("{path}&dry_run=true"), Some(world().launch_body("x"))).await;
+    assert_refused(&refused, &["wait"]);
+}

@@ -10,6 +10,7 @@
     reason = "tests stop at a surprise"
 )]
 
+mod batch;
 mod bootstrap;
 mod callers;
 mod create;
@@ -29,4 +30,5 @@ mod reading;
 mod run;
 mod self_test;
 mod tagging;
+mod waiting;
 mod world;

@@ -22,6 +22,13 @@ fn text(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap()
 }
 
+/// Every route, with the operation's name: one an operation, and one more for those that take many instances.
+fn routes() -> BTreeSet<(&'static str, &'static str, &'static str)> {
+    let single = OPERATIONS.iter().map(|operation| (operation.name, operation.method, operation.path));
+    let batch = OPERATIONS.iter().filter_map(|operation| Some((operation.name, "POST", operation.batch_path?)));
+    single.chain(batch).collect()
+}
+
 /// `StartInstance` → `start-instance`.
 fn kebab(pascal: &str) -> String {
     let words = pascal.chars().map(|c| if c.is_uppercase() { format!("-{}", c.to_lowercase()) } else { c.to_string() });
@@ -54,10 +61,12 @@ fn the_template_has_the_operations_with_their_routes() {
     for pair in resources.windows(2) {
         let logical_id = pair[0].trim_end().lines().last().unwrap().trim().trim_end_matches(':');
         let name = kebab(logical_id);
-        let operation = OPERATIONS.iter().find(|operation| operation.name == name).unwrap_or_else(|| panic!("{name}"));
         assert!(pair[1].contains(&format!("CodeUri: target/lambda/{name}\n")), "{name}");
-        let route = format!("Method: {}, Path: \"{}\"", operation.method, operation.path);
-        assert!(pair[1].split("Type: AWS::").next().unwrap().contains(&route), "{name}: {route}");
+        let function = pair[1].split("Type: AWS::").next().unwrap();
+        for (_, method, path) in routes().into_iter().filter(|(operation, ..)| *operation == name) {
+            let route = format!("Method: {method}, Path: \"{path}\"}}");
+            assert!(function.contains(&route), "{name}: {route}");
+        }
         found.insert(name);
     }
     assert_eq!(found, operations());
@@ -83,6 +92,9 @@ fn each_main_names_its_route_its_actions_and_its_event_and_has_at_most_40_lines(
     for operation in OPERATIONS {
         let main = text(&format!("functions/{}/src/main.rs", operation.name));
         assert!(main.starts_with(&format!("//! `{} {}", operation.method, operation.path)), "{}", operation.name);
+        if let Some(path) = operation.batch_path {
+            assert!(main.contains(&format!("\n//! `POST {path}`")), "{}", operation.name);
+        }
         let actions = operation.actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ");
         assert!(main.contains(&format!("//! IAM: {actions}.")), "{}", operation.name);
         assert!(main.contains(&format!("`events/{}.json`", operation.name)), "{}", operation.name);
@@ -102,8 +114,8 @@ fn each_event_calls_its_operations_route() {
 #[test]
 fn the_readme_lists_every_route() {
     let readme = text("README.md");
-    for operation in OPERATIONS {
-        let row = format!("| `{}` | `{} {}", operation.name, operation.method, operation.path);
+    for (name, method, path) in routes() {
+        let row = format!("| `{name}` | `{method} {path}`");
         assert!(readme.contains(&row), "{row}");
     }
 }
@@ -113,13 +125,13 @@ fn cargo_lambda_has_every_route() {
     let metadata =
         Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version", "1"]).output().unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    let mut routes = BTreeSet::new();
+    let mut found = BTreeSet::new();
     for (path, functions) in metadata["metadata"]["lambda"]["watch"]["router"].as_object().unwrap() {
         for function in functions.as_array().unwrap() {
             let text = |field: &str| function[field].as_str().unwrap().to_owned();
-            routes.insert((text("function"), text("method"), path.clone()));
+            found.insert((text("function"), text("method"), path.clone()));
         }
     }
-    let expected = OPERATIONS.map(|o| (o.name.to_owned(), o.method.to_owned(), o.path.to_owned()));
-    assert_eq!(routes, BTreeSet::from(expected));
+    let owned = |(name, method, path): (&str, &str, &str)| (name.to_owned(), method.to_owned(), path.to_owned());
+    assert_eq!(found, routes().into_iter().map(owned).collect());
 }

@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{Instance, InstanceType, ResourceType, Tag, TagSpecifica
 use serde_json::{Value, json};
 use tests::client::{Answer, Client};
 use tests::stack::{self, Ec2, Options, Stack};
-use tests::stub::Stub;
+use tests::stub::{Reply, Stub};
 use tokio::runtime::Runtime;
 
 /// The region of every test.
@@ -64,21 +64,27 @@ impl World {
 
     /// Launches an instance behind the API's back, tagged as ours.
     pub async fn launch(&self) -> String {
-        self.launch_tagged(&[("ManagedBy", "cml-cloud-manager")]).await
+        self.launch_many(1).await.remove(0)
+    }
+
+    /// Launches this many, all ours.
+    pub async fn launch_many(&self, count: i32) -> Vec<String> {
+        self.launch_tagged(count, &[("ManagedBy", "cml-cloud-manager")]).await
     }
 
     /// Launches an instance behind the API's back that is somebody else's.
     pub async fn launch_foreign(&self) -> String {
-        self.launch_tagged(&[("ManagedBy", "somebody-else")]).await
+        self.launch_tagged(1, &[("ManagedBy", "somebody-else")]).await.remove(0)
     }
 
-    async fn launch_tagged(&self, tags: &[(&str, &str)]) -> String {
+    async fn launch_tagged(&self, count: i32, tags: &[(&str, &str)]) -> Vec<String> {
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let tags = TagSpecification::builder().resource_type(ResourceType::Instance).set_tags(Some(tags)).build();
         let info = &self.stack.info;
         let launch = self.ec2().run_instances().image_id(&info.image_id).instance_type(InstanceType::C52xlarge);
-        let launch = launch.subnet_id(&info.subnet_id).tag_specifications(tags).min_count(1).max_count(1);
-        launch.send().await.unwrap().instances()[0].instance_id().unwrap().to_owned()
+        let launch = launch.subnet_id(&info.subnet_id).tag_specifications(tags).min_count(count).max_count(count);
+        let launched = launch.send().await.unwrap();
+        launched.instances().iter().map(|instance| instance.instance_id().unwrap().to_owned()).collect()
     }
 
     /// What EC2 itself says of an instance.
@@ -137,6 +143,17 @@ async fn deploy(ec2: Ec2) -> stack::Result<(Stack, Stub, Stub)> {
     ec2_stub.pass_to(&stack.info.ec2_endpoint);
     cloudwatch_stub.pass_to(&stack.info.cloudwatch_endpoint);
     Ok((stack, ec2_stub, cloudwatch_stub))
+}
+
+/// DescribeInstances' answer with one instance of ours in this state, as EC2 writes it.
+pub fn described(id: &str, state: &str, reason: &str) -> Reply {
+    let document = format!(
+        r#"<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet><item>
+<instanceId>{id}</instanceId><instanceState><name>{state}</name></instanceState><stateReason><message>{reason}</message></stateReason>
+<tagSet><item><key>ManagedBy</key><value>cml-cloud-manager</value></item></tagSet>
+</item></instancesSet></item></reservationSet></DescribeInstancesResponse>"#
+    );
+    Reply::raw(200, &[("content-type", "text/xml;charset=UTF-8")], document)
 }
 
 /// A name that no other test has.

@@ -5,8 +5,9 @@
 
 use shared::instance::InRegion;
 use shared::launch::CreateInstance;
-use shared::mutation::{DryRun, Mutation};
+use shared::mutation::Mutation;
 use shared::ops::create_instance::Launched;
+use shared::wait::{UntilUp, WaitQuery};
 use shared::{Clients, Error, Request, ops};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,8 +17,8 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 async fn handle(
     clients: &Clients,
-    request: Request<InRegion, DryRun, CreateInstance>,
+    request: Request<InRegion, WaitQuery<UntilUp>, CreateInstance>,
 ) -> Result<Mutation<Launched>, Error> {
     let caller = request.caller();
-    ops::create_instance(clients, &request.path.region, &request.body, &caller, request.query.dry_run).await
+    ops::create_instance(clients, &request.path.region, &request.body, &caller, request.query).await
 }

@@ -4,9 +4,11 @@ use lambda_http::request::from_str;
 use super::*;
 use crate::instance::Worker;
 use crate::launch::CreateInstance;
+use crate::lifecycle::Place;
 use crate::mutation::DryRun;
 use crate::ops::delete_instance_tags::TagKeys;
 use crate::ops::get_all_instances::ListQuery;
+use crate::ops::stop_instance::StopBody;
 use crate::testing::ID;
 
 /// An API Gateway event with these path parameters, query parameters and body.
@@ -57,6 +59,18 @@ fn one_answer_names_the_bad_fields_of_path_query_and_body() {
     let mut fields = fields(refused);
     fields.sort();
     assert_eq!(fields, ["dry_run", "force", "instance_id", "region", "x"]);
+}
+
+#[test]
+fn the_path_with_an_instance_and_the_path_without_are_both_read() {
+    let read = |path: Value, body: &str| Request::<Place, Nothing, StopBody>::read(&event(path, Value::Null, body));
+    let one = read(serde_json::json!({"region": "us-east-1", "instance_id": ID}), "").unwrap();
+    assert_eq!((one.path.instance_id.unwrap().as_str(), one.body.instance_ids), (ID, None));
+    let many = serde_json::json!({"instance_ids": [ID], "force": true}).to_string();
+    let many = read(serde_json::json!({"region": "us-east-1"}), &many).unwrap();
+    assert!(many.path.instance_id.is_none() && many.body.instance_ids.is_some() && many.body.force);
+    let bad = serde_json::json!({"region": "us-east-1", "instance_id": "i-1"});
+    assert_eq!(fields(read(bad, r#"{"instance_ids": ["i-2"]}"#)), ["instance_id", "instance_ids[0]"]);
 }
 
 #[test]
@@ -149,6 +163,44 @@ fn a_throttled_caller_is_told_when_to_come_back() {
     let problem: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (429, &"5".parse().unwrap()));
     assert_eq!(problem["retry_after_seconds"], 5);
+}
+
+fn change() -> StateChange {
+    let instance = aws_sdk_ec2::types::Instance::builder().build();
+    let instance = crate::instance::Instance::from_ec2(&instance, &crate::testing::region(), "us");
+    StateChange::none(&crate::testing::worker().instance_id, &instance)
+}
+
+#[test]
+fn what_is_not_finished_is_accepted_with_the_same_document() {
+    let event = event(Value::Null, Value::Null, "");
+    let done = respond(&event, "request-1", &Ok(Mutation::Done(StateChanges::One(change())))).unwrap();
+    let unfinished = respond(&event, "request-1", &Ok(Mutation::Unfinished(StateChanges::One(change())))).unwrap();
+    assert_eq!((done.status(), unfinished.status()), (StatusCode::OK, StatusCode::ACCEPTED));
+    assert_eq!(done.body(), unfinished.body());
+}
+
+#[test]
+fn an_error_among_results_is_the_same_problem_document_and_goes_into_the_log() {
+    let error = Error::from(Invalid::field("instance_id", "must be nicer"));
+    let id = crate::testing::worker().instance_id;
+    let result = |outcome| InstanceResult { instance_id: id.clone(), outcome };
+    let results = vec![
+        result(Ok(Outcome::Changed(change()))),
+        result(Ok(Outcome::Permitted(Permitted::YES))),
+        result(Err(error.clone())),
+    ];
+    let answer = Mutation::Done(StateChanges::Many(Results(results)));
+    assert_eq!(answer.failures().into_iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), [ID]);
+    let response = respond(&event(Value::Null, Value::Null, ""), "request-1", &Ok(answer)).unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let document: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+    let problem: Value =
+        serde_json::from_slice(respond_to_error("request-1", &error).unwrap().body().as_ref()).unwrap();
+    let permitted = serde_json::json!({"instance_id": ID, "dry_run": true, "permitted": true});
+    let failed = serde_json::json!({"instance_id": ID, "error": problem});
+    assert_eq!(document, serde_json::json!({"results": [change(), permitted, failed]}));
+    assert_eq!(problem["request_id"], "request-1");
 }
 
 #[test]

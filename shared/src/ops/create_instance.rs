@@ -9,10 +9,11 @@ use crate::error::{Code, Error};
 use crate::idempotency::Replay;
 use crate::image::{self, LaunchImage};
 use crate::input::Invalid;
-use crate::instance::{Instance, InstanceType, managed_count};
+use crate::instance::{Instance, InstanceId, InstanceType, Worker, managed_count};
 use crate::launch::{CreateInstance, Launch, SubnetId};
 use crate::mutation::{Mutation, permitted};
 use crate::region::Region;
+use crate::wait::{Progress, UntilUp, Wait, WaitQuery};
 
 pub(crate) use request::run_instances;
 
@@ -96,13 +97,48 @@ impl Attempt {
 
 /// Launches one instance: tagged as ours by RunInstances itself, IMDSv2 only, its root volume encrypted unless refused.
 ///
-/// AWS: ec2:DescribeImages, ec2:RunInstances, ec2:CreateTags; ec2:DescribeInstances with an `Idempotency-Key` or a limit
-/// of workers.
+/// AWS: ec2:DescribeImages, ec2:RunInstances, ec2:CreateTags; ec2:DescribeInstances with an `Idempotency-Key`, a limit of
+/// workers or a wait; ec2:DescribeInstanceStatus to wait until it is healthy.
 ///
 /// # Errors
-/// 403 for a type that is not allowed, 404 for an unknown image, 409 for a key that was used before, 422 for a full fleet,
-/// and whatever EC2 refuses.
+/// 403 for a type that is not allowed, 404 for an unknown image, 409 for a key that was used before or a worker that EC2
+/// takes back while it is waited for, 422 for a full fleet, and whatever EC2 refuses.
 pub async fn create_instance(
+    clients: &Clients,
+    region: &Region,
+    wanted: &CreateInstance,
+    caller: &Caller,
+    query: WaitQuery<UntilUp>,
+) -> Result<Mutation<Launched>, Error> {
+    let wait = query.wait.map(|until| Wait::new(until.into()));
+    let launched = launch_or_find(clients, region, wanted, caller, query.dry_run).await?;
+    match (launched, wait) {
+        (Mutation::Done(launched), Some(wait)) => watch(clients, region, launched, wait).await,
+        (launched, _) => Ok(launched),
+    }
+}
+
+/// Watches a launched worker until it is where the caller wants it, or the time is up.
+async fn watch(
+    clients: &Clients,
+    region: &Region,
+    launched: Launched,
+    wait: Wait,
+) -> Result<Mutation<Launched>, Error> {
+    let instance_id = InstanceId::try_from(launched.instance.instance_id.clone()).map_err(|_| unnamed())?;
+    let progress = wait.watch(clients, &Worker { region: region.clone(), instance_id }).await?;
+    let seen = |instance: Instance| {
+        let image_name = launched.instance.image_name.clone();
+        Launched { instance: Instance { image_name, ..instance }, ..launched.clone() }
+    };
+    Ok(match progress {
+        Progress::Reached(instance) => Mutation::Done(seen(instance)),
+        Progress::Unfinished(Some(instance)) => Mutation::Unfinished(seen(instance)),
+        Progress::Unfinished(None) => Mutation::Unfinished(launched),
+    })
+}
+
+async fn launch_or_find(
     clients: &Clients,
     region: &Region,
     wanted: &CreateInstance,

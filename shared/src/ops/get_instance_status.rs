@@ -2,7 +2,7 @@
 
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::instance::{Worker, find};
+use crate::instance::{Instance, Worker, find};
 use crate::status::InstanceStatus;
 
 /// Reads what EC2's status checks say of an instance, in whatever state it is.
@@ -13,6 +13,15 @@ use crate::status::InstanceStatus;
 /// 404 for an unknown instance, and whatever EC2 refuses.
 pub async fn get_instance_status(clients: &Clients, worker: &Worker) -> Result<InstanceStatus, Error> {
     let instance = find(clients, worker).await?;
+    read_status(clients, worker, &instance).await
+}
+
+/// Reads what EC2's status checks say of an instance that was read before.
+pub(crate) async fn read_status(
+    clients: &Clients,
+    worker: &Worker,
+    instance: &Instance,
+) -> Result<InstanceStatus, Error> {
     let answer = clients
         .ec2(&worker.region)?
         .describe_instance_status()
@@ -23,7 +32,7 @@ pub async fn get_instance_status(clients: &Clients, worker: &Worker) -> Result<I
         .await?;
     let id = worker.instance_id.clone();
     let status = answer.instance_statuses().iter().find(|status| status.instance_id() == Some(id.as_str()));
-    Ok(InstanceStatus::from_ec2(id, &instance, status))
+    Ok(InstanceStatus::from_ec2(id, instance, status))
 }
 
 #[cfg(test)]

@@ -1,43 +1,70 @@
-//! Start a stopped worker.
+//! Start stopped workers.
 
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::InstanceStateChange;
+
+use crate::batch::Call;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::instance::{StateChange, Worker, find_managed, incorrect_state};
+use crate::instance::InstanceId;
+use crate::lifecycle::{Change, Order, StateChanges, Step, carry_out};
 use crate::mutation::{Mutation, permitted};
 
-/// Starts an instance; one that is pending or running is left alone.
+/// Starts instances; those that are pending or running are left alone.
 ///
-/// AWS: ec2:DescribeInstances, ec2:StartInstances.
+/// AWS: ec2:DescribeInstances, ec2:StartInstances; ec2:DescribeInstanceStatus to wait until one is healthy.
 ///
 /// # Errors
 /// 404 for an unknown instance, 403 for one that is not managed, 409 while it is stopping (worth a retry) and once it is
-/// terminated, and whatever EC2 refuses.
-pub async fn start_instance(clients: &Clients, worker: &Worker, dry_run: bool) -> Result<Mutation<StateChange>, Error> {
-    let instance = find_managed(clients, worker).await?;
-    let call = clients.ec2(&worker.region)?.start_instances().instance_ids(worker.instance_id.as_str());
-    if dry_run {
-        return permitted(call.dry_run(true).send().await);
+/// terminated, 409 for one that EC2 takes back while it is waited for, and whatever EC2 refuses. Of many instances each has
+/// its own.
+pub async fn start_instance(clients: &Clients, order: &Order) -> Result<Mutation<StateChanges>, Error> {
+    carry_out(clients, order, Start { ec2: clients.ec2(order.region())? }).await
+}
+
+struct Start<'a> {
+    ec2: &'a Client,
+}
+
+impl Call for Start<'_> {
+    async fn send(&self, instance_ids: &[InstanceId], dry_run: bool) -> Result<Vec<InstanceStateChange>, Error> {
+        let ids = instance_ids.iter().map(InstanceId::to_string).collect();
+        let call = self.ec2.start_instances().set_instance_ids(Some(ids));
+        if dry_run {
+            return permitted::<(), _, _>(call.dry_run(true).send().await).map(|_| Vec::new());
+        }
+        Ok(call.send().await?.starting_instances.unwrap_or_default())
     }
-    match instance.state.as_str() {
-        "pending" | "running" => return Ok(Mutation::Done(StateChange::none(worker, &instance))),
-        "stopping" => return Err(incorrect_state(worker, &instance, "started yet").passing()),
-        "shutting-down" | "terminated" => return Err(incorrect_state(worker, &instance, "started")),
-        _ => (),
+}
+
+impl Change for Start<'_> {
+    fn step(&self, state: &str) -> Step {
+        match state {
+            "pending" | "running" => Step::Nothing,
+            "stopping" => Step::RefuseForNow("started yet"),
+            "shutting-down" | "terminated" => Step::Refuse("started"),
+            _ => Step::Send,
+        }
     }
-    StateChange::from_ec2(worker, call.send().await?.starting_instances()).map(Mutation::Done)
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::Client;
+    use std::time::Duration;
+
     use aws_smithy_mocks::mock;
 
     use super::*;
     use crate::error::Code;
     use crate::testing::{self, described, ec2_error, state_change, worker};
+    use crate::wait::{Until, Wait};
 
     /// The answer for an instance in `state`, and how many calls of StartInstances were sent.
-    async fn start(state: &'static str, managed: bool, dry_run: bool) -> (Result<Mutation<StateChange>, Error>, usize) {
+    async fn start(
+        state: &'static str,
+        managed: bool,
+        dry_run: bool,
+    ) -> (Result<Mutation<StateChanges>, Error>, usize) {
         let read = mock!(Client::describe_instances).then_http_response(move || described(state, managed));
         let call = mock!(Client::start_instances)
             .match_requests(|r| r.instance_ids() == [testing::ID] && r.dry_run() != Some(true))
@@ -46,11 +73,12 @@ mod tests {
             mock!(Client::start_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(|| {
                 ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
             });
-        let answer = start_instance(&testing::clients(&[&read, &call, &dry]), &worker(), dry_run).await;
+        let answer =
+            start_instance(&testing::clients(&[&read, &call, &dry]), &Order::one(worker(), dry_run, None)).await;
         (answer, call.num_calls())
     }
 
-    fn json(answer: Result<Mutation<StateChange>, Error>) -> serde_json::Value {
+    fn json(answer: Result<Mutation<StateChanges>, Error>) -> serde_json::Value {
         serde_json::to_value(answer.unwrap()).unwrap()
     }
 
@@ -59,6 +87,7 @@ mod tests {
         let (answer, sent) = start("stopped", true, false).await;
         let expected = serde_json::json!({
             "instance_id": testing::ID, "previous_state": "stopped", "current_state": "pending", "changed": true, "state_reason": null,
+            "note": null,
         });
         assert_eq!((json(answer), sent), (expected, 1));
     }
@@ -95,5 +124,40 @@ mod tests {
             let (answer, sent) = start(state, true, true).await;
             assert_eq!((json(answer), sent), (serde_json::json!({"dry_run": true, "permitted": true}), 0));
         }
+    }
+
+    #[tokio::test]
+    async fn a_start_that_is_waited_for_answers_what_came_of_it() {
+        let state = std::sync::Mutex::new(["running", "pending", "stopped"].to_vec());
+        let read = mock!(Client::describe_instances)
+            .then_http_response(move || described(state.lock().unwrap().pop().unwrap_or("running"), true));
+        let call =
+            mock!(Client::start_instances).then_http_response(|| state_change("StartInstances", "stopped", "pending"));
+        let wait = Wait::short(Until::Running, Duration::from_secs(5));
+        let answer = start_instance(&testing::clients(&[&read, &call]), &Order::one(worker(), false, Some(wait))).await;
+        let answer = json(answer);
+        assert_eq!(
+            (&answer["previous_state"], &answer["current_state"], &answer["changed"]),
+            (&"stopped".into(), &"running".into(), &true.into())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_start_that_does_not_end_in_time_is_unfinished() {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("stopped", true));
+        let call =
+            mock!(Client::start_instances).then_http_response(|| state_change("StartInstances", "stopped", "pending"));
+        let wait = Wait::short(Until::Running, Duration::ZERO);
+        let answer = start_instance(&testing::clients(&[&read, &call]), &Order::one(worker(), false, Some(wait))).await;
+        let Ok(Mutation::Unfinished(StateChanges::One(change))) = answer else { panic!("{answer:?}") };
+        assert_eq!((change.current_state.as_str(), change.changed), ("pending", true));
+    }
+
+    #[tokio::test]
+    async fn what_is_there_already_is_not_waited_for() {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("running", true));
+        let wait = Wait::short(Until::Running, Duration::ZERO);
+        let answer = start_instance(&testing::clients(&[&read]), &Order::one(worker(), false, Some(wait))).await;
+        assert_eq!((json(answer)["changed"].clone(), read.num_calls()), (false.into(), 1));
     }
 }

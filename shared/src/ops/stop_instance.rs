@@ -1,33 +1,121 @@
-//! Stop a running worker.
+//! Stop running workers.
 
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::InstanceStateChange;
+use deserr::ValuePointerRef;
+
+use crate::batch::Call;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::instance::{StateChange, Worker, find_managed, incorrect_state};
+use crate::input::Invalid;
+use crate::instance::InstanceId;
+use crate::lifecycle::{Change, InstanceIds, Order, StateChanges, Step, carry_out};
 use crate::mutation::{Mutation, permitted};
 
-/// Stops an instance; one that is stopping or stopped is left alone.
+/// The body: which instances, and how to stop them.
+#[derive(Debug, Clone, Default, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields, validate = force_or_hibernate -> Invalid)]
+pub struct StopBody {
+    /// For the path without an instance.
+    #[deserr(default)]
+    pub instance_ids: Option<InstanceIds>,
+    /// Without a shutdown of the operating system; what it has not written is lost.
+    #[deserr(default)]
+    pub force: bool,
+    /// With the memory saved, if the instance was launched so that it can; else stopped as usual.
+    #[deserr(default)]
+    pub hibernate: bool,
+}
+
+fn force_or_hibernate(body: StopBody, _: ValuePointerRef) -> Result<StopBody, Invalid> {
+    if body.force && body.hibernate {
+        return Err(Invalid::field("hibernate", "cannot go with force: only a running operating system can hibernate"));
+    }
+    Ok(body)
+}
+
+impl StopBody {
+    /// How to stop them.
+    #[must_use]
+    pub fn manner(&self) -> Manner {
+        match self {
+            Self { hibernate: true, .. } => Manner::Hibernate,
+            Self { force: true, .. } => Manner::Force,
+            _ => Manner::Plain,
+        }
+    }
+}
+
+/// How to stop an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// The operating system shuts down.
+    Plain,
+    /// The power is cut.
+    Force,
+    /// The memory is saved.
+    Hibernate,
+}
+
+/// Stops instances; those that are stopping or stopped are left alone.
 ///
 /// AWS: ec2:DescribeInstances, ec2:StopInstances.
 ///
 /// # Errors
-/// 404 for an unknown instance, 403 for one that is not managed, 409 once it is terminated, and whatever EC2 refuses.
-pub async fn stop_instance(clients: &Clients, worker: &Worker, dry_run: bool) -> Result<Mutation<StateChange>, Error> {
-    let instance = find_managed(clients, worker).await?;
-    let call = clients.ec2(&worker.region)?.stop_instances().instance_ids(worker.instance_id.as_str());
-    if dry_run {
-        return permitted(call.dry_run(true).send().await);
+/// 404 for an unknown instance, 403 for one that is not managed, 409 once it is terminated, and whatever EC2 refuses. Of
+/// many instances each has its own.
+pub async fn stop_instance(clients: &Clients, order: &Order, manner: Manner) -> Result<Mutation<StateChanges>, Error> {
+    carry_out(clients, order, Stop { ec2: clients.ec2(order.region())?, manner }).await
+}
+
+struct Stop<'a> {
+    ec2: &'a Client,
+    manner: Manner,
+}
+
+impl Call for Stop<'_> {
+    async fn send(&self, instance_ids: &[InstanceId], dry_run: bool) -> Result<Vec<InstanceStateChange>, Error> {
+        let ids = instance_ids.iter().map(InstanceId::to_string).collect();
+        let call = self.ec2.stop_instances().set_instance_ids(Some(ids));
+        let call = match self.manner {
+            Manner::Plain => call,
+            Manner::Force => call.force(true),
+            Manner::Hibernate => call.hibernate(true),
+        };
+        if dry_run {
+            return permitted::<(), _, _>(call.dry_run(true).send().await).map(|_| Vec::new());
+        }
+        Ok(call.send().await?.stopping_instances.unwrap_or_default())
     }
-    match instance.state.as_str() {
-        "stopping" | "stopped" => return Ok(Mutation::Done(StateChange::none(worker, &instance))),
-        "shutting-down" | "terminated" => return Err(incorrect_state(worker, &instance, "stopped")),
-        _ => (),
+}
+
+impl Change for Stop<'_> {
+    fn step(&self, state: &str) -> Step {
+        match state {
+            "stopping" | "stopped" => Step::Nothing,
+            "shutting-down" | "terminated" => Step::Refuse("stopped"),
+            _ => Step::Send,
+        }
     }
-    StateChange::from_ec2(worker, call.send().await?.stopping_instances()).map(Mutation::Done)
+
+    fn instead(&self, error: &Error) -> Option<(Self, &'static str)> {
+        let plain = Self { ec2: self.ec2, manner: Manner::Plain };
+        let falls_back = self.manner == Manner::Hibernate && cannot_hibernate(error);
+        falls_back
+            .then_some((plain, "EC2 cannot hibernate this instance: it is stopped without its memory being saved"))
+    }
+}
+
+fn cannot_hibernate(error: &Error) -> bool {
+    match error.aws_code() {
+        Some("UnsupportedHibernationConfiguration") => true,
+        Some("UnsupportedOperation") => error.detail.to_ascii_lowercase().contains("hibernat"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::Client;
     use aws_smithy_mocks::mock;
 
     use super::*;
@@ -35,7 +123,7 @@ mod tests {
     use crate::testing::{self, described, ec2_error, state_change, worker};
 
     /// The answer for an instance in `state`, and how many calls of StopInstances were sent.
-    async fn stop(state: &'static str, managed: bool, dry_run: bool) -> (Result<Mutation<StateChange>, Error>, usize) {
+    async fn stop(state: &'static str, managed: bool, dry_run: bool) -> (Result<Mutation<StateChanges>, Error>, usize) {
         let read = mock!(Client::describe_instances).then_http_response(move || described(state, managed));
         let call = mock!(Client::stop_instances)
             .match_requests(|r| r.instance_ids() == [testing::ID] && r.dry_run() != Some(true))
@@ -44,11 +132,16 @@ mod tests {
             mock!(Client::stop_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(|| {
                 ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
             });
-        let answer = stop_instance(&testing::clients(&[&read, &call, &dry]), &worker(), dry_run).await;
+        let answer = stop_instance(
+            &testing::clients(&[&read, &call, &dry]),
+            &Order::one(worker(), dry_run, None),
+            Manner::Plain,
+        )
+        .await;
         (answer, call.num_calls())
     }
 
-    fn json(answer: Result<Mutation<StateChange>, Error>) -> serde_json::Value {
+    fn json(answer: Result<Mutation<StateChanges>, Error>) -> serde_json::Value {
         serde_json::to_value(answer.unwrap()).unwrap()
     }
 
@@ -57,6 +150,7 @@ mod tests {
         let (answer, sent) = stop("running", true, false).await;
         let expected = serde_json::json!({
             "instance_id": testing::ID, "previous_state": "running", "current_state": "stopping", "changed": true, "state_reason": null,
+            "note": null,
         });
         assert_eq!((json(answer), sent), (expected, 1));
     }
@@ -93,5 +187,69 @@ mod tests {
             let (answer, sent) = stop(state, true, true).await;
             assert_eq!((json(answer), sent), (serde_json::json!({"dry_run": true, "permitted": true}), 0));
         }
+    }
+
+    /// The answer to a stop in this manner, where EC2 refuses to hibernate with this error, and the calls that were sent.
+    async fn stop_so(
+        manner: Manner,
+        code: &'static str,
+        message: &'static str,
+    ) -> (Result<Mutation<StateChanges>, Error>, [usize; 3]) {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("running", true));
+        let hibernate = mock!(Client::stop_instances)
+            .match_requests(|r| r.hibernate() == Some(true))
+            .then_http_response(move || ec2_error(400, code, message));
+        let force = mock!(Client::stop_instances)
+            .match_requests(|r| r.force() == Some(true))
+            .then_http_response(|| state_change("StopInstances", "running", "stopping"));
+        let plain = mock!(Client::stop_instances)
+            .match_requests(|r| r.hibernate().is_none() && r.force().is_none())
+            .then_http_response(|| state_change("StopInstances", "running", "stopping"));
+        let clients = testing::clients(&[&read, &hibernate, &force, &plain]);
+        let answer = stop_instance(&clients, &Order::one(worker(), false, None), manner).await;
+        (answer, [&hibernate, &force, &plain].map(aws_smithy_mocks::Rule::num_calls))
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_cannot_hibernate_is_stopped_with_one_more_call_and_a_note() {
+        for (code, message) in [
+            (
+                "UnsupportedHibernationConfiguration",
+                "The instance can't be hibernated because it was not configured at launch for hibernation: i-0123456789abcdef0",
+            ),
+            ("UnsupportedOperation", "Hibernation is not supported for this instance."),
+        ] {
+            let (answer, calls) = stop_so(Manner::Hibernate, code, message).await;
+            let answer = json(answer);
+            assert_eq!((&answer["changed"], calls), (&true.into(), [1, 0, 1]));
+            assert!(answer["note"].as_str().unwrap().contains("cannot hibernate"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_refusal_of_a_hibernation_is_no_reason_to_stop_without() {
+        let message = "You can't stop the Spot Instance 'i-0123456789abcdef0' because it is associated with a one-time Spot Instance request.";
+        let (answer, calls) = stop_so(Manner::Hibernate, "UnsupportedOperation", message).await;
+        let error = answer.unwrap_err();
+        assert_eq!((error.code, error.detail.as_str(), calls), (Code::IncorrectState, message, [1, 0, 0]));
+    }
+
+    #[tokio::test]
+    async fn force_reaches_ec2() {
+        let (answer, calls) = stop_so(Manner::Force, "", "").await;
+        assert_eq!((json(answer)["note"].clone(), calls), (serde_json::Value::Null, [0, 1, 0]));
+    }
+
+    #[test]
+    fn force_and_hibernate_do_not_go_together() {
+        let read = |body: serde_json::Value| {
+            deserr::deserialize::<StopBody, _, Invalid>(body).map(|b| b.manner()).map_err(|invalid| invalid.to_string())
+        };
+        assert_eq!(read(serde_json::json!({})), Ok(Manner::Plain));
+        assert_eq!(read(serde_json::json!({"force": true, "hibernate": false})), Ok(Manner::Force));
+        assert_eq!(read(serde_json::json!({"hibernate": true})), Ok(Manner::Hibernate));
+        let refused = read(serde_json::json!({"force": true, "hibernate": true})).unwrap_err();
+        assert!(refused.starts_with("hibernate: cannot go with force"), "{refused}");
+        assert_eq!(read(serde_json::json!({"force": "yes"})).unwrap_err(), "force: must be true or false");
     }
 }

@@ -1,36 +1,52 @@
-//! Terminate a worker for good.
+//! Terminate workers for good.
 
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::InstanceStateChange;
+
+use crate::batch::Call;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::instance::{StateChange, Worker, find_managed};
+use crate::instance::InstanceId;
+use crate::lifecycle::{Change, Order, StateChanges, Step, carry_out};
 use crate::mutation::{Mutation, permitted};
 
-/// Terminates an instance; one that is shutting down or terminated is left alone.
+/// Terminates instances; those that are shutting down or terminated are left alone.
 ///
 /// AWS: ec2:DescribeInstances, ec2:TerminateInstances.
 ///
 /// # Errors
 /// 404 for an unknown instance, 403 for one that is not managed, 409 for one with termination protection, and whatever
-/// EC2 refuses.
-pub async fn terminate_instance(
-    clients: &Clients,
-    worker: &Worker,
-    dry_run: bool,
-) -> Result<Mutation<StateChange>, Error> {
-    let instance = find_managed(clients, worker).await?;
-    let call = clients.ec2(&worker.region)?.terminate_instances().instance_ids(worker.instance_id.as_str());
-    if dry_run {
-        return permitted(call.dry_run(true).send().await);
+/// EC2 refuses. Of many instances each has its own.
+pub async fn terminate_instance(clients: &Clients, order: &Order) -> Result<Mutation<StateChanges>, Error> {
+    carry_out(clients, order, Terminate { ec2: clients.ec2(order.region())? }).await
+}
+
+struct Terminate<'a> {
+    ec2: &'a Client,
+}
+
+impl Call for Terminate<'_> {
+    async fn send(&self, instance_ids: &[InstanceId], dry_run: bool) -> Result<Vec<InstanceStateChange>, Error> {
+        let ids = instance_ids.iter().map(InstanceId::to_string).collect();
+        let call = self.ec2.terminate_instances().set_instance_ids(Some(ids));
+        if dry_run {
+            return permitted::<(), _, _>(call.dry_run(true).send().await).map(|_| Vec::new());
+        }
+        Ok(call.send().await?.terminating_instances.unwrap_or_default())
     }
-    if matches!(instance.state.as_str(), "shutting-down" | "terminated") {
-        return Ok(Mutation::Done(StateChange::none(worker, &instance)));
+}
+
+impl Change for Terminate<'_> {
+    fn step(&self, state: &str) -> Step {
+        match state {
+            "shutting-down" | "terminated" => Step::Nothing,
+            _ => Step::Send,
+        }
     }
-    StateChange::from_ec2(worker, call.send().await?.terminating_instances()).map(Mutation::Done)
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::Client;
     use aws_smithy_mocks::mock;
 
     use super::*;
@@ -42,7 +58,7 @@ mod tests {
         state: &'static str,
         managed: bool,
         dry_run: bool,
-    ) -> (Result<Mutation<StateChange>, Error>, usize) {
+    ) -> (Result<Mutation<StateChanges>, Error>, usize) {
         let read = mock!(Client::describe_instances).then_http_response(move || described(state, managed));
         let call = mock!(Client::terminate_instances)
             .match_requests(|r| r.instance_ids() == [testing::ID] && r.dry_run() != Some(true))
@@ -51,11 +67,12 @@ mod tests {
             mock!(Client::terminate_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(|| {
                 ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
             });
-        let answer = terminate_instance(&testing::clients(&[&read, &call, &dry]), &worker(), dry_run).await;
+        let answer =
+            terminate_instance(&testing::clients(&[&read, &call, &dry]), &Order::one(worker(), dry_run, None)).await;
         (answer, call.num_calls())
     }
 
-    fn json(answer: Result<Mutation<StateChange>, Error>) -> serde_json::Value {
+    fn json(answer: Result<Mutation<StateChanges>, Error>) -> serde_json::Value {
         serde_json::to_value(answer.unwrap()).unwrap()
     }
 
@@ -64,6 +81,7 @@ mod tests {
         let (answer, sent) = terminate("running", true, false).await;
         let expected = serde_json::json!({
             "instance_id": testing::ID, "previous_state": "running", "current_state": "shutting-down", "changed": true, "state_reason": null,
+            "note": null,
         });
         assert_eq!((json(answer), sent), (expected, 1));
     }
@@ -91,5 +109,16 @@ mod tests {
             let (answer, sent) = terminate(state, true, true).await;
             assert_eq!((json(answer), sent), (serde_json::json!({"dry_run": true, "permitted": true}), 0));
         }
+    }
+
+    #[tokio::test]
+    async fn termination_protection_is_a_409_with_ec2s_words() {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("running", true));
+        let message = "The instance 'i-0123456789abcdef0' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.";
+        let call = mock!(Client::terminate_instances)
+            .then_http_response(move || ec2_error(400, "OperationNotPermitted", message));
+        let answer = terminate_instance(&testing::clients(&[&read, &call]), &Order::one(worker(), false, None)).await;
+        let error = answer.unwrap_err();
+        assert_eq!((error.code, error.detail.as_str(), call.num_calls()), (Code::OperationNotPermitted, message, 1));
     }
 }

@@ -9,12 +9,15 @@ use crate::idempotency::IdempotencyKey;
 use crate::tags::tag;
 use crate::testing::{self, ID, ec2_error, region, xml};
 
+const NO_WAIT: WaitQuery<UntilUp> = WaitQuery { dry_run: false, wait: None };
+
 fn read(json: Value) -> CreateInstance {
     deserr::deserialize(json).unwrap_or_else(|invalid: Invalid| panic!("{invalid}"))
 }
 
 async fn create(rules: &[&Rule], wanted: &CreateInstance, dry_run: bool) -> Result<Mutation<Launched>, Error> {
-    create_instance(&testing::clients(rules), &region(), wanted, &Caller::default(), dry_run).await
+    create_instance(&testing::clients(rules), &region(), wanted, &Caller::default(), WaitQuery { dry_run, wait: None })
+        .await
 }
 
 fn done(answer: Result<Mutation<Launched>, Error>) -> Launched {
@@ -204,7 +207,7 @@ async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_n
         let earlier = found("running", replay.token(attempt), replay.fingerprint.clone());
         // Neither image nor capacity is asked about: both may be gone.
         let clients = testing::clients(&[&earlier]);
-        let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, false).await);
+        let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
         assert_eq!((again.instance.instance_id.as_str(), again.created), (ID, false));
     }
 }
@@ -215,7 +218,7 @@ async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
     let replay = caller.replay.clone().unwrap();
     for (state, fingerprint) in [("running", "other".to_owned()), ("terminated", replay.fingerprint.clone())] {
         let earlier = found(state, replay.token(0), fingerprint);
-        let error = create_instance(&testing::clients(&[&earlier]), &region(), &with_alternatives(), &caller, false)
+        let error = create_instance(&testing::clients(&[&earlier]), &region(), &with_alternatives(), &caller, NO_WAIT)
             .await
             .unwrap_err();
         assert_eq!(error.code, Code::IdempotencyMismatch);
@@ -232,7 +235,7 @@ async fn an_instance_with_another_token_is_no_earlier_launch() {
         .match_requests(move |r| r.client_token() == Some(&token))
         .then_http_response(launched);
     let clients = testing::clients(&[&images, &other, &run]);
-    assert!(done(create_instance(&clients, &region(), &with_alternatives(), &caller, false).await).created);
+    assert!(done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await).created);
 }
 
 #[tokio::test]
@@ -242,10 +245,10 @@ async fn a_full_fleet_launches_nothing() {
     let (_, run) = without_capacity(&[], "");
     let clients = testing::clients_with(&[&images, &one, &run], |config| config.max_workers = Some(1));
     let error =
-        create_instance(&clients, &region(), &with_alternatives(), &Caller::default(), false).await.unwrap_err();
+        create_instance(&clients, &region(), &with_alternatives(), &Caller::default(), NO_WAIT).await.unwrap_err();
     assert_eq!((error.code, run.num_calls()), (Code::QuotaExceeded, 0));
     let clients = testing::clients_with(&[&images, &one, &run], |config| config.max_workers = Some(2));
-    assert!(create_instance(&clients, &region(), &with_alternatives(), &Caller::default(), false).await.is_ok());
+    assert!(create_instance(&clients, &region(), &with_alternatives(), &Caller::default(), NO_WAIT).await.is_ok());
 }
 
 #[tokio::test]
@@ -255,4 +258,17 @@ async fn a_root_volume_below_the_images_is_refused_before_the_launch() {
     wanted.launch.root_volume.size_gib = Some(31);
     let error = create(&[&images], &wanted, false).await.unwrap_err();
     assert_eq!(error.fields.errors()[0].field, "root_volume.size_gib");
+}
+
+#[tokio::test]
+async fn a_launch_is_watched_until_it_runs_and_keeps_what_only_the_launch_knows() {
+    let images = images(IMAGE);
+    let run = mock!(Client::run_instances).then_http_response(launched);
+    let running = mock!(Client::describe_instances).then_http_response(|| testing::described("running", true));
+    let clients = testing::clients(&[&images, &run, &running]);
+    let wait = WaitQuery { dry_run: false, wait: Some(UntilUp::Running) };
+    let launched = done(create_instance(&clients, &region(), &wanted(), &Caller::default(), wait).await);
+    let instance = &launched.instance;
+    assert_eq!((instance.state.as_str(), instance.image_name.as_deref()), ("running", Some("cml-2.8.1-worker")));
+    assert!(launched.created);
 }

@@ -1,0 +1,352 @@
+//! Waiting for a worker to get where a call sends it, if the caller asks for it: `?wait=running`.
+
+use std::time::Duration;
+
+use deserr::{Deserr, ValuePointerRef};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::clients::Clients;
+use crate::error::{Code, Error};
+use crate::input::{Invalid, Refusal, boolean};
+use crate::instance::{Instance, InstanceId, Worker, find};
+use crate::ops::get_instance_status::read_status;
+
+/// How often EC2 is asked. The SDK's own waiters look again only after 15 s: too late for an answer within 25.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// From the request's arrival to the answer at the latest, 10 s inside the deadline of [`crate::serve`](mod@crate::serve).
+/// Within it an instance that is told to gets `running`; getting `stopped` or `healthy` often takes minutes.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The state `running`.
+    Running,
+    /// The state `running`, with status checks that pass. Takes `ec2:DescribeInstanceStatus`.
+    Healthy,
+    /// The state `stopped`.
+    Stopped,
+    /// The state `terminated`.
+    Terminated,
+}
+
+/// What a launch and a start can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, rename_all = lowercase)]
+pub enum UntilUp {
+    /// See [`Until::Running`].
+    Running,
+    /// See [`Until::Healthy`].
+    Healthy,
+}
+
+/// What a stop can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, rename_all = lowercase)]
+pub enum UntilStopped {
+    /// See [`Until::Stopped`].
+    Stopped,
+}
+
+/// What a termination can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, rename_all = lowercase)]
+pub enum UntilTerminated {
+    /// See [`Until::Terminated`].
+    Terminated,
+}
+
+impl From<UntilUp> for Until {
+    fn from(until: UntilUp) -> Self {
+        match until {
+            UntilUp::Running => Self::Running,
+            UntilUp::Healthy => Self::Healthy,
+        }
+    }
+}
+
+impl From<UntilStopped> for Until {
+    fn from(UntilStopped::Stopped: UntilStopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl From<UntilTerminated> for Until {
+    fn from(UntilTerminated::Terminated: UntilTerminated) -> Self {
+        Self::Terminated
+    }
+}
+
+/// The query of a mutation that can be waited for: `?dry_run=true` or `?wait=running`, not both.
+#[derive(Debug, Clone, Copy, deserr::Deserr)]
+#[deserr(error = Invalid, deny_unknown_fields, where_predicate = W: Deserr<Invalid>, validate = one_of_both -> Invalid)]
+pub struct WaitQuery<W> {
+    /// Ask EC2 for permission and change nothing.
+    #[deserr(default, try_from(String) = boolean -> Refusal)]
+    pub dry_run: bool,
+    /// What to wait for, one of the words that make sense for the operation.
+    #[deserr(default)]
+    pub wait: Option<W>,
+}
+
+fn one_of_both<W>(query: WaitQuery<W>, _: ValuePointerRef) -> Result<WaitQuery<W>, Invalid> {
+    match query {
+        WaitQuery { dry_run: true, wait: Some(_) } => {
+            Err(Invalid::field("wait", "cannot go with dry_run, which changes nothing to wait for"))
+        }
+        query => Ok(query),
+    }
+}
+
+/// A caller's wish to wait. Its time runs from when it is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    until: Until,
+    every: Duration,
+    end: Instant,
+}
+
+/// What became of an instance that was waited for.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// It is where it should be.
+    Reached(Instance),
+    /// The time is up; the instance as it was seen last, if EC2 showed it at all.
+    Unfinished(Option<Instance>),
+}
+
+/// What a state means to somebody who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Reached,
+    Onward,
+    /// From here it does not get there by itself.
+    Lost,
+}
+
+impl Until {
+    fn course(self, state: &str) -> Course {
+        match (self, state) {
+            (Self::Running | Self::Healthy, "running")
+            | (Self::Stopped, "stopped")
+            | (Self::Terminated, "terminated") => Course::Reached,
+            (Self::Terminated, _) => Course::Onward,
+            (_, "shutting-down" | "terminated") | (Self::Running | Self::Healthy, "stopping" | "stopped") => {
+                Course::Lost
+            }
+            _ => Course::Onward,
+        }
+    }
+}
+
+impl Wait {
+    /// A wait that starts now.
+    #[must_use]
+    pub fn new(until: Until) -> Self {
+        Self { until, every: EVERY, end: Instant::now() + LONGEST }
+    }
+
+    /// One that looks more often and gives up sooner.
+    #[cfg(test)]
+    pub(crate) fn short(until: Until, longest: Duration) -> Self {
+        Self { until, every: Duration::from_millis(2), end: Instant::now() + longest }
+    }
+
+    /// Whether the state alone says that there is nothing to wait for.
+    #[must_use]
+    pub fn is_reached(&self, state: &str) -> bool {
+        self.until != Until::Healthy && self.until.course(state) == Course::Reached
+    }
+
+    /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up.
+    ///
+    /// AWS: ec2:DescribeInstances; for [`Until::Healthy`] ec2:DescribeInstanceStatus.
+    ///
+    /// # Errors
+    /// [`Code::IncorrectState`] if EC2 took the change back or something else undid it, with EC2's reason; a read that
+    /// EC2 refuses for good.
+    pub async fn watch(&self, clients: &Clients, worker: &Worker) -> Result<Progress, Error> {
+        let mut seen = None;
+        match timeout_at(self.end, self.look(clients, worker, &mut seen)).await {
+            Ok(reached) => reached.map(Progress::Reached),
+            Err(_) => Ok(Progress::Unfinished(seen)),
+        }
+    }
+
+    async fn look(&self, clients: &Clients, worker: &Worker, seen: &mut Option<Instance>) -> Result<Instance, Error> {
+        let mut lost = false;
+        loop {
+            sleep(self.every).await;
+            let Some((instance, course)) = self.read(clients, worker).await? else { continue };
+            match course {
+                Course::Reached => return Ok(instance),
+                // EC2's reads lag behind its writes: one that shows the old state proves nothing, two in a row do.
+                Course::Lost if lost => return Err(undone(&worker.instance_id, &instance)),
+                course => lost = course == Course::Lost,
+            }
+            *seen = Some(instance);
+        }
+    }
+
+    /// The instance and what its state means; nothing if EC2 cannot say right now.
+    async fn read(&self, clients: &Clients, worker: &Worker) -> Result<Option<(Instance, Course)>, Error> {
+        match self.read_once(clients, worker).await {
+            Ok(read) => Ok(Some(read)),
+            // The call was accepted: a throttled read must not look as if it was not. Nor must a read of an instance that
+            // was launched a second ago.
+            Err(error) if error.retryable || error.code == Code::InstanceNotFound => Ok(None),
+            Err(error) => {
+                let detail = format!("EC2 accepted the call, but cannot be asked what became of it: {}", error.detail);
+                Err(Error { detail, ..error })
+            }
+        }
+    }
+
+    async fn read_once(&self, clients: &Clients, worker: &Worker) -> Result<(Instance, Course), Error> {
+        let instance = find(clients, worker).await?;
+        let course = self.until.course(&instance.state);
+        if self.until == Until::Healthy && course == Course::Reached {
+            let healthy = read_status(clients, worker, &instance).await?.healthy;
+            return Ok((instance, if healthy { Course::Reached } else { Course::Onward }));
+        }
+        Ok((instance, course))
+    }
+}
+
+fn undone(id: &InstanceId, instance: &Instance) -> Error {
+    let reason = instance.state_reason.as_deref().unwrap_or("EC2 gives no reason");
+    Error::new(Code::IncorrectState, format!("EC2 accepted the call, but {id} is {} now: {reason}", instance.state))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use aws_sdk_ec2::Client;
+    use aws_smithy_mocks::{Rule, mock};
+
+    use super::*;
+    use crate::testing::{self, described, ec2_error, worker, xml};
+
+    const LONG_ENOUGH: Duration = Duration::from_secs(5);
+
+    /// EC2 that shows these states one after the other, and the last one from then on; `!` is an error.
+    fn states(states: &'static [&'static str]) -> Rule {
+        let next = Mutex::new(0);
+        mock!(Client::describe_instances).then_http_response(move || {
+            let mut next = next.lock().unwrap();
+            let state = states[*next];
+            *next = (*next + 1).min(states.len() - 1);
+            match state.strip_prefix('!') {
+                Some(code) => ec2_error(if code == "RequestLimitExceeded" { 503 } else { 400 }, code, "EC2's words."),
+                None => described(state, true),
+            }
+        })
+    }
+
+    async fn watch(until: Until, longest: Duration, rules: &[&Rule]) -> Result<Progress, Error> {
+        Wait::short(until, longest).watch(&testing::clients(rules), &worker()).await
+    }
+
+    fn state_of(progress: Result<Progress, Error>) -> (bool, Option<String>) {
+        match progress.unwrap() {
+            Progress::Reached(instance) => (true, Some(instance.state)),
+            Progress::Unfinished(instance) => (false, instance.map(|instance| instance.state)),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_wished_state_ends_the_wait() {
+        for (until, seen, reached) in [
+            (Until::Running, &["pending", "pending", "running"][..], "running"),
+            (Until::Stopped, &["running", "stopping", "stopped"], "stopped"),
+            (Until::Terminated, &["stopped", "shutting-down", "terminated"], "terminated"),
+        ] {
+            let rule = states(seen);
+            let progress = watch(until, LONG_ENOUGH, &[&rule]).await;
+            assert_eq!((state_of(progress), rule.num_calls()), ((true, Some(reached.to_owned())), 3));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_bound_ends_it_with_the_state_so_far() {
+        let rule = states(&["pending"]);
+        let progress = watch(Until::Running, Duration::from_millis(60), &[&rule]).await;
+        assert_eq!(state_of(progress), (false, Some("pending".to_owned())));
+        let progress = watch(Until::Running, Duration::ZERO, &[&rule]).await;
+        assert_eq!(state_of(progress), (false, None));
+    }
+
+    #[tokio::test]
+    async fn one_read_that_lags_behind_is_no_revert() {
+        let progress = watch(Until::Running, LONG_ENOUGH, &[&states(&["stopped", "pending", "running"])]).await;
+        assert_eq!(state_of(progress), (true, Some("running".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_start_that_ec2_takes_back_is_an_error_with_ec2s_reason() {
+        for until in [Until::Running, Until::Healthy] {
+            let error = watch(until, LONG_ENOUGH, &[&states(&["pending", "stopping", "stopped"])]).await.unwrap_err();
+            assert_eq!((error.code, error.retryable), (Code::IncorrectState, false));
+            assert!(
+                error.detail.contains("is stopped now: Client.UserInitiatedShutdown: User initiated"),
+                "{}",
+                error.detail
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_terminated_instead_of_stopped_is_not_waited_for() {
+        let error = watch(Until::Stopped, LONG_ENOUGH, &[&states(&["shutting-down", "terminated"])]).await.unwrap_err();
+        assert_eq!(error.code, Code::IncorrectState);
+    }
+
+    #[tokio::test]
+    async fn healthy_is_more_than_running() {
+        let read = states(&["pending", "running"]);
+        let checks = |word: &'static str| {
+            let document = format!(
+                "<DescribeInstanceStatusResponse><instanceStatusSet><item><instanceId>{}</instanceId><systemStatus><status>{word}</status></systemStatus>\
+                 <instanceStatus><status>{word}</status></instanceStatus></item></instanceStatusSet></DescribeInstanceStatusResponse>",
+                testing::ID
+            );
+            mock!(Client::describe_instance_status).then_http_response(move || xml(200, document.as_str()))
+        };
+        let good = checks("ok");
+        assert_eq!(
+            state_of(watch(Until::Healthy, LONG_ENOUGH, &[&read, &good]).await),
+            (true, Some("running".to_owned()))
+        );
+        // A pending instance's status is not asked for.
+        assert_eq!(good.num_calls(), 1);
+        let starting = watch(Until::Healthy, Duration::from_millis(60), &[&read, &checks("initializing")]).await;
+        assert_eq!(state_of(starting), (false, Some("running".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fails_for_now_is_tried_again_and_one_that_fails_for_good_is_an_error() {
+        let rule = states(&["!RequestLimitExceeded", "!InvalidInstanceID.NotFound", "running"]);
+        assert_eq!(state_of(watch(Until::Running, LONG_ENOUGH, &[&rule]).await), (true, Some("running".to_owned())));
+        let error = watch(Until::Running, LONG_ENOUGH, &[&states(&["!UnauthorizedOperation"])]).await.unwrap_err();
+        assert_eq!((error.code, error.missing_permission()), (Code::MissingPermission, Some("ec2:DescribeInstances")));
+        assert!(error.detail.starts_with("EC2 accepted the call"), "{}", error.detail);
+    }
+
+    #[test]
+    fn an_operation_takes_its_own_words_and_no_dry_run_beside_them() {
+        fn read<W: Deserr<Invalid>>(query: serde_json::Value) -> Result<WaitQuery<W>, String> {
+            deserr::deserialize(query).map_err(|invalid: Invalid| invalid.to_string())
+        }
+        assert_eq!(
+            read::<UntilUp>(serde_json::json!({"wait": "healthy"})).unwrap().wait.map(Until::from),
+            Some(Until::Healthy)
+        );
+        assert_eq!(read::<UntilStopped>(serde_json::json!({})).unwrap().wait, None);
+        let refused = read::<UntilStopped>(serde_json::json!({"wait": "running"})).unwrap_err();
+        assert_eq!(refused, "wait: must be one of stopped");
+        let refused = read::<UntilTerminated>(serde_json::json!({"wait": "terminated", "dry_run": "true"}));
+        assert!(refused.unwrap_err().starts_with("wait: cannot go with dry_run"));
+    }
+}
