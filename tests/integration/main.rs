@@ -19,6 +19,7 @@ mod deployment;
 mod events;
 mod functions;
 mod images;
+mod launch_options;
 mod lifecycle;
 mod listing;
 mod measuring;

@@ -1,0 +1,174 @@
+//! Each field of create-instance, as EC2 receives it. The README's table has the same fields.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tests::stack::repository;
+
+use crate::world::{REGION, assert_ok, unique, world};
+
+/// A field with a value, and the parameters of RunInstances that it becomes.
+type LaunchOption = (&'static str, Value, Vec<(&'static str, &'static str)>);
+
+fn options() -> Vec<LaunchOption> {
+    vec![
+        ("iam_instance_profile", json!("CMLWorker"), vec![("IamInstanceProfile.Name", "CMLWorker")]),
+        ("user_data", json!("#cloud-config"), vec![("UserData", "I2Nsb3VkLWNvbmZpZw==")]),
+        (
+            "root_volume",
+            json!({"size_gib": 64, "type": "gp3", "iops": 4000, "throughput": 250, "kms_key_id": "alias/cml", "delete_on_termination": false}),
+            vec![
+                ("BlockDeviceMapping.1.Ebs.VolumeSize", "64"),
+                ("BlockDeviceMapping.1.Ebs.VolumeType", "gp3"),
+                ("BlockDeviceMapping.1.Ebs.Iops", "4000"),
+                ("BlockDeviceMapping.1.Ebs.Throughput", "250"),
+                ("BlockDeviceMapping.1.Ebs.KmsKeyId", "alias/cml"),
+                ("BlockDeviceMapping.1.Ebs.DeleteOnTermination", "false"),
+                ("BlockDeviceMapping.1.Ebs.Encrypted", "true"),
+            ],
+        ),
+        (
+            "extra_volumes",
+            json!([{"size_gib": 100}, {"size_gib": 8, "encrypted": false}]),
+            vec![
+                ("BlockDeviceMapping.2.DeviceName", "/dev/sdf"),
+                ("BlockDeviceMapping.2.Ebs.VolumeSize", "100"),
+                ("BlockDeviceMapping.2.Ebs.Encrypted", "true"),
+                ("BlockDeviceMapping.3.DeviceName", "/dev/sdg"),
+                ("BlockDeviceMapping.3.Ebs.Encrypted", "false"),
+            ],
+        ),
+        (
+            "associate_public_ip",
+            json!(false),
+            vec![("NetworkInterface.1.AssociatePublicIpAddress", "false"), ("NetworkInterface.1.DeviceIndex", "0")],
+        ),
+        ("private_ip", json!("172.31.0.77"), vec![("PrivateIpAddress", "172.31.0.77")]),
+        (
+            "metadata_hop_limit",
+            json!(1),
+            vec![("MetadataOptions.HttpPutResponseHopLimit", "1"), ("MetadataOptions.HttpTokens", "required")],
+        ),
+        ("detailed_monitoring", json!(true), vec![("Monitoring.Enabled", "true")]),
+        ("termination_protection", json!(true), vec![("DisableApiTermination", "true")]),
+        ("shutdown_behavior", json!("terminate"), vec![("InstanceInitiatedShutdownBehavior", "terminate")]),
+        (
+            "placement",
+            json!({"availability_zone": "us-east-1a", "group": "near", "host_id": "h-12345678"}),
+            vec![
+                ("Placement.AvailabilityZone", "us-east-1a"),
+                ("Placement.GroupName", "near"),
+                ("Placement.HostId", "h-12345678"),
+                ("Placement.Tenancy", "host"),
+            ],
+        ),
+        (
+            "cpu",
+            json!({"core_count": 2, "threads_per_core": 1}),
+            vec![("CpuOptions.CoreCount", "2"), ("CpuOptions.ThreadsPerCore", "1")],
+        ),
+        (
+            "spot",
+            json!({"max_price": "0.25"}),
+            vec![
+                ("InstanceMarketOptions.MarketType", "spot"),
+                ("InstanceMarketOptions.SpotOptions.MaxPrice", "0.25"),
+                ("InstanceMarketOptions.SpotOptions.SpotInstanceType", "one-time"),
+                ("InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior", "terminate"),
+                ("TagSpecification.4.ResourceType", "spot-instances-request"),
+            ],
+        ),
+        (
+            "capacity_reservation",
+            json!({"id": "cr-12345678"}),
+            vec![("CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId", "cr-12345678")],
+        ),
+    ]
+}
+
+/// RunInstances as EC2 received it, as a dry run, for a launch with these members.
+async fn received(members: &[(&str, Value)]) -> tests::stub::Recorded {
+    let name = unique("option");
+    let mut body = world().launch_body(&name);
+    for (field, value) in members {
+        body[field] = value.clone();
+    }
+    let path = format!("/regions/{REGION}/instances?dry_run=true");
+    let answer = world().api.request("POST", &path, Some(body)).await;
+    // What moto does not know of it refuses; what was sent is what counts here. Our own refusals name a field.
+    assert!(answer.json.get("field").is_none() || answer.json.get("aws_code").is_some(), "{}", answer.text);
+    let launch =
+        move |r: &tests::stub::Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == name);
+    world().ec2_stub.requests_matching(launch).remove(0)
+}
+
+#[tokio::test]
+async fn each_field_reaches_ec2() {
+    for (field, value, expected) in options() {
+        let sent = received(&[(field, value)]).await;
+        for (parameter, value) in expected {
+            assert_eq!(sent.param(parameter), Some(value), "{field}: {parameter} in {:?}", sent.params);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nested_virtualization_reaches_ec2_for_a_type_that_has_it() {
+    let sent =
+        received(&[("instance_type", json!("c8i.2xlarge")), ("cpu", json!({"nested_virtualization": true}))]).await;
+    assert_eq!(sent.param("CpuOptions.NestedVirtualization"), Some("enabled"));
+}
+
+#[tokio::test]
+async fn a_public_address_moves_subnet_and_groups_to_the_interface() {
+    let sent = received(&[("associate_public_ip", json!(true))]).await;
+    let info = &world().stack.info;
+    assert_eq!(sent.param("NetworkInterface.1.SubnetId"), Some(info.subnet_id.as_str()));
+    assert_eq!(sent.param("NetworkInterface.1.SecurityGroupId.1"), Some(info.security_group_id.as_str()));
+    assert_eq!((sent.param("SubnetId"), sent.param("SecurityGroupId.1")), (None, None));
+}
+
+#[tokio::test]
+async fn a_launch_without_capacity_tries_the_alternatives_with_tokens_of_their_own() {
+    use tests::stub::{Recorded, Reply, Times};
+    let name = unique("option");
+    let mut body = world().launch_body(&name);
+    body["alternatives"] = json!([{"instance_type": "c5.4xlarge"}]);
+    let worker = name.clone();
+    let of_worker = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == worker);
+    let full = Reply::ec2_error(500, "InsufficientInstanceCapacity", "We currently do not have sufficient capacity.");
+    let is_first = of_worker.clone();
+    let script = world().ec2_stub.script(
+        move |r: &Recorded| is_first(r) && r.param("InstanceType") == Some("c5.2xlarge"),
+        Times::Always,
+        full,
+    );
+    let api = world().api.with_header("Idempotency-Key", &name);
+    let path = format!("/regions/{REGION}/instances");
+    let first = api.request("POST", &path, Some(body.clone())).await;
+    assert_ok(&first, 201);
+    assert_eq!(
+        (&first.json["instance_type"], &first.json["failed_attempts"][0]["instance_type"]),
+        (&json!("c5.4xlarge"), &json!("c5.2xlarge"))
+    );
+    assert!(script.hits() > 0);
+    let sent = world().ec2_stub.requests_matching(of_worker.clone());
+    let token = |kind: &str| {
+        sent.iter().find(|r| r.param("InstanceType") == Some(kind)).unwrap().param("ClientToken").unwrap().to_owned()
+    };
+    assert_ne!(token("c5.2xlarge"), token("c5.4xlarge"));
+
+    // There is capacity again: a retry still finds what the alternative launched.
+    drop(script);
+    let again = api.request("POST", &path, Some(body)).await;
+    assert_eq!((again.status, &again.json["instance_id"]), (200, &first.json["instance_id"]));
+    assert_eq!(world().ec2_stub.requests_matching(of_worker).len(), sent.len());
+}
+
+#[test]
+fn the_readme_has_a_row_for_each_field() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    for (field, ..) in options() {
+        assert!(readme.lines().any(|line| line.starts_with(&format!("| `{field}`"))), "{field}");
+    }
+}
