@@ -10,11 +10,11 @@ use std::time::Duration;
 use aws_sdk_ec2::types::InstanceStateChange;
 use tokio::time::{Instant, timeout_at};
 
+use crate::deadline;
 use crate::error::{Code, Error};
 use crate::instance::InstanceId;
 
-/// No call is sent or waited for any longer: what is known by then is answered within the deadline of
-/// [`crate::serve`](mod@crate::serve).
+/// No call is sent or waited for any longer: what is known by then is answered.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// What EC2 said of each instance; nothing if it accepted the call and did not say.
@@ -32,7 +32,7 @@ pub(crate) trait Call: Sync {
 
 /// When the calls of a request that begins now have to be done.
 pub(crate) fn end() -> Instant {
-    Instant::now() + LONGEST
+    deadline::at_most(LONGEST)
 }
 
 /// Sends the call for all instances, in as few parts as EC2's errors allow.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ec2::config::SharedHttpClient;
@@ -23,10 +24,15 @@ const CA_FILES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
 
 /// One connection attempt; the SDK tries again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// One attempt of a call. RunInstances, the slowest, answers within seconds.
+/// The first byte of an answer. RunInstances, the slowest, answers within seconds.
+const READ_TIMEOUT: Duration = Duration::from_secs(9);
+/// One attempt of a call, to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// All attempts of a call together, below the deadline of [`crate::serve`](mod@crate::serve).
+/// All attempts of a call together, below the budget of the invocation, which ends them too.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+/// Attempts of a call: two more after what may pass by itself, each after a pause that doubles, with jitter. Nothing else
+/// in this crate sends a call again that the SDK gave up.
+const ATTEMPTS: u32 = 3;
 
 /// The AWS clients of one function and the guards that stand before them.
 #[derive(Debug)]
@@ -121,6 +127,7 @@ impl RegionClients {
 async fn sdk_config(config: &Config) -> Result<SdkConfig, lambda_runtime::Error> {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(aws_config::Region::new(config.region.to_string()))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts())
         .http_client(http_client(trusted_authorities(config)?)?);
     // Lambda hands the role's keys over in the environment; looking no further saves 1 ms of each cold start.
@@ -135,6 +142,7 @@ async fn sdk_config(config: &Config) -> Result<SdkConfig, lambda_runtime::Error>
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build()

@@ -5,7 +5,8 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | [`serve`](mod@serve) | the Lambda runtime: init, deadline, the one place where failures are logged |
+//! | [`serve`](mod@serve) | the Lambda runtime: init, one request after the other, the one place where failures are logged |
+//! | `deadline` | the time that one invocation has, and who keeps how much of it back |
 //! | [`http`] | API Gateway: the only module that knows paths, queries, bodies and status codes |
 //! | [`input`] | reading fields so that a refusal names all bad ones at once |
 //! | [`config`] | the environment variables, once, typed |
@@ -25,6 +26,7 @@
 mod batch;
 pub mod clients;
 pub mod config;
+mod deadline;
 pub mod error;
 pub mod fields;
 pub mod http;

@@ -6,6 +6,7 @@ use deserr::{Deserr, ValuePointerRef};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clients::Clients;
+use crate::deadline;
 use crate::error::{Code, Error};
 use crate::input::{Invalid, Refusal, boolean};
 use crate::instance::{Instance, InstanceId, Worker, find};
@@ -14,8 +15,7 @@ use crate::ops::get_instance_status::read_status;
 /// How often EC2 is asked. The SDK's own waiters look again only after 15 s: too late for an answer within 25.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// From the request's arrival to the answer at the latest, 10 s inside the deadline of [`crate::serve`](mod@crate::serve).
-/// Within it an instance that is told to gets `running`; getting `stopped` or `healthy` often takes minutes.
+/// From the request's arrival to the answer at the latest, and less if the function has less time. Within it an instance that is told to gets `running`; getting `stopped` or `healthy` often takes minutes.
 const LONGEST: Duration = Duration::from_secs(15);
 
 /// What to wait for.
@@ -99,6 +99,38 @@ fn one_of_both<W>(query: WaitQuery<W>, _: ValuePointerRef) -> Result<WaitQuery<W
     }
 }
 
+/// How often something is looked for that EC2 has and does not show yet, and how long: its reads lag behind its writes by
+/// seconds.
+const SHOWN_EVERY: Duration = Duration::from_millis(500);
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a read shows of something that EC2 has just made, once one does; nothing if none does in time.
+///
+/// # Errors
+/// A read that EC2 refuses for good.
+pub(crate) async fn once_shown<T, F>(look: impl Fn() -> F) -> Result<Option<T>, Error>
+where
+    F: Future<Output = Result<Option<T>, Error>>,
+{
+    shown_until(deadline::at_most(SHOWN_WITHIN), SHOWN_EVERY, look).await
+}
+
+async fn shown_until<T, F>(end: Instant, every: Duration, look: impl Fn() -> F) -> Result<Option<T>, Error>
+where
+    F: Future<Output = Result<Option<T>, Error>>,
+{
+    let looks = async {
+        loop {
+            match look().await {
+                Ok(Some(seen)) => return Ok(Some(seen)),
+                Err(error) if !error.retryable => return Err(error),
+                Ok(None) | Err(_) => sleep(every).await,
+            }
+        }
+    };
+    timeout_at(end, looks).await.unwrap_or(Ok(None))
+}
+
 /// A caller's wish to wait. Its time runs from when it is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
@@ -144,7 +176,7 @@ impl Wait {
     /// A wait that starts now.
     #[must_use]
     pub fn new(until: Until) -> Self {
-        Self { until, every: EVERY, end: Instant::now() + LONGEST }
+        Self { until, every: EVERY, end: deadline::at_most(LONGEST) }
     }
 
     /// One that looks more often and gives up sooner.
@@ -222,6 +254,7 @@ fn undone(id: &InstanceId, instance: &Instance) -> Error {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use aws_sdk_ec2::Client;
     use aws_smithy_mocks::{Rule, mock};
@@ -332,6 +365,30 @@ mod tests {
         let error = watch(Until::Running, LONG_ENOUGH, &[&states(&["!UnauthorizedOperation"])]).await.unwrap_err();
         assert_eq!((error.code, error.missing_permission()), (Code::MissingPermission, Some("ec2:DescribeInstances")));
         assert!(error.detail.starts_with("EC2 accepted the call"), "{}", error.detail);
+    }
+
+    /// What becomes of a look for something that these reads show, and how many were made.
+    async fn look(
+        reads: &[Result<Option<&'static str>, Code>],
+        longest: Duration,
+    ) -> (Result<Option<&'static str>, Code>, usize) {
+        let count = AtomicUsize::new(0);
+        let read = || async {
+            let n = count.fetch_add(1, Ordering::Relaxed).min(reads.len() - 1);
+            reads[n].map_err(|code| Error::new(code, "EC2's words."))
+        };
+        let shown = shown_until(Instant::now() + longest, Duration::from_millis(2), read).await;
+        (shown.map_err(|error| error.code), count.into_inner())
+    }
+
+    #[tokio::test]
+    async fn what_is_not_shown_yet_is_looked_for_again_until_it_is_or_the_time_is_up() {
+        assert_eq!(look(&[Ok(Some("it"))], LONG_ENOUGH).await, (Ok(Some("it")), 1));
+        let late = [Ok(None), Err(Code::Throttled), Ok(Some("it"))];
+        assert_eq!(look(&late, LONG_ENOUGH).await, (Ok(Some("it")), 3));
+        let (shown, reads) = look(&[Ok(None)], Duration::from_millis(60)).await;
+        assert!(shown == Ok(None) && reads > 1, "{shown:?} after {reads}");
+        assert_eq!(look(&[Err(Code::MissingPermission)], LONG_ENOUGH).await, (Err(Code::MissingPermission), 1));
     }
 
     #[test]

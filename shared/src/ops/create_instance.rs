@@ -5,15 +5,16 @@ mod request;
 use serde::Serialize;
 
 use crate::clients::Clients;
+use crate::deadline;
 use crate::error::{Code, Error};
 use crate::idempotency::Replay;
 use crate::image::{self, LaunchImage};
 use crate::input::Invalid;
-use crate::instance::{Instance, InstanceId, InstanceType, Worker, managed_count};
+use crate::instance::{self, Instance, InstanceId, InstanceType, Worker, managed_count};
 use crate::launch::{CreateInstance, Launch, SubnetId};
 use crate::mutation::{Mutation, permitted};
 use crate::region::Region;
-use crate::wait::{Progress, UntilUp, Wait, WaitQuery};
+use crate::wait::{Progress, UntilUp, Wait, WaitQuery, once_shown};
 
 pub(crate) use request::run_instances;
 
@@ -96,9 +97,10 @@ impl Attempt {
 }
 
 /// Launches one instance: tagged as ours by RunInstances itself, IMDSv2 only, its root volume encrypted unless refused.
+/// Answers once a read shows it, so that the caller's next call finds it.
 ///
-/// AWS: ec2:DescribeImages, ec2:RunInstances, ec2:CreateTags; ec2:DescribeInstances with an `Idempotency-Key`, a limit of
-/// workers or a wait; ec2:DescribeInstanceStatus to wait until it is healthy.
+/// AWS: ec2:DescribeImages, ec2:RunInstances, ec2:CreateTags, ec2:DescribeInstances; ec2:DescribeInstanceStatus to wait
+/// until it is healthy.
 ///
 /// # Errors
 /// 403 for a type that is not allowed, 404 for an unknown image, 409 for a key that was used before or a worker that EC2
@@ -112,30 +114,47 @@ pub async fn create_instance(
 ) -> Result<Mutation<Launched>, Error> {
     let wait = query.wait.map(|until| Wait::new(until.into()));
     let launched = launch_or_find(clients, region, wanted, caller, query.dry_run).await?;
-    match (launched, wait) {
-        (Mutation::Done(launched), Some(wait)) => watch(clients, region, launched, wait).await,
-        (launched, _) => Ok(launched),
+    let Mutation::Done(launched) = launched else { return Ok(launched) };
+    let instance_id = InstanceId::try_from(launched.instance.instance_id.clone()).map_err(|_| unnamed())?;
+    let worker = Worker { region: region.clone(), instance_id };
+    match wait {
+        Some(wait) => watch(clients, &worker, launched, wait).await,
+        // What an earlier sending launched was found by a read.
+        None if launched.created => Ok(Mutation::Done(once_found(clients, &worker, launched).await)),
+        None => Ok(Mutation::Done(launched)),
     }
 }
 
 /// Watches a launched worker until it is where the caller wants it, or the time is up.
 async fn watch(
     clients: &Clients,
-    region: &Region,
+    worker: &Worker,
     launched: Launched,
     wait: Wait,
 ) -> Result<Mutation<Launched>, Error> {
-    let instance_id = InstanceId::try_from(launched.instance.instance_id.clone()).map_err(|_| unnamed())?;
-    let progress = wait.watch(clients, &Worker { region: region.clone(), instance_id }).await?;
-    let seen = |instance: Instance| {
-        let image_name = launched.instance.image_name.clone();
-        Launched { instance: Instance { image_name, ..instance }, ..launched.clone() }
-    };
-    Ok(match progress {
-        Progress::Reached(instance) => Mutation::Done(seen(instance)),
-        Progress::Unfinished(Some(instance)) => Mutation::Unfinished(seen(instance)),
+    Ok(match wait.watch(clients, worker).await? {
+        Progress::Reached(instance) => Mutation::Done(launched.seen_as(instance)),
+        Progress::Unfinished(Some(instance)) => Mutation::Unfinished(launched.seen_as(instance)),
         Progress::Unfinished(None) => Mutation::Unfinished(launched),
     })
+}
+
+/// The launched worker as a read shows it, tagged as ours: without that the caller's next call would be refused. If none
+/// does, what RunInstances said of it: the launch is not lost because of a read.
+async fn once_found(clients: &Clients, worker: &Worker, launched: Launched) -> Launched {
+    let look = || async {
+        match instance::find(clients, worker).await {
+            Err(error) if error.code == Code::InstanceNotFound => Ok(None),
+            found => found.map(|instance| Some(instance).filter(|instance| instance.managed)),
+        }
+    };
+    let unseen = match once_shown(look).await {
+        Ok(Some(instance)) => return launched.seen_as(instance),
+        Ok(None) => "calls for it may answer 404 or 403 for some seconds more".to_owned(),
+        Err(error) => error.summary(),
+    };
+    let warning = format!("{} is launched, but no read shows it yet: {unseen}", worker.instance_id);
+    Launched { warnings: launched.warnings.into_iter().chain([warning]).collect(), ..launched }
 }
 
 async fn launch_or_find(
@@ -160,9 +179,28 @@ async fn launch_or_find(
     {
         return Ok(Mutation::Done(Launched::again(instance, launch)));
     }
-    check_fleet(clients, region).await?;
-    let image = find_image(clients, region, wanted).await?;
-    first_with_capacity(clients, region, launch, &attempts, &image, caller).await.map(Mutation::Done)
+    let (room, image) = tokio::join!(check_fleet(clients, region), find_image(clients, region, wanted));
+    room?;
+    let launched = first_with_capacity(clients, region, launch, &attempts, &image?, caller).await;
+    match (launched, &caller.replay) {
+        (Err(error), Some(replay)) if error.code == Code::IdempotencyMismatch => {
+            let launched = launched_before(clients, region, replay, attempts.len(), error).await?;
+            Ok(Mutation::Done(Launched::again(launched, launch)))
+        }
+        (launched, _) => launched.map(Mutation::Done),
+    }
+}
+
+/// EC2 knows the token from another launch. If that was this very request, an image name or SSM parameter leads elsewhere
+/// by now, and the look-up came before EC2's reads showed the first launch.
+async fn launched_before(
+    clients: &Clients,
+    region: &Region,
+    replay: &Replay,
+    attempts: usize,
+    mismatch: Error,
+) -> Result<Instance, Error> {
+    once_shown(|| replay.find(clients, region, attempts)).await?.ok_or(mismatch)
 }
 
 /// Tries one after the other, on to the next only where EC2 has no capacity.
@@ -177,6 +215,10 @@ async fn first_with_capacity(
     let ec2 = clients.ec2(region)?;
     let mut failed_attempts = Vec::new();
     for (number, attempt) in attempts.iter().enumerate() {
+        if deadline::is_near() {
+            let late = Error::new(Code::AwsTimeout, "There was no time left to launch: nothing was launched");
+            return Err(after(&failed_attempts, late));
+        }
         let call = run_instances(ec2, launch, attempt, image, clients.managed_by(), caller)
             .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number)));
         let error = match call.send().await.map_err(Error::from) {
@@ -220,6 +262,12 @@ fn unnamed() -> Error {
 }
 
 impl Launched {
+    /// The same launch with the instance as it was read since.
+    fn seen_as(self, instance: Instance) -> Self {
+        let image_name = self.instance.image_name.clone();
+        Self { instance: Instance { image_name, ..instance }, ..self }
+    }
+
     fn again(instance: Instance, launch: &Launch) -> Self {
         let launched = instance.instance_type.clone().and_then(|name| InstanceType::try_from(name).ok());
         let warnings = launch.warnings(&launched.unwrap_or_else(|| launch.instance_type.clone()));

@@ -1,3 +1,5 @@
+use std::sync::Mutex;
+
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::run_instances::RunInstancesInput;
 use aws_sdk_ec2::types::{EbsBlockDevice, HttpTokensState, ResourceType};
@@ -15,9 +17,15 @@ fn read(json: Value) -> CreateInstance {
     deserr::deserialize(json).unwrap_or_else(|invalid: Invalid| panic!("{invalid}"))
 }
 
+/// With an EC2 that shows at once what was launched.
 async fn create(rules: &[&Rule], wanted: &CreateInstance, dry_run: bool) -> Result<Mutation<Launched>, Error> {
-    create_instance(&testing::clients(rules), &region(), wanted, &Caller::default(), WaitQuery { dry_run, wait: None })
-        .await
+    let shown = shown();
+    let clients = testing::clients(&[rules, &[&shown]].concat());
+    create_instance(&clients, &region(), wanted, &Caller::default(), WaitQuery { dry_run, wait: None }).await
+}
+
+fn shown() -> Rule {
+    mock!(Client::describe_instances).then_http_response(|| testing::described("pending", true))
 }
 
 fn done(answer: Result<Mutation<Launched>, Error>) -> Launched {
@@ -190,12 +198,16 @@ fn with_key(body: &Value) -> Caller {
 }
 
 /// DescribeInstances' answer with an instance that was launched with this token.
-fn found(state: &str, token: String, fingerprint: String) -> Rule {
-    let body = format!(
+fn launched_with(state: &str, token: &str, fingerprint: &str) -> String {
+    format!(
         r#"<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>{ID}</instanceId><clientToken>{token}</clientToken>
 <instanceState><name>{state}</name></instanceState><instanceType>c5.2xlarge</instanceType>
 <tagSet><item><key>IdempotencyFingerprint</key><value>{fingerprint}</value></item></tagSet></item></instancesSet></item></reservationSet></DescribeInstancesResponse>"#
-    );
+    )
+}
+
+fn found(state: &str, token: &str, fingerprint: &str) -> Rule {
+    let body = launched_with(state, token, fingerprint);
     mock!(Client::describe_instances).then_http_response(move || xml(200, body.clone()))
 }
 
@@ -204,7 +216,7 @@ async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_n
     let caller = with_key(&json!({"name": "cml-1"}));
     let replay = caller.replay.clone().unwrap();
     for attempt in 0..3 {
-        let earlier = found("running", replay.token(attempt), replay.fingerprint.clone());
+        let earlier = found("running", &replay.token(attempt), &replay.fingerprint);
         // Neither image nor capacity is asked about: both may be gone.
         let clients = testing::clients(&[&earlier]);
         let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
@@ -216,8 +228,8 @@ async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_n
 async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let replay = caller.replay.clone().unwrap();
-    for (state, fingerprint) in [("running", "other".to_owned()), ("terminated", replay.fingerprint.clone())] {
-        let earlier = found(state, replay.token(0), fingerprint);
+    for (state, fingerprint) in [("running", "other"), ("terminated", replay.fingerprint.as_str())] {
+        let earlier = found(state, &replay.token(0), fingerprint);
         let error = create_instance(&testing::clients(&[&earlier]), &region(), &with_alternatives(), &caller, NO_WAIT)
             .await
             .unwrap_err();
@@ -229,13 +241,70 @@ async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
 #[tokio::test]
 async fn an_instance_with_another_token_is_no_earlier_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let (images, other) = (images(IMAGE), found("running", "somebody-elses".to_owned(), String::new()));
+    let (images, other) = (images(IMAGE), found("running", "somebody-elses", ""));
     let token = caller.replay.as_ref().unwrap().token(0);
     let run = mock!(Client::run_instances)
         .match_requests(move |r| r.client_token() == Some(&token))
         .then_http_response(launched);
-    let clients = testing::clients(&[&images, &other, &run]);
+    let shown = mock!(Client::describe_instances)
+        .match_requests(|r| r.instance_ids() == [ID])
+        .then_http_response(|| testing::described("pending", true));
+    let clients = testing::clients(&[&images, &shown, &other, &run]);
     assert!(done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await).created);
+}
+
+#[tokio::test]
+async fn a_launch_is_answered_once_a_read_shows_it_as_ours() {
+    let images = images(IMAGE);
+    let run = mock!(Client::run_instances).then_http_response(launched);
+    let reads = Mutex::new(0);
+    let late = mock!(Client::describe_instances).then_http_response(move || {
+        let mut reads = reads.lock().unwrap();
+        *reads += 1;
+        match *reads {
+            1 => ec2_error(400, "InvalidInstanceID.NotFound", "EC2's words."),
+            // Tags lag behind too.
+            read => testing::described("pending", read > 2),
+        }
+    });
+    let launched = done(create(&[&images, &run, &late], &wanted(), false).await);
+    assert!(launched.created && launched.instance.managed);
+    assert_eq!(launched.instance.private_ip.as_deref(), Some("10.0.0.4"), "from the read");
+    assert_eq!(launched.instance.image_name.as_deref(), Some("cml-2.8.1-worker"));
+    assert_eq!((run.num_calls(), late.num_calls()), (1, 3));
+}
+
+#[tokio::test]
+async fn a_launch_is_not_lost_because_of_a_read() {
+    let images = images(IMAGE);
+    let run = mock!(Client::run_instances).then_http_response(launched);
+    let denied = mock!(Client::describe_instances)
+        .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "You are not authorized."));
+    let launched = done(create(&[&images, &run, &denied], &wanted(), false).await);
+    assert_eq!((launched.instance.instance_id.as_str(), launched.instance.state.as_str()), (ID, "pending"));
+    let warning = launched.warnings.last().unwrap();
+    assert!(warning.contains("no read shows it") && warning.contains("ec2:DescribeInstances"), "{warning}");
+    assert_eq!((run.num_calls(), denied.num_calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_retry_that_ec2_refuses_because_the_image_name_leads_elsewhere_is_answered_with_the_first_launch() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let replay = caller.replay.clone().unwrap();
+    let run = mock!(Client::run_instances)
+        .then_http_response(|| ec2_error(400, "IdempotentParameterMismatch", "EC2's words."));
+    // The first read lags behind the first launch.
+    let reads = Mutex::new(
+        ["somebody-elses", &replay.token(0)]
+            .map(|token| launched_with("running", token, &replay.fingerprint))
+            .into_iter(),
+    );
+    let lagging =
+        mock!(Client::describe_instances).then_http_response(move || xml(200, reads.lock().unwrap().next().unwrap()));
+    let images = images(IMAGE);
+    let clients = testing::clients(&[&images, &run, &lagging]);
+    let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
+    assert_eq!((again.instance.instance_id.as_str(), again.created, run.num_calls()), (ID, false, 1));
 }
 
 #[tokio::test]

@@ -1,0 +1,103 @@
+//! The time that one invocation has: one budget for all that it does, known wherever time is spent.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Code, Error};
+
+/// API Gateway gives up after 29 seconds; a caller shall get our 504, not its own.
+const LONGEST: Duration = Duration::from_secs(25);
+/// Kept back from the function's remaining time, so that an answer still gets out.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+/// Kept back from the budget by whoever has something to tell when the time is up.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// What a call that changes something should have before it is sent. EC2 answers within seconds: with less time left,
+/// the likely result is a change that nobody is told of.
+const CALL_TIME: Duration = Duration::from_secs(4);
+
+tokio::task_local! {
+    /// When the invocation's budget ends.
+    static END: Instant;
+}
+
+/// The work's result, or a 504 when the time is up that Lambda leaves it.
+pub(crate) async fn within<T>(deadline: SystemTime, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let end = Instant::now() + budget(deadline, SystemTime::now());
+    let timeout = |_| {
+        let detail = "AWS gave no answer in time; what was asked for may still have been carried out";
+        Error::new(Code::AwsTimeout, detail)
+    };
+    timeout_at(end, END.scope(end, work)).await.map_err(timeout).flatten()
+}
+
+fn budget(deadline: SystemTime, now: SystemTime) -> Duration {
+    match deadline.duration_since(now) {
+        Ok(remaining) => remaining.saturating_sub(ANSWER_TIME).min(LONGEST),
+        // Lambda never hands over an event that is late already. `cargo lambda watch` does: its deadline is a constant.
+        Err(_) => LONGEST,
+    }
+}
+
+/// `longest` from now, or a moment before the invocation's end if that is sooner: what is known by then is answered.
+pub(crate) fn at_most(longest: Duration) -> Instant {
+    let now = Instant::now();
+    let last = end().map_or(now + LONGEST, |end| end - LAST_WORD);
+    last.min(now + longest)
+}
+
+/// Whether there is so little time left that a call that changes something should not be begun.
+pub(crate) fn is_near() -> bool {
+    end().is_some_and(|end| end < Instant::now() + CALL_TIME)
+}
+
+/// None outside of an invocation, as in unit tests.
+fn end() -> Option<Instant> {
+    END.try_with(|end| *end).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_future(duration: Duration) -> SystemTime {
+        SystemTime::now() + duration
+    }
+
+    #[test]
+    fn an_answer_is_due_before_the_function_and_before_api_gateway_give_up() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        assert_eq!(budget(now + Duration::from_secs(27), now), LONGEST);
+        assert_eq!(budget(now + Duration::from_secs(3), now), Duration::from_millis(2500));
+        assert_eq!(budget(now + Duration::from_millis(100), now), Duration::ZERO);
+        assert_eq!(budget(SystemTime::UNIX_EPOCH + Duration::from_secs(600), now), LONGEST);
+    }
+
+    #[tokio::test]
+    async fn a_late_answer_is_a_504_that_does_not_promise_that_nothing_happened() {
+        let late = async { std::future::pending::<Result<(), Error>>().await };
+        let error = within(in_future(ANSWER_TIME + Duration::from_millis(20)), late).await.unwrap_err();
+        assert_eq!((error.code, error.retryable), (Code::AwsTimeout, true));
+        assert!(error.detail.contains("may still have been carried out"));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_ends_inside_the_invocation_however_short_it_is() {
+        let longest = Duration::from_secs(15);
+        let left = async || Ok(at_most(longest).saturating_duration_since(Instant::now()));
+        assert!(left().await.unwrap() > longest - Duration::from_secs(1), "outside of an invocation");
+        assert!(within(in_future(Duration::from_secs(27)), left()).await.unwrap() > longest - Duration::from_secs(1));
+        let of_six_seconds = within(in_future(Duration::from_secs(6)), left()).await.unwrap();
+        assert!((Duration::from_secs(4)..Duration::from_secs(5)).contains(&of_six_seconds), "{of_six_seconds:?}");
+        assert_eq!(within(in_future(Duration::from_secs(1)), left()).await.unwrap(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn no_change_is_begun_in_the_last_seconds() {
+        assert!(!is_near(), "outside of an invocation");
+        for (seconds, near) in [(27, false), (6, false), (4, true), (1, true)] {
+            let seen = within(in_future(Duration::from_secs(seconds)), async { Ok(is_near()) }).await.unwrap();
+            assert_eq!(seen, near, "{seconds} s");
+        }
+    }
+}
