@@ -10,7 +10,7 @@ use crate::world::{assert_ok, assert_problem, assert_refused, described, world};
 /// From here on EC2 shows the instance in this state. The first read, which is for owner and state, is EC2's own.
 fn show(id: &str, state: &str, reason: &str) -> [Script; 2] {
     let reads = || action("DescribeInstances").param("InstanceId.1", id);
-    let first = world().ec2_stub.script(reads(), Times::Exactly(1), Reply::PassThrough);
+    let first = world().ec2_stub.script(reads(), Times::Exactly(1), Reply::pass_through());
     [first, world().ec2_stub.script(reads(), Times::Always, described(id, state, reason))]
 }
 
