@@ -48,6 +48,8 @@ pub struct RegionClients {
     pub ec2: aws_sdk_ec2::Client,
     /// CloudWatch.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// Systems Manager, if images may be named by its parameters: most deployments need not wait for it at their start.
+    pub ssm: Option<aws_sdk_ssm::Client>,
 }
 
 impl Clients {
@@ -58,7 +60,10 @@ impl Clients {
     pub async fn from_env() -> Result<Self, lambda_runtime::Error> {
         let config = Config::from_env()?;
         let sdk = sdk_config(&config).await?;
-        let regions = config.allowed_regions.iter().map(|region| (region.clone(), RegionClients::new(&sdk, region)));
+        let regions = config.allowed_regions.iter().map(|region| {
+            let with_ssm = !config.image_parameters.is_empty();
+            (region.clone(), RegionClients::new(&sdk, region, with_ssm))
+        });
         Ok(Self { regions: regions.collect(), config })
     }
 
@@ -101,6 +106,15 @@ impl Clients {
         self.region(region).map(|clients| &clients.cloudwatch)
     }
 
+    /// Systems Manager in a region.
+    ///
+    /// # Errors
+    /// [`Code::RegionNotAllowed`] outside `CML_ALLOWED_REGIONS`; a deployment without `CML_IMAGE_PARAMETER_ARNS` has none.
+    pub fn ssm(&self, region: &Region) -> Result<&aws_sdk_ssm::Client, Error> {
+        let ssm = self.region(region)?.ssm.as_ref();
+        ssm.ok_or_else(|| Error::new(Code::AwsError, "This deployment may read no parameter"))
+    }
+
     fn region(&self, region: &Region) -> Result<&RegionClients, Error> {
         self.regions.get(region).ok_or_else(|| {
             let allowed: Vec<&str> = self.config.allowed_regions.iter().map(Region::as_str).collect();
@@ -113,13 +127,15 @@ impl Clients {
 }
 
 impl RegionClients {
-    fn new(sdk: &SdkConfig, region: &Region) -> Self {
+    fn new(sdk: &SdkConfig, region: &Region, with_ssm: bool) -> Self {
         let region = || aws_config::Region::new(region.to_string());
+        let ec2 = aws_sdk_ec2::config::Builder::from(sdk).region(region());
+        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(sdk).region(region());
+        let ssm = || aws_sdk_ssm::config::Builder::from(sdk).region(region());
         Self {
-            ec2: aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(sdk).region(region()).build()),
-            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
-                aws_sdk_cloudwatch::config::Builder::from(sdk).region(region()).build(),
-            ),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
+            ssm: with_ssm.then(|| aws_sdk_ssm::Client::from_conf(ssm().build())),
         }
     }
 }

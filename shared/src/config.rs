@@ -10,6 +10,7 @@
 //! | `CML_ALLOWED_INSTANCE_TYPES` | [`DEFAULT_INSTANCE_TYPES`] | patterns of types that may be launched, separated by commas |
 //! | `CML_MAX_WORKERS` | no limit | managed instances that a region may have; a launch beyond it is refused |
 //! | `CML_IMAGE_OWNERS` | `self` | whose images may be listed, separated by commas; `self` always is one |
+//! | `CML_IMAGE_PARAMETER_ARNS` | none | parameters of Systems Manager that may name images, separated by commas; `*` and `?` are wildcards |
 
 use std::fmt;
 
@@ -37,6 +38,9 @@ pub const CML_MAX_WORKERS: &str = "CML_MAX_WORKERS";
 /// Whose images may be listed.
 pub const CML_IMAGE_OWNERS: &str = "CML_IMAGE_OWNERS";
 
+/// Parameters that may name images.
+pub const CML_IMAGE_PARAMETER_ARNS: &str = "CML_IMAGE_PARAMETER_ARNS";
+
 /// Types that CML workers run on: compute and general purpose, metal or 8th-generation Intel for nested virtual machines.
 pub const DEFAULT_INSTANCE_TYPES: &str = "c5.*,c6i.*,m5.*,m5zn.metal,c8i.*,m8i.*,r8i.*";
 
@@ -55,6 +59,8 @@ pub struct Config {
     pub max_workers: Option<usize>,
     /// Whose images may be listed; the account's own are, named or not.
     pub image_owners: Vec<Owner>,
+    /// Names of parameters that may name images, as patterns.
+    pub image_parameters: Vec<WildMatch>,
 }
 
 /// Every variable that is missing or wrong, in one line.
@@ -99,13 +105,17 @@ impl Config {
         let max_workers = note(CML_MAX_WORKERS, max_workers, &mut bad);
         let owners = variable(CML_IMAGE_OWNERS).unwrap_or_else(|| Owner::default().to_string());
         let owners = note(CML_IMAGE_OWNERS, list(&owners, image_owner), &mut bad);
-        match (region, managed_by, allowed, types, max_workers.zip(owners)) {
+        let parameters = variable(CML_IMAGE_PARAMETER_ARNS).map(|text| list(&text, parameter_pattern)).transpose();
+        let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, &mut bad);
+        match (region, managed_by, allowed, types, max_workers, owners, parameters) {
             (
                 Some(region),
                 Some(managed_by),
                 Some(allowed),
                 Some(allowed_instance_types),
-                Some((max_workers, image_owners)),
+                Some(max_workers),
+                Some(image_owners),
+                Some(image_parameters),
             ) => Ok(Self {
                 allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
                 region,
@@ -113,6 +123,7 @@ impl Config {
                 allowed_instance_types,
                 max_workers,
                 image_owners,
+                image_parameters: image_parameters.unwrap_or_default(),
             }),
             _ => Err(ConfigError(bad)),
         }
@@ -181,6 +192,15 @@ fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
     }
 }
 
+/// The name in a parameter's ARN: `arn:aws:ssm:us-east-1:123456789012:parameter/cml/image`.
+fn parameter_pattern(arn: &str) -> Result<WildMatch, String> {
+    let name = arn.strip_prefix("arn:").and_then(|arn| arn.split_once(":parameter"));
+    match name {
+        Some((place, name)) if place.contains(":ssm:") && name.starts_with('/') => Ok(WildMatch::new(name)),
+        _ => Err(format!("names {arn:?}, which is not the ARN of a parameter with a path")),
+    }
+}
+
 /// A list separated by commas, with at least one entry.
 fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let entries: Vec<&str> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
@@ -219,10 +239,11 @@ mod tests {
             (CML_ALLOWED_INSTANCE_TYPES, " , "),
             (CML_MAX_WORKERS, "0"),
             (CML_IMAGE_OWNERS, "me"),
+            (CML_IMAGE_PARAMETER_ARNS, "/cml/worker"),
         ]);
         let line = error.unwrap_err().to_string();
         let names = [AWS_REGION, CML_MANAGED_BY, CML_ALLOWED_REGIONS, "mars", CML_ALLOWED_INSTANCE_TYPES];
-        for name in names.into_iter().chain([CML_MAX_WORKERS, CML_IMAGE_OWNERS]) {
+        for name in names.into_iter().chain([CML_MAX_WORKERS, CML_IMAGE_OWNERS, CML_IMAGE_PARAMETER_ARNS]) {
             assert!(line.contains(name), "{name} in {line}");
         }
         assert_eq!(line.lines().count(), 1);
@@ -240,6 +261,17 @@ mod tests {
             refused.fields.errors()[0].detail,
             "aws-marketplace is not among the allowed owners: self, 999988887777, amazon"
         );
+    }
+
+    #[test]
+    fn parameters_are_allowed_by_the_name_in_their_arn() {
+        let arns = "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*,arn:aws:ssm:eu-west-1:123456789012:parameter/b";
+        let config = read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_PARAMETER_ARNS, arns)]).unwrap();
+        let names: Vec<String> = config.image_parameters.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["/cml/*", "/b"]);
+        assert!(read(&[(AWS_REGION, "us-east-1")]).unwrap().image_parameters.is_empty());
+        let other = "arn:aws:s3:us-east-1:123456789012:parameter/cml";
+        assert!(read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_PARAMETER_ARNS, other)]).is_err());
     }
 
     #[test]

@@ -100,6 +100,7 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("InvalidInstanceID.NotFound", Code::InstanceNotFound, None),
     ("InvalidAMIID.NotFound", Code::ImageNotFound, None),
     ("InvalidAMIID.Unavailable", Code::ImageNotFound, None),
+    ("ParameterNotFound", Code::ImageNotFound, None),
     ("IncorrectInstanceState", Code::IncorrectState, None),
     ("UnsupportedOperation", Code::IncorrectState, None),
     ("IdempotentInstanceTerminated", Code::IdempotencyMismatch, None),
@@ -113,9 +114,12 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("ThrottlingException", Code::Throttled, None),
     ("AuthFailure", Code::AwsCredentialsInvalid, None),
     ("ExpiredToken", Code::AwsCredentialsInvalid, None),
+    ("ExpiredTokenException", Code::AwsCredentialsInvalid, None),
     ("InvalidClientTokenId", Code::AwsCredentialsInvalid, None),
     ("RequestExpired", Code::AwsCredentialsInvalid, None),
     ("SignatureDoesNotMatch", Code::AwsCredentialsInvalid, None),
+    ("InvalidSignatureException", Code::AwsCredentialsInvalid, None),
+    ("UnrecognizedClientException", Code::AwsCredentialsInvalid, None),
     ("InsufficientFreeAddressesInSubnet", Code::InsufficientCapacity, None),
     ("InsufficientHostCapacity", Code::InsufficientCapacity, None),
     ("InsufficientInstanceCapacity", Code::InsufficientCapacity, None),
@@ -253,6 +257,7 @@ actions! {
     aws_sdk_ec2::operation::stop_instances::StopInstancesError => "ec2:StopInstances",
     aws_sdk_ec2::operation::terminate_instances::TerminateInstancesError => "ec2:TerminateInstances",
     aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsError => "cloudwatch:GetMetricStatistics",
+    aws_sdk_ssm::operation::get_parameter::GetParameterError => "ssm:GetParameter",
 }
 
 impl<E> From<SdkError<E, HttpResponse>> for Error

@@ -1,15 +1,16 @@
 //! Machine images (AMIs): how requests name them and how answers show them.
 
 use std::cmp::Reverse;
-use std::time::SystemTime;
 
+use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
 use aws_sdk_ec2::types;
 use serde::Serialize;
 
 use crate::clients::Clients;
 use crate::error::{Code, Error};
-use crate::input::{checked_string, is_resource_id};
-use crate::instance::rfc3339;
+use crate::input::{Invalid, Refusal, checked_string, is_resource_id};
+use crate::instance::now;
+use crate::parameter::{self, ParameterName};
 use crate::region::Region;
 
 checked_string! {
@@ -107,12 +108,25 @@ impl Image {
 }
 
 /// How a launch names its image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, try_from(String) = Self::named -> Refusal)]
 pub enum ImageChoice {
     /// By id.
     Id(ImageId),
     /// By name, among the account's own images.
     Name(ImageName),
+    /// By a parameter that holds its id.
+    Parameter(ParameterName),
+}
+
+impl ImageChoice {
+    /// Reads an `image_name`: an AMI's, or `ssm:` and a parameter's.
+    fn named(text: String) -> Result<Self, Refusal> {
+        match text.strip_prefix(parameter::PREFIX) {
+            Some(name) => ParameterName::try_from(name.to_owned()).map(Self::Parameter),
+            None => ImageName::try_from(text).map(Self::Name),
+        }
+    }
 }
 
 /// An image that was found for a launch.
@@ -155,40 +169,51 @@ impl RootVolume {
     }
 }
 
-/// Finds the image to launch: the id given, or the account's newest available image of that name.
+/// Finds the image to launch: the id given, the one that a parameter holds, or the account's newest available image of
+/// that name.
 ///
 /// Only the account's own images are searched by name: anyone can publish an image under any name.
 ///
 /// # Errors
 /// [`Code::ImageNotFound`] if there is none, and whatever EC2 refuses.
 pub async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> Result<LaunchImage, Error> {
-    let call = clients.ec2(region)?.describe_images();
-    let call = match choice {
-        ImageChoice::Id(id) => call.image_ids(id.as_str()),
-        ImageChoice::Name(name) => call.owners("self").filters(filter("name", name.as_str())),
-    };
+    match choice {
+        ImageChoice::Id(id) => by_id(clients, region, id).await,
+        ImageChoice::Name(name) => by_name(clients, region, name).await,
+        ImageChoice::Parameter(name) => {
+            by_id(clients, region, &parameter::image_id(clients, region, name).await?).await
+        }
+    }
+}
+
+async fn by_id(clients: &Clients, region: &Region, id: &ImageId) -> Result<LaunchImage, Error> {
+    let call = clients.ec2(region)?.describe_images().image_ids(id.as_str());
+    let missing = || not_found(region, &format!("image {id}"));
+    newest(call, |image| image.image_id() == Some(id.as_str())).await?.ok_or_else(missing)
+}
+
+/// EC2's filters match patterns; the name is compared once more, so that only that very one is launched.
+async fn by_name(clients: &Clients, region: &Region, name: &ImageName) -> Result<LaunchImage, Error> {
+    let call = clients.ec2(region)?.describe_images().owners("self").filters(filter("name", name.as_str()));
+    let missing = || not_found(region, &format!("image of this account named {:?}", name.as_str()));
+    newest(call, |image| image.name() == Some(name.as_str())).await?.ok_or_else(missing)
+}
+
+/// The newest available image that is meant; deprecated ones last: the owner has said to launch another.
+async fn newest(
+    call: DescribeImagesFluentBuilder,
+    is_meant: impl Fn(&types::Image) -> bool,
+) -> Result<Option<LaunchImage>, Error> {
     let answer = call.filters(filter("state", "available")).send().await?;
-    let now = rfc3339(&SystemTime::now().into()).unwrap_or_default();
-    newest(answer.images(), choice, &now).map(LaunchImage::from_ec2).ok_or_else(|| not_found(region, choice))
-}
-
-/// EC2 filters match patterns; a name is compared once more, so that only that very name is launched.
-fn newest<'a>(images: &'a [types::Image], choice: &ImageChoice, now: &str) -> Option<&'a types::Image> {
-    images
-        .iter()
-        .filter(|image| match choice {
-            ImageChoice::Id(id) => image.image_id() == Some(id.as_str()),
-            ImageChoice::Name(name) => image.name() == Some(name.as_str()),
-        })
-        // Deprecated ones last: the owner has said to launch another.
-        .max_by_key(|image| (image.deprecation_time().is_none_or(|time| time > now), image.creation_date()))
-}
-
-fn not_found(region: &Region, choice: &ImageChoice) -> Error {
-    let wanted = match choice {
-        ImageChoice::Id(id) => format!("image {id}"),
-        ImageChoice::Name(name) => format!("image of this account named {name:?}", name = name.as_str()),
+    let now = now();
+    let rank = |image: &&types::Image| {
+        let is_current = image.deprecation_time().is_none_or(|time| time > now.as_str());
+        (is_current, image.creation_date().map(str::to_owned))
     };
+    Ok(answer.images().iter().filter(|image| is_meant(image)).max_by_key(rank).map(LaunchImage::from_ec2))
+}
+
+fn not_found(region: &Region, wanted: &str) -> Error {
     Error::new(Code::ImageNotFound, format!("No available {wanted} in {region}"))
 }
 

@@ -253,16 +253,20 @@ fn ours(clients: &Clients, id: &InstanceId, instance: Instance) -> Result<Instan
 /// # Errors
 /// What EC2 refuses.
 pub async fn managed_count(clients: &Clients, region: &Region) -> Result<usize, Error> {
-    let alive =
-        types::Filter::builder().name("instance-state-name").set_values(Some(ALIVE.map(str::to_owned).to_vec()));
-    let ours = filter(&format!("tag:{OWNERSHIP_KEY}"), &literal(clients.managed_by()));
-    let call = clients.ec2(region)?.describe_instances().filters(alive.build()).filters(ours);
+    let call = clients.ec2(region)?.describe_instances().set_filters(Some(ours_and_alive(clients)));
     let mut pages = call.into_paginator().send();
     let mut count = 0;
     while let Some(page) = pages.next().await {
         count += page?.reservations().iter().map(|reservation| reservation.instances().len()).sum::<usize>();
     }
     Ok(count)
+}
+
+/// The filters for the managed instances that are not gone.
+pub(crate) fn ours_and_alive(clients: &Clients) -> Vec<types::Filter> {
+    let alive = types::Filter::builder().name("instance-state-name");
+    let alive = alive.set_values(Some(ALIVE.map(str::to_owned).to_vec())).build();
+    vec![filter(&format!("tag:{OWNERSHIP_KEY}"), &literal(clients.managed_by())), alive]
 }
 
 /// The states of an instance that is not gone: EC2 shows a terminated one for another hour.
@@ -303,6 +307,12 @@ fn owned(text: Option<&str>) -> Option<String> {
 #[must_use]
 pub fn rfc3339(time: &DateTime) -> Option<String> {
     time.fmt(aws_sdk_ec2::primitives::DateTimeFormat::DateTime).ok()
+}
+
+/// This moment, RFC 3339 in UTC: EC2's own times sort with it as text.
+#[must_use]
+pub fn now() -> String {
+    rfc3339(&SystemTime::now().into()).unwrap_or_default()
 }
 
 fn age_seconds(launch: &DateTime, now: SystemTime) -> Option<u64> {

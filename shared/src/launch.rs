@@ -6,7 +6,7 @@ use deserr::{Deserr, IntoValue, ValuePointerRef};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::image::{ImageChoice, ImageId, ImageName};
+use crate::image::{ImageChoice, ImageId};
 use crate::input::{Invalid, Refusal, both, checked_string, is_resource_id};
 use crate::instance::InstanceType;
 use crate::nesting::{Nesting, nesting};
@@ -384,10 +384,10 @@ impl Deserr<Invalid> for CreateInstance {
 
 fn image_choice(fields: &mut Map<String, Value>, at: ValuePointerRef) -> Result<ImageChoice, Invalid> {
     let id = read_option::<ImageId>(fields.remove("image_id"), at.push_key("image_id"));
-    let name = read_option::<ImageName>(fields.remove("image_name"), at.push_key("image_name"));
+    let name = read_option::<ImageChoice>(fields.remove("image_name"), at.push_key("image_name"));
     match both(id, name)? {
         (Some(id), None) => Ok(ImageChoice::Id(id)),
-        (None, Some(name)) => Ok(ImageChoice::Name(name)),
+        (None, Some(named)) => Ok(named),
         (None, None) => Err(Invalid::field("image_id", "is required, or image_name instead")),
         (Some(_), Some(_)) => Err(Invalid::field("image_name", "must not be given beside image_id")),
     }

@@ -14,6 +14,7 @@
 //! | [`error`] | the one error type and the table from AWS error codes to it |
 //! | [`instance`], [`image`], [`tags`], [`status`], [`utilization`], [`region`], [`mutation`] | the nouns: validated inputs and output documents |
 //! | [`launch`], [`volume`], [`nesting`] | what a launch may ask for |
+//! | [`parameter`] | images that are named by a parameter of Systems Manager |
 //! | [`idempotency`] | requests that may be sent again |
 //! | [`lifecycle`] | what start, stop and terminate have in common: one instance or many, already there, dry runs |
 //! | `batch` | one call of EC2 for many instances, although EC2 takes all of them or none |
@@ -40,6 +41,7 @@ pub mod mutation;
 pub mod nesting;
 pub mod ops;
 pub mod page;
+pub mod parameter;
 pub mod permissions;
 pub mod region;
 pub mod serve;

@@ -59,7 +59,7 @@ impl Deserr<Invalid> for InstanceIds {
                 Err(more) => invalid = invalid.and(more),
             }
         }
-        if invalid.errors().is_empty() { Ok(Self(ids)) } else { Err(invalid) }
+        invalid.none_or(Self(ids))
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::clients::Clients;
 use crate::error::{Denied, DeniedBy, Error};
 use crate::image::{self, LaunchImage};
-use crate::instance::Instance;
+use crate::instance::{Instance, ours_and_alive};
 use crate::launch::Launch;
 use crate::mutation::permitted;
 use crate::ops::OPERATIONS;
@@ -96,11 +96,8 @@ async fn find_image(clients: &Clients, region: &Region) -> Result<Option<LaunchI
 /// An instance of ours to ask about changing.
 async fn find_instance(clients: &Clients, region: &Region) -> Result<Option<Instance>, Error> {
     let call = clients.ec2(region)?.describe_instances().max_results(5);
-    let ours = image::filter(&format!("tag:{OWNERSHIP_KEY}"), clients.managed_by());
     // A terminated one can be asked about for an hour at most, and EC2 may no longer know it.
-    let alive = aws_sdk_ec2::types::Filter::builder().name("instance-state-name");
-    let alive = alive.values("pending").values("running").values("stopping").values("stopped").build();
-    let answer = call.filters(ours).filters(alive).send().await?;
+    let answer = call.set_filters(Some(ours_and_alive(clients))).send().await?;
     let instance = answer.reservations().iter().flat_map(|reservation| reservation.instances()).next();
     Ok(instance.map(|instance| Instance::from_ec2(instance, region, clients.managed_by())))
 }

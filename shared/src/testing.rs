@@ -24,7 +24,7 @@ pub fn worker() -> Worker {
     Worker { region: region(), instance_id: InstanceId::try_from(ID.to_owned()).unwrap() }
 }
 
-/// Clients of one region that answer from `rules`, whichever matches, EC2's and CloudWatch's alike. No retries: a test
+/// Clients of one region that answer from `rules`, whichever matches, those of all services alike. No retries: a test
 /// shall see the first answer.
 pub fn clients(rules: &[&Rule]) -> Clients {
     clients_with(rules, |_| ())
@@ -39,12 +39,14 @@ pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Cli
         allowed_instance_types: DEFAULT_INSTANCE_TYPES.split(',').map(wildmatch::WildMatch::new).collect(),
         max_workers: None,
         image_owners: vec![Owner::default()],
+        image_parameters: Vec::new(),
     };
     configure(&mut config);
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
     let cloudwatch =
         mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
-    Clients::new(config, HashMap::from([(region(), RegionClients { ec2, cloudwatch })]))
+    let ssm = Some(mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled())));
+    Clients::new(config, HashMap::from([(region(), RegionClients { ec2, cloudwatch, ssm })]))
 }
 
 /// An answer of EC2 with this XML.

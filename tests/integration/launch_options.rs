@@ -1,9 +1,11 @@
 //! Each field of create-instance, as EC2 receives it. The README's table has the same fields.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
 use tests::stack::repository;
+use tests::stub::{Recorded, Reply, Times};
 
 use crate::world::{REGION, assert_ok, unique, world};
 
@@ -11,7 +13,19 @@ use crate::world::{REGION, assert_ok, unique, world};
 type LaunchOption = (&'static str, Value, Vec<(&'static str, &'static str)>);
 
 fn options() -> Vec<LaunchOption> {
+    let info = &world().stack.info;
     vec![
+        ("image_id", json!(info.image_id), vec![("ImageId", &info.image_id)]),
+        ("image_name", json!(info.image_name), vec![("ImageId", &info.image_id)]),
+        ("instance_type", json!("c5.4xlarge"), vec![("InstanceType", "c5.4xlarge")]),
+        ("subnet_id", json!(info.subnet_id), vec![("SubnetId", &info.subnet_id)]),
+        ("security_group_ids", json!([info.security_group_id]), vec![("SecurityGroupId.1", &info.security_group_id)]),
+        ("key_name", json!(info.key_name), vec![("KeyName", &info.key_name)]),
+        (
+            "tags",
+            json!({"Lab": "a"}),
+            vec![("TagSpecification.1.Tag.4.Key", "Lab"), ("TagSpecification.1.Tag.4.Value", "a")],
+        ),
         ("iam_instance_profile", json!("CMLWorker"), vec![("IamInstanceProfile.Name", "CMLWorker")]),
         ("user_data", json!("#cloud-config"), vec![("UserData", "I2Nsb3VkLWNvbmZpZw==")]),
         (
@@ -87,18 +101,20 @@ fn options() -> Vec<LaunchOption> {
 }
 
 /// RunInstances as EC2 received it, as a dry run, for a launch with these members.
-async fn received(members: &[(&str, Value)]) -> tests::stub::Recorded {
+async fn received(members: &[(&str, Value)]) -> Recorded {
     let name = unique("option");
     let mut body = world().launch_body(&name);
     for (field, value) in members {
         body[field] = value.clone();
     }
+    if body.get("image_id").is_some() {
+        body.as_object_mut().unwrap().remove("image_name");
+    }
     let path = format!("/regions/{REGION}/instances?dry_run=true");
     let answer = world().api.request("POST", &path, Some(body)).await;
     // What moto does not know of it refuses; what was sent is what counts here. Our own refusals name a field.
     assert!(answer.json.get("field").is_none() || answer.json.get("aws_code").is_some(), "{}", answer.text);
-    let launch =
-        move |r: &tests::stub::Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == name);
+    let launch = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == name);
     world().ec2_stub.requests_matching(launch).remove(0)
 }
 
@@ -130,7 +146,6 @@ async fn a_public_address_moves_subnet_and_groups_to_the_interface() {
 
 #[tokio::test]
 async fn a_launch_without_capacity_tries_the_alternatives_with_tokens_of_their_own() {
-    use tests::stub::{Recorded, Reply, Times};
     let name = unique("option");
     let mut body = world().launch_body(&name);
     body["alternatives"] = json!([{"instance_type": "c5.4xlarge"}]);
@@ -165,10 +180,35 @@ async fn a_launch_without_capacity_tries_the_alternatives_with_tokens_of_their_o
     assert_eq!(world().ec2_stub.requests_matching(of_worker).len(), sent.len());
 }
 
+#[tokio::test]
+async fn spot_without_capacity_falls_back_to_on_demand_when_told_to() {
+    let name = unique("option");
+    let mut body = world().launch_body(&name);
+    body["spot"] = json!({});
+    body["on_demand_fallback"] = true.into();
+    let of_worker = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == name);
+    let is_spot = |r: &Recorded| r.param("InstanceMarketOptions.MarketType") == Some("spot");
+    let of_spot = of_worker.clone();
+    let full = Reply::ec2_error(400, "SpotMaxPriceTooLow", "Your Spot request price is lower than required.");
+    let script = world().ec2_stub.script(move |r: &Recorded| of_spot(r) && is_spot(r), Times::Always, full);
+    let answer = world().api.request("POST", &format!("/regions/{REGION}/instances"), Some(body)).await;
+    assert_ok(&answer, 201);
+    assert_eq!(answer.json["failed_attempts"][0]["lifecycle"], "spot");
+    let sent = world().ec2_stub.requests_matching(of_worker);
+    assert_eq!(sent.iter().map(is_spot).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(script.hits(), 1);
+}
+
+/// Fields whose tests are not a row of [`options`]: the name is in the record of every launch, and the last two above.
+const ELSEWHERE: [&str; 3] = ["name", "alternatives", "on_demand_fallback"];
+
 #[test]
-fn the_readme_has_a_row_for_each_field() {
+fn the_readme_has_a_row_for_each_field_and_a_test_for_each_row() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    for (field, ..) in options() {
-        assert!(readme.lines().any(|line| line.starts_with(&format!("| `{field}`"))), "{field}");
-    }
+    let (_, table) = readme.split_once("| field | type and default | permission | peers |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let rows = table.lines().skip(2).flat_map(|row| row.split('|').nth(1).unwrap().split(','));
+    let documented: BTreeSet<String> = rows.map(|field| field.trim().trim_matches('`').to_owned()).collect();
+    let tested = options().into_iter().map(|(field, ..)| field).chain(ELSEWHERE);
+    assert_eq!(documented, tested.map(str::to_owned).collect());
 }

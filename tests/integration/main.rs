@@ -25,6 +25,7 @@ mod listing;
 mod measuring;
 mod names;
 mod pages;
+mod parameters;
 mod permissions;
 mod policies;
 mod reading;

@@ -6,8 +6,9 @@ use std::thread;
 
 use aws_sdk_ec2::types::{Instance, InstanceType, ResourceType, Tag, TagSpecification};
 use serde_json::{Value, json};
+use shared::ops::{OPERATIONS, Operation};
 use tests::client::{Answer, Client};
-use tests::stack::{self, Ec2, Options, Stack};
+use tests::stack::{self, Ec2, Options, STACK_NAME, Stack, pids_of};
 use tests::stub::{Reply, Stub};
 use tokio::runtime::Runtime;
 
@@ -29,21 +30,31 @@ pub struct World {
 /// EC2 is moto: requests are checked as EC2 does, permissions are not.
 pub fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| World::start(Ec2::Moto))
+    WORLD.get_or_init(|| World::start(Ec2::Moto, None))
 }
 
 /// EC2 is MiniStack: the execution role's permissions are enforced.
 pub fn world_with_permissions() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| World::start(Ec2::Ministack))
+    WORLD.get_or_init(|| World::start(Ec2::Ministack, None))
+}
+
+/// Seconds that a function of [`failing_world`] has.
+pub const SHORT_TIMEOUT: u8 = 8;
+
+/// Like [`world`], for tests that have AWS fail: no schedule calls the functions, and they have less time.
+pub fn failing_world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| World::start(Ec2::Moto, Some(SHORT_TIMEOUT)))
 }
 
 impl World {
     /// On a thread of its own: the caller is inside a runtime already. What is started here ends with the process.
-    fn start(ec2: Ec2) -> Self {
+    fn start(ec2: Ec2, timeout: Option<u8>) -> Self {
         thread::spawn(move || {
             let runtime = Runtime::new().unwrap();
-            let (stack, ec2_stub, cloudwatch_stub) = runtime.block_on(deploy(ec2)).expect("the local AWS starts");
+            let (stack, ec2_stub, cloudwatch_stub) =
+                runtime.block_on(deploy(ec2, timeout)).expect("the local AWS starts");
             let info = &stack.info;
             let api = Client::new(&info.api_url, &info.region, &info.access_key_id, &info.secret_access_key);
             Self { api, stack, ec2_stub, cloudwatch_stub, _runtime: runtime }
@@ -60,6 +71,11 @@ impl World {
     /// CloudWatch itself, likewise.
     pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
         stack::cloudwatch(&self.stack.info.cloudwatch_endpoint)
+    }
+
+    /// The processes of an operation's function.
+    pub fn pids_of(&self, operation: &str) -> Vec<u32> {
+        pids_of(&function(operation), self.ec2_stub.endpoint())
     }
 
     /// Launches an instance behind the API's back, tagged as ours.
@@ -120,7 +136,12 @@ impl World {
     }
 }
 
-async fn deploy(ec2: Ec2) -> stack::Result<(Stack, Stub, Stub)> {
+/// The name of an operation's function.
+fn function(operation: &str) -> String {
+    format!("{STACK_NAME}-{operation}")
+}
+
+async fn deploy(ec2: Ec2, timeout: Option<u8>) -> stack::Result<(Stack, Stub, Stub)> {
     // The functions are told where the stubs are before the emulators behind them have a port.
     let (ec2_stub, cloudwatch_stub) =
         (Stub::start("http://127.0.0.1:9").await, Stub::start("http://127.0.0.1:9").await);
@@ -132,8 +153,9 @@ async fn deploy(ec2: Ec2) -> stack::Result<(Stack, Stub, Stub)> {
             // Tests come in bursts.
             "ThrottlingRateLimit=10000",
             "ThrottlingBurstLimit=10000",
-            "HealthSchedule=rate(1 minute)",
+            if timeout.is_none() { "HealthSchedule=rate(1 minute)" } else { "HealthSchedule=rate(1 day)" },
             "ImageOwners=self,999988887777",
+            "ImageParameterArns=arn:aws:ssm:us-east-1:123456789012:parameter/cml/*",
         ]
         .map(str::to_owned)
         .to_vec(),
@@ -142,6 +164,12 @@ async fn deploy(ec2: Ec2) -> stack::Result<(Stack, Stub, Stub)> {
     .await?;
     ec2_stub.pass_to(&stack.info.ec2_endpoint);
     cloudwatch_stub.pass_to(&stack.info.cloudwatch_endpoint);
+    if let Some(seconds) = timeout {
+        for Operation { name, .. } in OPERATIONS {
+            let arguments = ["--function-name", &function(name), "--timeout", &seconds.to_string()];
+            stack.run_aws("lambda update-function-configuration", &arguments).await?;
+        }
+    }
     Ok((stack, ec2_stub, cloudwatch_stub))
 }
 

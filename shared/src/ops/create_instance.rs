@@ -8,11 +8,12 @@ use crate::clients::Clients;
 use crate::deadline;
 use crate::error::{Code, Error};
 use crate::idempotency::Replay;
-use crate::image::{self, LaunchImage};
+use crate::image::{self, ImageChoice, LaunchImage};
 use crate::input::Invalid;
 use crate::instance::{self, Instance, InstanceId, InstanceType, Worker, managed_count};
 use crate::launch::{CreateInstance, Launch, SubnetId};
 use crate::mutation::{Mutation, permitted};
+use crate::parameter;
 use crate::region::Region;
 use crate::wait::{Progress, UntilUp, Wait, WaitQuery, once_shown};
 
@@ -100,7 +101,7 @@ impl Attempt {
 /// Answers once a read shows it, so that the caller's next call finds it.
 ///
 /// AWS: ec2:DescribeImages, ec2:RunInstances, ec2:CreateTags, ec2:DescribeInstances; ec2:DescribeInstanceStatus to wait
-/// until it is healthy.
+/// until it is healthy, ssm:GetParameter for an image that a parameter names.
 ///
 /// # Errors
 /// 403 for a type that is not allowed, 404 for an unknown image, 409 for a key that was used before or a worker that EC2
@@ -168,6 +169,9 @@ async fn launch_or_find(
     let launch = &wanted.launch;
     let attempts = Attempt::all(launch);
     check_types(clients, &attempts)?;
+    if let ImageChoice::Parameter(name) = &wanted.image {
+        parameter::check(clients, name)?;
+    }
     if dry_run {
         let image = find_image(clients, region, wanted).await?;
         let call = run_instances(ec2, launch, &Attempt::first(launch), &image, clients.managed_by(), caller);

@@ -1,12 +1,10 @@
 //! Find images by name.
 
-use std::time::SystemTime;
-
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::image::{Image, ImageNamePattern, Images, Owner, filter, sort_newest_first};
 use crate::input::Invalid;
-use crate::instance::rfc3339;
+use crate::instance::now;
 use crate::region::Region;
 
 /// The query: `?name=cml-2.8.1-*&owner=self`.
@@ -38,7 +36,7 @@ pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &Ima
         .filters(filter("state", "available"))
         .send()
         .await?;
-    let now = rfc3339(&SystemTime::now().into()).unwrap_or_default();
+    let now = now();
     let mut images: Vec<Image> = answer.images().iter().map(|image| Image::from_ec2(image, &now)).collect();
     sort_newest_first(&mut images);
     Ok(Images { images })

@@ -1,14 +1,19 @@
 //! Can this deployment reach EC2, with its role's permissions?
 
-use std::time::Instant;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::clients::Clients;
-use crate::error::Error;
+use crate::deadline;
+use crate::error::{Code, Error};
 use crate::input::{Invalid, Refusal, boolean};
 use crate::permissions::{Permission, Verdict, self_test};
+
+/// The most that a check may take; a region that needs longer is not healthy.
+const LONGEST_CHECK: Duration = Duration::from_secs(10);
 
 /// How the deployment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,9 +74,11 @@ pub struct Check {
 /// # Errors
 /// None: what fails is in the answer.
 pub async fn health(clients: &Clients, query: HealthQuery) -> Result<Health, Error> {
+    // A region that does not answer is reported, and does not take the others' answers with it.
+    let end = deadline::at_most(LONGEST_CHECK);
     let mut pending = JoinSet::new();
     for (region, ec2) in clients.ec2_of_each_region() {
-        pending.spawn(check(region.to_string(), ec2.clone()));
+        pending.spawn(check(region.to_string(), ec2.clone(), end));
     }
     let mut answers = pending.join_all().await;
     answers.sort_by(|(a, _), (b, _)| a.region.cmp(&b.region));
@@ -94,9 +101,11 @@ async fn permissions(clients: &Clients) -> Result<Vec<Permission>, Error> {
     Ok(permissions)
 }
 
-async fn check(region: String, ec2: aws_sdk_ec2::Client) -> (Check, Vec<String>) {
+async fn check(region: String, ec2: aws_sdk_ec2::Client, end: Instant) -> (Check, Vec<String>) {
     let start = Instant::now();
-    let answer = ec2.describe_regions().send().await.map_err(Error::from);
+    let late = |_| Error::new(Code::AwsTimeout, "AWS gave no answer to ec2:DescribeRegions in time");
+    let answer = timeout_at(end, ec2.describe_regions().send()).await.map_err(late);
+    let answer = answer.and_then(|answer| answer.map_err(Error::from));
     let latency_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let name = "ec2:DescribeRegions";
     match answer {

@@ -48,16 +48,17 @@ fn rendering(stack: &BTreeMap<String, String>) -> Parameters {
         given("AllowedRegions", REGION),
         given("AllowedSourceCidrs", ""),
         given("ImageOwners", ACCOUNT_ID),
+        given("ImageParameterArns", ""),
         given("KmsKeyArns", ""),
     ])
 }
 
-/// A file as the stack should have it. Without keys the template leaves the statements about keys out, and without a
-/// restriction of addresses the one about them.
+/// A file as the stack should have it. Without keys or parameters the template leaves the statements about them out, and
+/// without a restriction of addresses the one about them.
 fn expected(file: &str, stack: &BTreeMap<String, String>) -> Value {
     let idle = |statement: &Value| {
         let names = |parameter: &str| statement.to_string().contains(&format!("${{{parameter}}}"));
-        (names("KmsKeyArns") && stack["KmsKeyArns"].is_empty())
+        ["ImageParameterArns", "KmsKeyArns"].iter().any(|list| names(list) && stack[*list].is_empty())
             || (names("AllowedSourceCidrs") && stack["AllowedSourceCidrs"] == "0.0.0.0/0")
     };
     let mut policy = template(file);

@@ -22,6 +22,10 @@ pub const REST_API_ID: &str = "a1b2c3d4e5";
 pub const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
 /// Another one, in the deployment's other region.
 pub const SECOND_KEY: &str = "arn:aws:kms:us-west-2:123456789012:key/66666666-7777-8888-9999-000000000000";
+/// A parameter that may name images.
+pub const IMAGE_PARAMETER: &str = "arn:aws:ssm:us-east-1:123456789012:parameter/cml/worker-image";
+/// Another one.
+pub const SECOND_IMAGE_PARAMETER: &str = "arn:aws:ssm:us-west-2:123456789012:parameter/cml/worker-image";
 /// A partner account whose images are trusted.
 pub const PARTNER: &str = "111122223333";
 
@@ -47,6 +51,7 @@ fn parameters() -> Parameters {
         ("AllowedRegions", &[REGION, "us-west-2"]),
         ("AllowedSourceCidrs", &["203.0.113.0/24", "198.51.100.7/32"]),
         ("ImageOwners", &[ACCOUNT_ID, PARTNER]),
+        ("ImageParameterArns", &[IMAGE_PARAMETER, SECOND_IMAGE_PARAMETER]),
         ("KmsKeyArns", &[KEY, SECOND_KEY]),
         ("ManagedBy", &["cml-cloud-manager"]),
         ("RestApiId", &[REST_API_ID]),

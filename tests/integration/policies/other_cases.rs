@@ -2,13 +2,13 @@
 
 use tests::iam::{Check, Request};
 
-use super::files::KEY;
+use super::files::{IMAGE_PARAMETER, KEY, SECOND_IMAGE_PARAMETER};
 use super::recorded::{Calls, ROLE};
 use super::{A, D, Row};
 
 /// The rows: what is called, and whether with base, guardrail, hardened.
 pub fn rows(calls: &Calls) -> Vec<Row> {
-    [reads(calls), unneeded(calls), passing(), keys()].concat()
+    [reads(calls), unneeded(calls), passing(), parameters(), keys()].concat()
 }
 
 fn reads(calls: &Calls) -> Vec<Row> {
@@ -83,6 +83,17 @@ fn passing() -> Vec<Row> {
         ("make it for another service", create(spot, "autoscaling.amazonaws.com"), [D, D, D]),
         ("make it without a service", vec![check("iam:CreateServiceLinkedRole", &linked(spot))], [D, D, D]),
         ("make another one", create("eks.amazonaws.com/AWSServiceRoleForAmazonEKS", "spot.amazonaws.com"), [D, D, D]),
+    ]
+}
+
+fn parameters() -> Vec<Row> {
+    let on = |action: &str, resource: &str| vec![check(action, resource)];
+    let other = IMAGE_PARAMETER.replace("worker-image", "password");
+    vec![
+        ("read a parameter that names images", on("ssm:GetParameter", IMAGE_PARAMETER), [D, D, A]),
+        ("read the one of the other region", on("ssm:GetParameter", SECOND_IMAGE_PARAMETER), [D, D, A]),
+        ("read another parameter", on("ssm:GetParameter", &other), [D, D, D]),
+        ("write a parameter that names images", on("ssm:PutParameter", IMAGE_PARAMETER), [D, D, D]),
     ]
 }
 

@@ -137,6 +137,7 @@ async fn start_ministack(
         ];
         environment.extend(ec2_endpoint.as_deref().map(|url| ("AWS_ENDPOINT_URL_EC2", url)));
         environment.extend(cloudwatch_endpoint.as_deref().map(|url| ("AWS_ENDPOINT_URL_CLOUDWATCH", url)));
+        environment.extend(cloudwatch_endpoint.as_deref().map(|url| ("AWS_ENDPOINT_URL_SSM", url)));
         Program::start(folder, "ministack", &[&python, &script], Surroundings::Own, &environment).await
     })
     .await

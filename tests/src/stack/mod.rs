@@ -19,6 +19,7 @@ pub use emulators::free_port;
 use folder::Folder;
 pub use info::StackInfo;
 pub use paths::{local_folder, repository, tool};
+pub use processes::pids_of;
 pub use workers::{Image, Workers};
 
 mod bundles;
@@ -31,6 +32,7 @@ mod folder;
 mod info;
 pub mod measurements;
 mod paths;
+mod processes;
 pub mod program;
 mod workers;
 
@@ -65,7 +67,7 @@ pub struct Options {
     pub ec2: Ec2,
     /// Where the functions send EC2 requests, if not to EC2 itself.
     pub ec2_endpoint_for_functions: Option<String>,
-    /// Where the functions send CloudWatch requests, if not to MiniStack.
+    /// Where the functions send requests to CloudWatch and Systems Manager, if not to MiniStack.
     pub cloudwatch_endpoint_for_functions: Option<String>,
     /// Whether two workers run from the start.
     pub demo: bool,

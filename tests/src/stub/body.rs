@@ -1,4 +1,4 @@
-//! Answers on their way: whole, slowly, or not to their end.
+//! Answers on their way: whole, slowly, in half or not at all.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,9 +25,10 @@ pub(super) async fn send(answer: Response<Bytes>, manner: Manner) -> io::Result<
     let body = match manner {
         Manner::Whole => Body::from(body),
         Manner::Slowly => Body::new(Pieces::slow(&body)),
+        Manner::Truncated => Body::from(half(&body)),
         Manner::CutShort => {
             head.headers.insert(CONTENT_LENGTH, body.len().into());
-            Body::new(Pieces::half(&body))
+            Body::new(Pieces::cut_short(&body))
         }
         Manner::Close => return Err(broken()),
         Manner::Silence => std::future::pending().await,
@@ -49,9 +50,8 @@ impl Pieces {
         Self { rest, every: SLOW, pause: None, breaks_off: false }
     }
 
-    fn half(body: &Bytes) -> Self {
-        let rest = VecDeque::from([body.slice(..body.len() / 2)]);
-        Self { rest, every: MOMENT, pause: None, breaks_off: true }
+    fn cut_short(body: &Bytes) -> Self {
+        Self { rest: VecDeque::from([half(body)]), every: MOMENT, pause: None, breaks_off: true }
     }
 }
 
@@ -71,6 +71,10 @@ impl hyper::body::Body for Pieces {
             None => self.breaks_off.then(|| Err(broken())),
         })
     }
+}
+
+fn half(body: &Bytes) -> Bytes {
+    body.slice(..body.len() / 2)
 }
 
 fn broken() -> io::Error {

@@ -23,6 +23,8 @@ pub(super) enum Manner {
     Whole,
     /// A byte a second: longer than anyone waits.
     Slowly,
+    /// Half of it, as if it were the whole.
+    Truncated,
     /// Half of it, under the length of the whole; then the connection is closed.
     CutShort,
     /// Not at all: the connection is closed.
@@ -47,6 +49,19 @@ impl Reply {
         Self { work: false, answer: None, manner: Manner::Silence }
     }
 
+    /// The same with one more header, unless it is upstream's own answer.
+    ///
+    /// # Panics
+    /// If the header cannot be sent in HTTP.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "test support")]
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        if let Some(answer) = &mut self.answer {
+            answer.headers_mut().insert(name, value.parse().expect("a header that HTTP can send"));
+        }
+        self
+    }
+
     /// The same to the caller, after upstream has carried the request out.
     #[must_use]
     pub fn after_work(self) -> Self {
@@ -57,6 +72,12 @@ impl Reply {
     #[must_use]
     pub fn slowly(self) -> Self {
         Self { manner: Manner::Slowly, ..self }
+    }
+
+    /// Half of the answer, as if it were the whole.
+    #[must_use]
+    pub fn truncated(self) -> Self {
+        Self { manner: Manner::Truncated, ..self }
     }
 
     /// Half of the answer, under the length of the whole; then the connection is closed.

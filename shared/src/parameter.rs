@@ -1,0 +1,130 @@
+//! Images named by a parameter of Systems Manager: `image_name: "ssm:/cml/worker-image"`.
+//!
+//! Whoever builds images writes the newest one's id there, and no caller has to know it. Which parameters may be read is
+//! said twice: by `CML_IMAGE_PARAMETER_ARNS`, and by the role's policy, which names the same ones.
+
+use crate::clients::Clients;
+use crate::error::{Code, Error};
+use crate::image::ImageId;
+use crate::input::{Invalid, checked_string};
+use crate::region::Region;
+
+/// What an `image_name` begins with that is a parameter's.
+pub const PREFIX: &str = "ssm:";
+
+checked_string! {
+    /// The name of a parameter, such as `/cml/worker-image`: a path, as Systems Manager allows it.
+    ParameterName,
+    |name| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b"_.-/".contains(&b);
+        let parts: Vec<&str> = name.split('/').skip(1).collect();
+        let is_path = name.starts_with('/') && parts.len() <= 15 && parts.iter().all(|part| !part.is_empty());
+        if is_path && name.len() <= 1011 && name.bytes().all(known) { Ok(()) } else {
+            Err("must be ssm: and a parameter's path, such as ssm:/cml/worker-image")
+        }
+    }
+}
+
+/// Lets only the configured parameters pass.
+///
+/// # Errors
+/// [`Code::InvalidRequest`] that names `image_name` and the allowed ones.
+pub fn check(clients: &Clients, name: &ParameterName) -> Result<(), Error> {
+    let allowed = &clients.config().image_parameters;
+    if allowed.iter().any(|pattern| pattern.matches(name.as_str())) {
+        return Ok(());
+    }
+    let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    let detail = if allowed.is_empty() {
+        "must be an AMI's name: this deployment has no ImageParameterArns, so no parameter may be read".to_owned()
+    } else {
+        format!("must be one of the parameters that this deployment may read: {}", allowed.join(", "))
+    };
+    Err(Invalid::field("image_name", detail).into())
+}
+
+/// The image that a parameter holds.
+///
+/// AWS: ssm:GetParameter.
+///
+/// # Errors
+/// [`Code::ImageNotFound`] if there is no such parameter or it holds no AMI id, and whatever Systems Manager refuses.
+pub async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) -> Result<ImageId, Error> {
+    check(clients, name)?;
+    let answer = clients.ssm(region)?.get_parameter().name(name.as_str()).send().await?;
+    let value = answer.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
+    // The value is not repeated: it could be anything.
+    ImageId::try_from(value.to_owned())
+        .map_err(|_| Error::new(Code::ImageNotFound, format!("The parameter {name} in {region} holds no AMI id")))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_mocks::{Rule, mock};
+    use aws_smithy_types::body::SdkBody;
+    use wildmatch::WildMatch;
+
+    use super::*;
+    use crate::testing::{clients_with, region};
+
+    fn name(text: &str) -> ParameterName {
+        ParameterName::try_from(text.to_owned()).unwrap()
+    }
+
+    fn ssm(status: u16, body: &'static str) -> Rule {
+        mock!(aws_sdk_ssm::Client::get_parameter).then_http_response(move || {
+            let body = SdkBody::from(body);
+            aws_sdk_ec2::config::http::HttpResponse::new(status.try_into().unwrap(), body)
+        })
+    }
+
+    async fn read(rule: &Rule, wanted: &str) -> Result<String, Error> {
+        let allowed = |config: &mut crate::config::Config| config.image_parameters = vec![WildMatch::new("/cml/*")];
+        image_id(&clients_with(&[rule], allowed), &region(), &name(wanted)).await.map(String::from)
+    }
+
+    #[test]
+    fn a_name_is_a_path() {
+        for good in ["/cml", "/cml/worker-image", "/a.b/c_d/0"] {
+            assert!(ParameterName::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        let (deep, long) = ("/a".repeat(16), format!("/{}", "a".repeat(1011)));
+        for bad in ["", "/", "cml", "/cml/", "//cml", "/cml:3", "/cml/*", "/ü", &deep, &long] {
+            assert!(ParameterName::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_parameter_leads_to_its_image() {
+        let rule = ssm(200, r#"{"Parameter": {"Name": "/cml/worker", "Value": "ami-0123456789abcdef0"}}"#);
+        assert_eq!(read(&rule, "/cml/worker").await.unwrap(), "ami-0123456789abcdef0");
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_allowed_is_never_read() {
+        let rule = ssm(200, "{}");
+        let error = read(&rule, "/other/worker").await.unwrap_err();
+        assert_eq!((error.code, rule.num_calls()), (Code::InvalidRequest, 0));
+        assert_eq!(error.fields.errors()[0].field, "image_name");
+        assert!(error.detail.contains("/cml/*"), "{}", error.detail);
+        let none = image_id(&clients_with(&[&rule], |_| ()), &region(), &name("/cml/worker")).await.unwrap_err();
+        assert!(none.detail.contains("ImageParameterArns") && rule.num_calls() == 0, "{}", none.detail);
+    }
+
+    #[tokio::test]
+    async fn a_missing_parameter_and_one_without_an_image_are_404s_that_do_not_tell_its_value() {
+        let missing = ssm(400, r#"{"__type": "ParameterNotFound", "message": "none"}"#);
+        assert_eq!(read(&missing, "/cml/worker").await.unwrap_err().code, Code::ImageNotFound);
+        let other = ssm(200, r#"{"Parameter": {"Value": "hunter2"}}"#);
+        let error = read(&other, "/cml/worker").await.unwrap_err();
+        assert_eq!(error.code, Code::ImageNotFound);
+        assert!(error.detail.contains("/cml/worker") && !error.detail.contains("hunter2"), "{}", error.detail);
+    }
+
+    #[tokio::test]
+    async fn a_denied_read_names_the_permission() {
+        let denied = ssm(400, r#"{"__type": "AccessDeniedException", "message": "You may not."}"#);
+        let error = read(&denied, "/cml/worker").await.unwrap_err();
+        assert_eq!((error.code, error.missing_permission()), (Code::MissingPermission, Some("ssm:GetParameter")));
+    }
+}
