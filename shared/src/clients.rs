@@ -14,6 +14,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::region::Region;
+use crate::whole::{RetryBroken, WholeAnswer};
 
 /// The authorities that every endpoint of the standard partition chains to: Amazon Root CA 1-4 and Starfield Services
 /// Root G2. Parsing the system's 145 instead costs 6.5 ms of each cold start.
@@ -129,11 +130,11 @@ impl Clients {
 impl RegionClients {
     fn new(sdk: &SdkConfig, region: &Region, with_ssm: bool) -> Self {
         let region = || aws_config::Region::new(region.to_string());
-        let ec2 = aws_sdk_ec2::config::Builder::from(sdk).region(region());
-        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(sdk).region(region());
-        let ssm = || aws_sdk_ssm::config::Builder::from(sdk).region(region());
+        let ec2 = aws_sdk_ec2::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+        let ssm = || aws_sdk_ssm::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
         Self {
-            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.interceptor(WholeAnswer).build()),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
             ssm: with_ssm.then(|| aws_sdk_ssm::Client::from_conf(ssm().build())),
         }

@@ -19,6 +19,7 @@
 //! | [`lifecycle`] | what start, stop and terminate have in common: one instance or many, already there, dry runs |
 //! | `batch` | one call of EC2 for many instances, although EC2 takes all of them or none |
 //! | [`wait`] | waiting for an instance to get where it is sent |
+//! | `whole` | whether AWS's answer is whole |
 //! | [`page`] | page tokens |
 //! | [`fields`] | `fields=`: reading less of an instance |
 //! | [`permissions`] | the permission self-test |
@@ -50,6 +51,7 @@ pub mod tags;
 pub mod utilization;
 pub mod volume;
 pub mod wait;
+mod whole;
 
 #[cfg(test)]
 mod testing;

@@ -18,6 +18,10 @@ use tokio::time::{sleep, timeout};
 /// How long a start or an answer may take.
 const BOUND: Duration = Duration::from_secs(60);
 
+/// Root's keys, as a function's environment has them.
+pub const ROOT: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", ROOT_ACCESS_KEY_ID), ("AWS_SECRET_ACCESS_KEY", ROOT_SECRET_ACCESS_KEY)];
+
 /// Some functions and the AWS behind them.
 pub struct Functions {
     port: String,
@@ -35,8 +39,7 @@ impl Functions {
         let aws = LocalAws::start(&Options { demo: true, ..Options::default() }).await.unwrap();
         let mut functions = Self::on(aws).await;
         for name in names {
-            let root = [("AWS_ACCESS_KEY_ID", ROOT_ACCESS_KEY_ID), ("AWS_SECRET_ACCESS_KEY", ROOT_SECRET_ACCESS_KEY)];
-            functions.add(name, name, &root).await;
+            functions.add(name, name, &ROOT).await;
         }
         functions
     }
@@ -72,6 +75,14 @@ impl Functions {
         &self.programs[name]
     }
 
+    /// Ends a function's process without giving it a moment.
+    pub async fn kill(&mut self, name: &str) {
+        let program = self.programs.get_mut(name).unwrap();
+        let killed = tokio::process::Command::new("kill").args(["-KILL", &program.pid().to_string()]).status().await;
+        assert!(killed.unwrap().success());
+        assert!(program.finish(BOUND).await.is_err(), "killed, not ended");
+    }
+
     /// Invokes a function with its file of `events/`, changed by `change`; gives the response's status and body.
     pub async fn call(&self, name: &str, change: impl FnOnce(&mut Value)) -> (u64, Value) {
         let event = fs::read_to_string(repository().join(format!("events/{name}.json"))).unwrap();
@@ -90,6 +101,7 @@ impl Functions {
             .args(["lambda", "invoke", name, "-A", "127.0.0.1", "-P", &self.port, "--data-file"])
             .arg(event)
             .stdin(Stdio::null())
+            .kill_on_drop(true)
             .output();
         let output = timeout(BOUND, invoke).await.expect("an answer in time").unwrap();
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));

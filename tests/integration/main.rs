@@ -17,6 +17,7 @@ mod create;
 mod denied;
 mod deployment;
 mod events;
+mod faults;
 mod functions;
 mod images;
 mod launch_options;

@@ -287,7 +287,7 @@ async fn an_answer_can_be_closed_slow_truncated_cut_short_or_missing_before_and_
     assert!(matches!(read(whole()).await, (Ok(text), false) if text == "0123456789"));
     assert!(matches!(read(whole().after_work()).await, (Ok(text), true) if text == "0123456789"));
     assert!(matches!(read(Reply::pass_through()).await, (Ok(text), true) if text == "<DoResponse/>"));
-    assert!(matches!(read(Reply::pass_through().truncated()).await, (Ok(text), true) if text == "<DoResp"));
+    assert!(matches!(read(Reply::pass_through().truncated()).await, (Ok(text), true) if text == "<DoRes"));
     for (reply, is_expected) in [
         (Reply::closed(), reqwest::Error::is_request as fn(&reqwest::Error) -> bool),
         (Reply::silence(), reqwest::Error::is_timeout),

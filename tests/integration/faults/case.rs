@@ -1,0 +1,257 @@
+//! One case: an operation, one of its AWS calls, and a way for it to fail.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use shared::ops::Operation;
+use tests::client::Answer;
+use tests::stub::{REQUEST_ID, Recorded};
+
+use super::classes::{Expected, FAULTS, Fault, Service};
+use super::points::{Point, Purpose, add_subject, points};
+use crate::denied::call;
+use crate::world::{World, unique};
+
+/// API Gateway's own patience.
+const GATEWAY: Duration = Duration::from_secs(29);
+
+/// One case.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub operation: &'static Operation,
+    pub point: Point,
+    pub fault: &'static Fault,
+}
+
+/// What happened in a case.
+pub struct Happened {
+    /// How often the fault struck.
+    pub hits: u32,
+    /// What the caller got.
+    pub answer: Answer,
+    /// How long it took.
+    pub took: Duration,
+    /// How often EC2 did what was asked for, by then.
+    pub done: usize,
+    /// What the caller got for the same call again, with AWS well.
+    pub again: Answer,
+    /// How often EC2 did it in the end.
+    pub done_in_the_end: usize,
+}
+
+/// Every case of an operation.
+pub fn cases(operation: &'static Operation) -> Vec<Case> {
+    let case = |point| move |fault| Case { operation, point, fault };
+    let applies = |case: &Case| match case.point.purpose {
+        Purpose::Change => true,
+        Purpose::Read | Purpose::LookUp => !case.fault.is_of_mutations,
+        // Whatever it is, the launch is answered; so one of each kind will do.
+        Purpose::See => FAULTS
+            .iter()
+            .find(|fault| fault.expected == case.fault.expected)
+            .is_some_and(|first| first.name == case.fault.name),
+    };
+    points(operation).into_iter().flat_map(|point| FAULTS.iter().map(case(point)).filter(applies)).collect()
+}
+
+impl Case {
+    /// In words.
+    pub fn name(&self) -> String {
+        let Point { action, purpose } = self.point;
+        format!("{}: {action} ({purpose:?}) {}", self.operation.name, self.fault.name)
+    }
+
+    /// Lets it happen.
+    pub async fn happen(&self, world: &World) -> Happened {
+        let (id, mark) = (self.subject(world).await, unique("fault"));
+        // Looking an image up is the one call of a launch that does not hold the worker's name.
+        let image_name = &world.stack.info.image_name;
+        let stub = if self.point.service() == Service::Ec2 { &world.ec2_stub } else { &world.cloudwatch_stub };
+        let script = stub.script(
+            self.matcher(&id, &mark, image_name),
+            self.fault.times,
+            (self.fault.reply)(self.point.service()),
+        );
+        let begin = Instant::now();
+        let answer = call(world, self.operation, &id, &mark, image_name).await;
+        let took = begin.elapsed();
+        let hits = script.hits();
+        drop(script);
+        let done = self.done(world, &id, &mark).await;
+        let again = call(world, self.operation, &id, &mark, image_name).await;
+        Happened { hits, answer, took, done, again, done_in_the_end: self.done(world, &id, &mark).await }
+    }
+
+    fn matcher(&self, id: &str, mark: &str, image_name: &str) -> impl Fn(&Recorded) -> bool + Send + Sync + use<> {
+        let (point, id) = (self.point, id.to_owned());
+        let is_launch = self.operation.name == "create-instance" && point.action == "DescribeImages";
+        let mark = if is_launch { image_name.to_owned() } else { mark.to_owned() };
+        move |request| point.is(request, &id, &mark)
+    }
+
+    /// An instance in the state that the operation is for.
+    async fn subject(&self, world: &World) -> String {
+        let id = world.launch().await;
+        add_subject(&id);
+        match self.operation.name {
+            "start-instance" => drop(world.ec2().stop_instances().instance_ids(&id).send().await.unwrap()),
+            "delete-instance-tags" => {
+                let tag = aws_sdk_ec2::types::Tag::builder().key("Lab").value("a").build();
+                world.ec2().create_tags().resources(&id).tags(tag).send().await.unwrap();
+            }
+            _ => {}
+        }
+        id
+    }
+
+    /// How often EC2 has done what the operation is for: instances launched, changes of state begun, different changes of
+    /// tags carried out. Asked of EC2 and of its own answers, whether or not the function got to see them.
+    async fn done(&self, world: &World, id: &str, mark: &str) -> usize {
+        if self.operation.name == "create-instance" {
+            let named = aws_sdk_ec2::types::Filter::builder().name("tag:Name").values(mark).build();
+            let launched = world.ec2().describe_instances().filters(named).send().await.unwrap();
+            return launched.reservations().iter().map(|reservation| reservation.instances().len()).sum();
+        }
+        let Some(Point { action, .. }) = points(self.operation).into_iter().find(|p| p.purpose == Purpose::Change)
+        else {
+            return 0;
+        };
+        let of_this = id.to_owned();
+        let requests =
+            world.ec2_stub.requests_matching(move |r: &Recorded| r.action == action && r.body_contains(&of_this));
+        let carried_out = requests.iter().filter(|request| is_carried_out(request));
+        carried_out.map(|request| (request.params.clone(), began_at(request))).collect::<BTreeSet<_>>().len()
+    }
+
+    /// What is wrong with what happened.
+    pub fn mistakes(&self, happened: &Happened) -> Vec<String> {
+        let mut mistakes = self.mistakes_of_the_answer(&happened.answer);
+        let mut expect = |good: bool, mistake: String| {
+            if !good {
+                mistakes.push(mistake);
+            }
+        };
+        expect(happened.hits > 0, "the fault did not happen".to_owned());
+        expect(happened.took < GATEWAY, format!("took {:?}", happened.took));
+        expect((200..300).contains(&happened.again.status), format!("again: {}", happened.again.text));
+        if self.changes_something() {
+            let expected = usize::from(self.is_done());
+            expect(happened.done == expected, format!("EC2 did it {} times, not {expected}", happened.done));
+            let in_the_end = happened.done_in_the_end;
+            expect(in_the_end == 1, format!("EC2 did it {in_the_end} times in the end, not once"));
+        }
+        mistakes
+    }
+
+    fn changes_something(&self) -> bool {
+        self.operation.method != "GET"
+    }
+
+    /// Whether EC2 did what was asked for before the call came again.
+    fn is_done(&self) -> bool {
+        match self.point.purpose {
+            Purpose::Read | Purpose::LookUp => self.fault.expected == Expected::Success,
+            Purpose::Change => self.fault.expected == Expected::Success || self.fault.is_after_work,
+            Purpose::See => true,
+        }
+    }
+
+    fn mistakes_of_the_answer(&self, answer: &Answer) -> Vec<String> {
+        match (self.fault.expected, self.operation.name) {
+            (Expected::Success, _) => different("status", answer.status / 100, 2, answer),
+            _ if self.point.purpose == Purpose::See => unseen(answer),
+            (Expected::Problem { has_aws_code, .. }, "health") => failed_check(answer, has_aws_code),
+            (Expected::Problem { status, code, retryable, retry_after, has_aws_code }, _) => {
+                let json = &answer.json;
+                let seconds = retry_after.map(|seconds| seconds.to_string());
+                if answer.status != status {
+                    return different("status", answer.status, status, answer);
+                }
+                let mut mistakes = [
+                    different("status member", json["status"].as_u64(), Some(status.into()), answer),
+                    different("content-type", answer.header("content-type"), Some("application/problem+json"), answer),
+                    different("code", json["code"].as_str(), Some(code), answer),
+                    different("type", json["type"].as_str(), Some(&format!("urn:cml:problem:{code}")), answer),
+                    different("retryable", json["retryable"].as_bool(), Some(retryable), answer),
+                    different("Retry-After", answer.header("retry-after"), seconds.as_deref(), answer),
+                    different("seconds", json["retry_after_seconds"].as_u64(), retry_after.map(u64::from), answer),
+                    different("AWS's code", json["aws_code"].is_string(), has_aws_code, answer),
+                ]
+                .concat();
+                for member in ["title", "detail", "request_id"] {
+                    let given = json[member].as_str().is_some_and(|text| !text.is_empty());
+                    mistakes.extend(different(member, given, true, answer));
+                }
+                if has_aws_code {
+                    mistakes.extend(different("AWS's id", json["aws_request_id"].as_str(), Some(REQUEST_ID), answer));
+                }
+                let permission = (code == "missing_permission").then(|| self.permission());
+                mistakes.extend(different(
+                    "permission",
+                    json["missing_permission"].as_str(),
+                    permission.as_deref(),
+                    answer,
+                ));
+                mistakes
+            }
+        }
+    }
+
+    fn permission(&self) -> String {
+        let service = if self.point.service() == Service::Ec2 { "ec2" } else { "cloudwatch" };
+        format!("{service}:{}", self.point.action)
+    }
+}
+
+/// A launch whose instance could not be read: launched, with a warning.
+fn unseen(answer: &Answer) -> Vec<String> {
+    let warnings = answer.json["warnings"].as_array().into_iter().flatten().filter_map(|warning| warning.as_str());
+    let warned = warnings.filter(|warning| warning.contains("no read shows it yet")).count();
+    [
+        different("status", answer.status, 201, answer),
+        different("created", answer.json["created"].as_bool(), Some(true), answer),
+        different("warnings of it", warned, 1, answer),
+    ]
+    .concat()
+}
+
+/// A health check that failed: its answer is the document, with the reason.
+fn failed_check(answer: &Answer, has_aws_code: bool) -> Vec<String> {
+    let error = answer.json["checks"][0]["error"].as_str().unwrap_or_default();
+    let reason = if has_aws_code { error.contains(super::classes::SENTENCE) } else { !error.is_empty() };
+    [
+        different("status", answer.status, 503, answer),
+        different("health", answer.json["status"].as_str(), Some("failed"), answer),
+        different("reason", reason, true, answer),
+    ]
+    .concat()
+}
+
+fn different<T: PartialEq + std::fmt::Debug>(what: &str, is: T, should: T, answer: &Answer) -> Vec<String> {
+    if is == should {
+        return Vec::new();
+    }
+    vec![format!("{what} is {is:?} and not {should:?} in {} {}", answer.status, answer.text)]
+}
+
+fn is_carried_out(request: &Recorded) -> bool {
+    request.upstream().is_some_and(|answer| answer.status() == 200)
+        && !began_at(request).is_some_and(|state| already_there(&request.action).contains(&state.as_str()))
+}
+
+/// The state in which a change of state found the instance; nothing for other calls.
+fn began_at(request: &Recorded) -> Option<String> {
+    let answer = String::from_utf8_lossy(request.upstream()?.body()).into_owned();
+    let (_, previous) = answer.split_once("<previousState>")?;
+    let (_, name) = previous.split_once("<name>")?;
+    name.split_once("</name>").map(|(name, _)| name.to_owned())
+}
+
+fn already_there(action: &str) -> &'static [&'static str] {
+    match action {
+        "StartInstances" => &["pending", "running"],
+        "StopInstances" => &["stopping", "stopped"],
+        "TerminateInstances" => &["shutting-down", "terminated"],
+        _ => &[],
+    }
+}

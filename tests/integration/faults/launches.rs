@@ -1,0 +1,86 @@
+//! Launches whose answer is lost, and launches that EC2 does not show yet.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::Filter;
+use serde_json::Value;
+use tests::stack::ec2;
+use tests::stub::{Recorded, Reply, Times, action};
+use tokio::time::{sleep, timeout};
+
+use crate::functions::{Functions, ROOT};
+
+const CREATE: &str = "create-instance";
+const NAME: &str = "a-worker-of-these-tests";
+const BOUND: Duration = Duration::from_secs(60);
+
+/// The ids of the workers that EC2 has under the event's name.
+async fn launched(functions: &Functions) -> Vec<String> {
+    let named = Filter::builder().name("tag:Name").values(NAME).build();
+    let answer = ec2(&functions.aws.ec2_endpoint()).describe_instances().filters(named).send().await.unwrap();
+    let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+    instances.map(|instance| instance.instance_id().unwrap().to_owned()).collect()
+}
+
+async fn until_launched(functions: &Functions) {
+    while launched(functions).await.is_empty() {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn with_key(key: &str) -> impl FnOnce(&mut Value) {
+    move |event| {
+        event["headers"]["Idempotency-Key"] = key.into();
+        event["multiValueHeaders"]["Idempotency-Key"] = vec![key].into();
+        let mut body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+        body["name"] = NAME.into();
+        event["body"] = body.to_string().into();
+    }
+}
+
+#[tokio::test]
+async fn a_launch_whose_function_dies_before_it_answers_is_found_by_the_same_call() {
+    let mut functions = Functions::start(&[CREATE]).await;
+    let script = functions.ec2_stub.script(action("RunInstances"), Times::Exactly(1), Reply::silence().after_work());
+    tokio::select! {
+        answer = functions.call(CREATE, with_key("key-1")) => panic!("{answer:?}"),
+        launched = timeout(BOUND, until_launched(&functions)) => launched.unwrap(),
+    }
+    functions.kill(CREATE).await;
+    assert_eq!(script.hits(), 1);
+    functions.add(CREATE, CREATE, &ROOT).await;
+
+    let (status, again) = functions.call(CREATE, with_key("key-1")).await;
+
+    let [first] = &launched(&functions).await[..] else { panic!("one worker") };
+    assert_eq!((status, again["instance_id"].as_str(), again["created"].as_bool()), (200, Some(&**first), Some(false)));
+    // It is the key that makes them one: with another, the same body is another launch.
+    let (status, other) = functions.call(CREATE, with_key("key-2")).await;
+    assert_eq!((status, other["created"].as_bool()), (201, Some(true)));
+    assert_eq!(launched(&functions).await.len(), 2);
+    functions.aws.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_launch_is_answered_once_a_read_shows_it() {
+    let functions = Functions::start(&[CREATE]).await;
+    let sees = |request: &Recorded| request.action == "DescribeInstances" && request.param("InstanceId.1").is_some();
+    let unknown = Reply::ec2_error(400, "InvalidInstanceID.NotFound", "The instance ID does not exist");
+    let script = functions.ec2_stub.script(sees, Times::Exactly(2), unknown);
+
+    let (status, answer) = functions.call(CREATE, with_key("key-1")).await;
+
+    assert_eq!((status, script.hits(), functions.ec2_stub.requests_matching(sees).len()), (201, 2, 3));
+    assert_eq!(answer["instance_id"].as_str(), launched(&functions).await.first().map(String::as_str));
+    assert!(!answer["warnings"].to_string().contains("no read shows it"), "{answer}");
+    drop(script);
+
+    // One that is never shown is answered too, with what RunInstances said.
+    let unknown = Reply::ec2_error(400, "InvalidInstanceID.NotFound", "The instance ID does not exist");
+    let script = functions.ec2_stub.script(sees, Times::Always, unknown);
+    let (status, answer) = functions.call(CREATE, with_key("key-2")).await;
+    assert!(status == 201 && script.hits() > 2, "{status} after {}", script.hits());
+    assert!(answer["warnings"].to_string().contains("no read shows it yet"), "{answer}");
+    assert_eq!((answer["state"].as_str(), launched(&functions).await.len()), (Some("pending"), 2));
+    functions.aws.stop().unwrap();
+}

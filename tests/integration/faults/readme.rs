@@ -1,0 +1,50 @@
+//! README's section on failures has a line for each fault that is tried, and a test for each line.
+
+use std::fs;
+
+use tests::stack::repository;
+
+use super::classes::{Expected, FAULTS, Fault};
+
+fn section() -> String {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("## What happens when AWS fails").unwrap();
+    section.split_once("\n## ").unwrap().0.to_owned()
+}
+
+/// The fault's line, from what the cases expect of it.
+fn line(fault: &Fault) -> String {
+    let (answer, again) = match fault.expected {
+        Expected::Success => ("success".to_owned(), " "),
+        Expected::Problem { status, code, retryable, retry_after, .. } => {
+            let after = retry_after.map(|seconds| format!(", `Retry-After: {seconds}`")).unwrap_or_default();
+            (format!("{status} `{code}`{after}"), if retryable { " yes " } else { " no " })
+        }
+    };
+    let done = if fault.is_after_work || fault.expected == Expected::Success { "done" } else { "not done" };
+    format!("| {} | {answer} |{again}| {done} |", fault.name)
+}
+
+#[test]
+fn the_table_has_a_line_for_each_fault_and_no_other() {
+    let section = section();
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert_eq!(rows, FAULTS.iter().map(line).collect::<Vec<_>>());
+}
+
+#[test]
+fn each_test_that_is_named_exists() {
+    let section = section();
+    let names = section.split('`').filter(|word| word.contains("::"));
+    let mut count = 0;
+    for name in names {
+        let (module, test) = name.rsplit_once("::").unwrap();
+        let file = format!("tests/integration/{}", module.replace("::", "/"));
+        let file = [format!("{file}.rs"), format!("{file}/mod.rs")]
+            .into_iter()
+            .find_map(|file| fs::read_to_string(repository().join(file)).ok());
+        assert!(file.is_some_and(|text| text.contains(&format!("fn {test}()"))), "{name}");
+        count += 1;
+    }
+    assert!(count >= 8, "{count}");
+}
