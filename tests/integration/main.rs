@@ -32,6 +32,7 @@ mod policies;
 mod reading;
 mod run;
 mod self_test;
+mod sequences;
 mod tagging;
 mod waiting;
 mod world;

@@ -93,12 +93,15 @@ impl World {
         self.launch_tagged(1, &[("ManagedBy", "somebody-else")]).await.remove(0)
     }
 
-    async fn launch_tagged(&self, count: i32, tags: &[(&str, &str)]) -> Vec<String> {
+    /// Launches this many with these tags.
+    pub async fn launch_tagged(&self, count: i32, tags: &[(&str, &str)]) -> Vec<String> {
         let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect();
         let tags = TagSpecification::builder().resource_type(ResourceType::Instance).set_tags(Some(tags)).build();
         let info = &self.stack.info;
         let launch = self.ec2().run_instances().image_id(&info.image_id).instance_type(InstanceType::C52xlarge);
-        let launch = launch.subnet_id(&info.subnet_id).tag_specifications(tags).min_count(count).max_count(count);
+        // EC2 takes no empty list of tags.
+        let tags = Some(vec![tags]).filter(|tags| !tags[0].tags().is_empty());
+        let launch = launch.subnet_id(&info.subnet_id).set_tag_specifications(tags).min_count(count).max_count(count);
         let launched = launch.send().await.unwrap();
         launched.instances().iter().map(|instance| instance.instance_id().unwrap().to_owned()).collect()
     }
