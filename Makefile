@@ -11,7 +11,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint build deploy watch
+.PHONY: help run test soak lint build deploy watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -23,6 +23,10 @@ run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print h
 test: $(VENV)/installed ## Run the unit tests and the integration tests
 	cargo build --workspace
 	cargo test --workspace
+
+soak: $(VENV)/installed ## Run each function warm for 20,000 invocations with AWS failing now and then [INVOCATIONS=1000]
+	cargo build --workspace
+	@target/debug/soak
 
 lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check

@@ -33,6 +33,7 @@ mod reading;
 mod run;
 mod self_test;
 mod sequences;
+mod soaking;
 mod tagging;
 mod waiting;
 mod world;

@@ -1,0 +1,83 @@
+//! What AWS answers during a soak: what each operation needs to succeed, and every so often a fault.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::stub::{Recorded, Reply, Script, Stub, Times, action};
+
+/// The instance of every event.
+pub const ID: &str = "i-98dff7e4c6428da80";
+
+const XML: [(&str, &str); 1] = [("content-type", "text/xml;charset=UTF-8")];
+
+/// Faults, each at every so manieth request: primes, so that they meet in every order. What the SDK sends again costs half a
+/// second of waiting each, so that is rarer.
+pub fn faults(stub: &Stub) -> Vec<Script> {
+    let half = || Reply::raw(200, &XML, "<DescribeInstancesResponse><reservationSet><item>");
+    [
+        (41, Reply::ec2_error(403, "UnauthorizedOperation", "You are not authorized.")),
+        (43, Reply::ec2_error(400, "InvalidInstanceID.NotFound", "The instance ID does not exist")),
+        (47, Reply::ec2_error(400, "SomethingNew", "Nobody knows it.")),
+        (53, Reply::ec2_error(401, "AuthFailure", "AWS was not able to validate the credentials")),
+        (307, Reply::ec2_error(503, "RequestLimitExceeded", "Request limit exceeded.")),
+        (311, Reply::ec2_error(500, "InternalError", "An internal error has occurred")),
+        (313, Reply::closed()),
+        (317, half()),
+        (331, half().cut_short()),
+        (337, Reply::raw(200, &XML, "<<<\u{0} nonsense")),
+    ]
+    .map(|(period, reply)| stub.script(every(period), Times::Always, reply))
+    .into()
+}
+
+fn every(period: u32) -> impl Fn(&Recorded) -> bool + Send + Sync {
+    let count = AtomicU32::new(0);
+    move |_: &Recorded| count.fetch_add(1, Ordering::Relaxed) % period == period - 1
+}
+
+/// The answers without a fault.
+pub fn good(stub: &Stub, operation: &str) -> Vec<Script> {
+    let state = if operation == "start-instance" { "stopped" } else { "running" };
+    let instance = format!(
+        "<item><instanceId>{ID}</instanceId><instanceState><name>{state}</name></instanceState><instanceType>c5.2xlarge</instanceType>\
+         <tagSet><item><key>ManagedBy</key><value>cml-cloud-manager</value></item></tagSet></item>"
+    );
+    let change = |to: &str| {
+        format!(
+            "<instancesSet><item><instanceId>{ID}</instanceId><currentState><name>{to}</name></currentState>\
+             <previousState><name>{state}</name></previousState></item></instancesSet>"
+        )
+    };
+    let image = "<imagesSet><item><imageId>ami-0123456789abcdef0</imageId><name>cml-2.8.1-worker</name>\
+                 <creationDate>2026-01-01T00:00:00.000Z</creationDate><rootDeviceName>/dev/sda1</rootDeviceName></item></imagesSet>";
+    let documents = [
+        (
+            "DescribeInstances",
+            format!("<reservationSet><item><instancesSet>{instance}</instancesSet></item></reservationSet>"),
+        ),
+        ("DescribeImages", image.to_owned()),
+        (
+            "DescribeInstanceStatus",
+            format!("<instanceStatusSet><item><instanceId>{ID}</instanceId></item></instanceStatusSet>"),
+        ),
+        ("DescribeRegions", "<regionInfo><item><regionName>us-east-1</regionName></item></regionInfo>".to_owned()),
+        (
+            "DescribeTags",
+            "<tagSet><item><key>ManagedBy</key><value>cml-cloud-manager</value></item></tagSet>".to_owned(),
+        ),
+        ("RunInstances", format!("<instancesSet>{instance}</instancesSet>")),
+        ("StartInstances", change("pending")),
+        ("StopInstances", change("stopping")),
+        ("TerminateInstances", change("shutting-down")),
+        ("CreateTags", "<return>true</return>".to_owned()),
+        ("DeleteTags", "<return>true</return>".to_owned()),
+    ];
+    let scripts = documents.map(|(name, document)| {
+        let document = format!("<{name}Response>{document}</{name}Response>");
+        stub.script(action(name), Times::Always, Reply::raw(200, &XML, document))
+    });
+    // {"Datapoints": []} in CBOR (RFC 8949): a map of one pair, text of 10 bytes, an empty array.
+    let metrics: &[u8] = b"\xa1\x6aDatapoints\x80";
+    let headers = [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")];
+    let metrics = stub.script(action("GetMetricStatistics"), Times::Always, Reply::raw(200, &headers, metrics));
+    scripts.into_iter().chain([metrics]).collect()
+}
