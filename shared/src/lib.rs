@@ -54,6 +54,8 @@ pub mod wait;
 mod whole;
 
 #[cfg(test)]
+mod proptests;
+#[cfg(test)]
 mod testing;
 
 pub use clients::Clients;
