@@ -11,7 +11,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test soak lint build deploy watch
+.PHONY: help run test soak lint openapi build deploy watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -34,6 +34,11 @@ lint: $(VENV)/installed ## Check formatting, code, documentation, templates and 
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	$(VENV)/bin/cfn-lint template.yaml iam/bootstrap.yaml iam/audit.yaml
 	$(VENV)/bin/python -W ignore iam/lint.py
+	$(VENV)/bin/openapi-spec-validator openapi.yaml
+
+openapi: ## Write openapi.yaml anew from the types
+	cargo build --workspace
+	@target/debug/openapi
 
 build: ## Build the functions for AWS into target/lambda/<operation>/bootstrap
 	cargo build --release

@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use crate::input::Invalid;
 
-/// What went wrong, as callers branch on it. The HTTP status of each is in [`crate::http`].
+/// What went wrong, as callers branch on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// A field of the request is wrong; the error names it.
@@ -149,6 +150,7 @@ pub struct Denial {
 
 /// Which of the two ways to be denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeniedBy {
     /// No policy allows it: one must be added or widened.

@@ -33,7 +33,7 @@ pub const INSTANCE_FIELDS: [&str; 22] = [
 ];
 
 /// Always there: without it nobody knows which instance the other fields are of.
-const ALWAYS: &str = "instance_id";
+pub(crate) const ALWAYS: &str = "instance_id";
 
 /// The fields that a caller asked for, separated by commas; all unless given.
 ///

@@ -259,12 +259,14 @@ impl Document for StateChanges {
 
 /// Many results as they are written.
 #[derive(Serialize)]
-struct Entries<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Results))]
+pub struct Entries<'a> {
     results: Vec<Entry<'a>>,
 }
 
 /// One of them. A change names its instance itself.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Result))]
 #[serde(untagged)]
 enum Entry<'a> {
     Changed(&'a StateChange),
@@ -326,8 +328,10 @@ fn answer<D: Document>(
 
 /// RFC 9457, with our extensions behind its four members.
 #[derive(Serialize)]
-struct Problem<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem<'a> {
     #[serde(serialize_with = "problem_type")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^urn:cml:problem:[a-z_]+$"))]
     r#type: Code,
     title: &'static str,
     status: u16,
@@ -337,20 +341,27 @@ struct Problem<'a> {
     request_id: &'a str,
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     aws_code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     aws_request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     missing_permission: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     denied_resource: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     denied_by: Option<DeniedBy>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     retry_after_seconds: Option<u32>,
 }
 
@@ -397,8 +408,9 @@ pub(crate) fn code_name(code: Code) -> Result<String, serde_json::Error> {
     serde_json::to_value(code).map(|name| name.as_str().unwrap_or_default().to_owned())
 }
 
-/// One row a code; the compiler keeps it complete.
-fn status_and_title(code: Code) -> (StatusCode, &'static str) {
+/// The status and the title of a refusal. One row a code; the compiler keeps it complete.
+#[must_use]
+pub fn status_and_title(code: Code) -> (StatusCode, &'static str) {
     match code {
         Code::InvalidRequest => (StatusCode::BAD_REQUEST, "Invalid request"),
         Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),

@@ -17,6 +17,7 @@ use crate::tags::FINGERPRINT_KEY;
 checked_string! {
     /// The header `Idempotency-Key`.
     IdempotencyKey,
+    schema(pattern = r"^[!-~]{1,64}$"),
     |key| if (1..=64).contains(&key.len()) && key.bytes().all(|b| (b'!'..=b'~').contains(&b)) { Ok(()) } else {
         Err("must have 1 to 64 printable ASCII characters without spaces")
     }

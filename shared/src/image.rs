@@ -16,12 +16,14 @@ use crate::region::Region;
 checked_string! {
     /// The id of an AMI.
     ImageId,
+    schema(pattern = r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$"),
     |id| if is_resource_id(id, "ami-") { Ok(()) } else { Err("must be ami- and 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {
     /// The name of an AMI, as EC2 allows it.
     ImageName,
+    schema(pattern = r"^[A-Za-z0-9()\[\] ./'@_-]{3,128}$"),
     |name| {
         let length = name.chars().count();
         let known = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
@@ -34,6 +36,7 @@ checked_string! {
 checked_string! {
     /// The name of an AMI, or a pattern of names with `*` and `?`.
     ImageNamePattern,
+    schema(pattern = r"^[A-Za-z0-9()\[\] ./'@_*?-]{1,128}$"),
     |name| {
         let length = name.chars().count();
         let known = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_*?".contains(c);
@@ -46,6 +49,7 @@ checked_string! {
 checked_string! {
     /// Whose images: `self`, an alias such as `amazon`, or an account id.
     Owner,
+    schema(pattern = r"^(self|amazon|aws-backup-vault|aws-marketplace|[0-9]{12})$"),
     |owner| {
         let is_account = owner.len() == 12 && owner.bytes().all(|b| b.is_ascii_digit());
         if is_account || matches!(owner, "self" | "amazon" | "aws-backup-vault" | "aws-marketplace") { Ok(()) } else {
@@ -62,6 +66,7 @@ impl Default for Owner {
 
 /// An image, from EC2's `Image`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Image {
     /// For example `ami-0123456789abcdef0`.
     pub image_id: String,
@@ -72,6 +77,7 @@ pub struct Image {
     /// The owner's account id.
     pub owner_id: Option<String>,
     /// RFC 3339 in UTC.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub creation_date: Option<String>,
     /// For example `x86_64`.
     pub architecture: Option<String>,
@@ -83,6 +89,7 @@ pub struct Image {
 
 /// Images, newest first, deprecated ones last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Images {
     /// The images.
     pub images: Vec<Image>,

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 /// One bad field: where it is and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// The path in the caller's own terms: `instance_id`, `tags.Name`, `extra_volumes[0].size_gib`.
     pub field: String,
@@ -213,9 +214,11 @@ pub(crate) fn boolean(text: String) -> Result<bool, Refusal> {
 pub struct Nothing {}
 
 /// Declares a string type that is checked once, where it enters: `TryFrom<String>`, `Deserr`, `Display`, `Serialize`.
+/// `schema(…)` says the same as the check, for `openapi.yaml`; a test compares the two.
 macro_rules! checked_string {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, schema($($schema:tt)*), $check:expr) => {
         $(#[$doc])*
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema($($schema)*))]
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, deserr::Deserr)]
         #[serde(transparent)]
         #[deserr(error = $crate::input::Invalid, try_from(String) = Self::try_from -> $crate::input::Refusal)]

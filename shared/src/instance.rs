@@ -17,12 +17,14 @@ use crate::tags::{OWNERSHIP_KEY, TagMap, tag_map};
 checked_string! {
     /// The id of an EC2 instance.
     InstanceId,
+    schema(pattern = r"^i-([0-9a-f]{8}|[0-9a-f]{17})$"),
     |id| if is_resource_id(id, "i-") { Ok(()) } else { Err("must be i- and 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {
     /// An EC2 instance type, such as `c5.2xlarge`. Which ones exist is EC2's to say.
     InstanceType,
+    schema(max_length = 64, pattern = r"^[a-z0-9-]+\.[a-z0-9-]+$"),
     |name| {
         let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         let is_type = name.len() <= 64 && name.split_once('.').is_some_and(|(family, size)| is_part(family) && is_part(size));
@@ -32,6 +34,7 @@ checked_string! {
 
 /// The path of every operation on a region's instances.
 #[derive(Debug, Clone, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid)]
 pub struct InRegion {
     /// The region.
@@ -40,6 +43,7 @@ pub struct InRegion {
 
 /// The path of every operation on one instance.
 #[derive(Debug, Clone, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid)]
 pub struct Worker {
     /// The region.
@@ -50,6 +54,7 @@ pub struct Worker {
 
 /// An instance, from EC2's `Instance`. What EC2 does not say is `null`.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Instance {
     /// The id, such as `i-0123456789abcdef0`.
     pub instance_id: String,
@@ -68,6 +73,7 @@ pub struct Instance {
     /// The AMI's name; only the launch knows it.
     pub image_name: Option<String>,
     /// When it was started last, RFC 3339 in UTC.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub launch_time: Option<String>,
     /// Seconds since `launch_time`.
     pub age_seconds: Option<u64>,
@@ -94,6 +100,7 @@ pub struct Instance {
     /// Whether it carries the ownership tag with our value.
     pub managed: bool,
     /// All its tags.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub tags: TagMap,
 }
 
@@ -131,6 +138,7 @@ impl Instance {
 
 /// What start, stop and terminate answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StateChange {
     /// The instance.
     pub instance_id: InstanceId,

@@ -30,6 +30,7 @@ pub struct CreateInstance {
 
 /// What to launch, but for the image.
 #[derive(Debug, Clone, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Launch {
     /// The tag `Name`.
@@ -62,6 +63,7 @@ pub struct Launch {
     pub root_volume: Volume,
     /// Further volumes.
     #[deserr(default, try_from(Vec<ExtraVolume>) = at_most::<MAX_EXTRA_VOLUMES, _> -> Refusal)]
+    #[cfg_attr(feature = "openapi", schema(max_items = 11))]
     pub extra_volumes: Vec<ExtraVolume>,
     /// A public IPv4 address or none; the subnet's own choice unless given.
     #[deserr(default)]
@@ -92,6 +94,7 @@ pub struct Launch {
     pub capacity_reservation: Option<CapacityReservation>,
     /// What to try, in order, when there is no capacity.
     #[deserr(default, try_from(Vec<Alternative>) = at_most::<MAX_ALTERNATIVES, _> -> Refusal)]
+    #[cfg_attr(feature = "openapi", schema(max_items = 5))]
     pub alternatives: Vec<Alternative>,
     /// Try everything once more on-demand when spot has no capacity.
     #[deserr(default)]
@@ -101,6 +104,7 @@ pub struct Launch {
 checked_string! {
     /// The name of a worker: the tag `Name`.
     WorkerName,
+    schema(pattern = r"^[^\x00-\x1F\x7F-\x9F]{1,256}$"),
     |name| {
         let length = name.chars().count();
         if (1..=256).contains(&length) && !name.chars().any(char::is_control) { Ok(()) } else {
@@ -112,42 +116,49 @@ checked_string! {
 checked_string! {
     /// The id of a subnet.
     SubnetId,
+    schema(pattern = r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$"),
     |id| if is_resource_id(id, "subnet-") { Ok(()) } else { Err("must be subnet- and 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {
     /// The id of a security group.
     SecurityGroupId,
+    schema(pattern = r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$"),
     |id| if is_resource_id(id, "sg-") { Ok(()) } else { Err("must be sg- and 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {
     /// The id of a dedicated host.
     HostId,
+    schema(pattern = r"^h-([0-9a-f]{8}|[0-9a-f]{17})$"),
     |id| if is_resource_id(id, "h-") { Ok(()) } else { Err("must be h- and 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {
     /// The id of a capacity reservation.
     CapacityReservationId,
+    schema(pattern = r"^cr-([0-9a-f]{8}|[0-9a-f]{17})$"),
     |id| if is_resource_id(id, "cr-") { Ok(()) } else { Err("must be cr- and 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {
     /// The name of a key pair.
     KeyName,
+    schema(pattern = r"^[ -~]{1,255}$"),
     |name| if is_printable(name, 255) { Ok(()) } else { Err("must have 1 to 255 printable ASCII characters") }
 }
 
 checked_string! {
     /// The name of a placement group.
     PlacementGroup,
+    schema(pattern = r"^[ -~]{1,255}$"),
     |name| if is_printable(name, 255) { Ok(()) } else { Err("must have 1 to 255 printable ASCII characters") }
 }
 
 checked_string! {
     /// An availability zone, such as `us-east-1a`.
     AvailabilityZone,
+    schema(pattern = r"^[a-z0-9-]{4,40}$"),
     |name| {
         let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if (4..=40).contains(&name.len()) && name.bytes().all(known) { Ok(()) } else {
@@ -159,6 +170,7 @@ checked_string! {
 checked_string! {
     /// An instance profile: its name, or its ARN.
     InstanceProfile,
+    schema(max_length = 2048, pattern = r"^([A-Za-z0-9+=,.@_-]+|arn:[A-Za-z0-9+=,.@_:/-]*)$"),
     |name| {
         let known = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@-_:/".contains(&b);
         let is_name = !name.contains([':', '/']) || name.starts_with("arn:");
@@ -171,14 +183,17 @@ checked_string! {
 checked_string! {
     /// User data as plain text.
     UserData,
+    schema(max_length = 16384),
     |text| if text.len() <= MAX_USER_DATA_BYTES { Ok(()) } else { Err("must have at most 16384 bytes") }
 }
 
 checked_string! {
     /// A private IPv4 address.
     PrivateIp,
+    schema(pattern = r"^([1-9][0-9]?|1[01][0-9]|12[0-689]|1[3-9][0-9]|2[01][0-9]|22[0-3]|24[0-9]|25[0-5])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}$"),
     |text| match text.parse::<Ipv4Addr>() {
-        Ok(ip) if !ip.is_loopback() && !ip.is_multicast() && !ip.is_unspecified() => Ok(()),
+        // What no VPC can have: 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/4.
+        Ok(ip) if ip.octets()[0] != 0 && !ip.is_loopback() && !ip.is_multicast() => Ok(()),
         _ => Err("must be an IPv4 address of the subnet"),
     }
 }
@@ -186,6 +201,7 @@ checked_string! {
 checked_string! {
     /// The most to pay for a spot instance, in dollars an hour.
     MaxPrice,
+    schema(max_length = 16, pattern = r"^([0-9]*[1-9][0-9]*(\.[0-9]*)?|[0-9]*\.[0-9]*[1-9][0-9]*)$"),
     |text| {
         let is_decimal = text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.len() <= 16;
         if is_decimal && text.parse::<f64>().is_ok_and(|price| price > 0.0) { Ok(()) } else {
@@ -200,6 +216,8 @@ fn is_printable(text: &str, most: usize) -> bool {
 
 /// How many hops IMDSv2 answers across.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
 pub struct HopLimit(pub i32);
 
 impl Default for HopLimit {
@@ -218,6 +236,7 @@ impl TryFrom<u8> for HopLimit {
 
 /// What a shutdown from inside the instance does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum ShutdownBehavior {
     /// Stop it.
@@ -228,6 +247,7 @@ pub enum ShutdownBehavior {
 
 /// Where in the region.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, validate = host_has_its_tenancy -> Invalid)]
 pub struct Placement {
     /// The availability zone; the subnet's, or EC2's choice.
@@ -246,6 +266,7 @@ pub struct Placement {
 
 /// Whose hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum Tenancy {
     /// Shared.
@@ -267,13 +288,16 @@ fn host_has_its_tenancy(placement: Placement, at: ValuePointerRef) -> Result<Pla
 
 /// The virtual CPUs.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, validate = threads_with_cores -> Invalid)]
 pub struct Cpu {
     /// Cores; fewer than the type has, for licences by core.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 65535))]
     pub core_count: Option<u16>,
     /// 1 turns hyper-threading off.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 2))]
     pub threads_per_core: Option<u8>,
     /// Let the worker run virtual machines, on types that can be told to.
     #[deserr(default)]
@@ -292,6 +316,7 @@ fn threads_with_cores(cpu: Cpu, at: ValuePointerRef) -> Result<Cpu, Invalid> {
 
 /// A one-time spot request: the instance is terminated on interruption.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Spot {
     /// The most to pay; the on-demand price unless given.
@@ -299,6 +324,7 @@ pub struct Spot {
     pub max_price: Option<MaxPrice>,
     /// Only `terminate`.
     #[deserr(default, try_from(String) = interruption -> Refusal)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^terminate$"))]
     pub interruption_behavior: (),
 }
 
@@ -314,6 +340,7 @@ fn interruption(behavior: String) -> Result<(), Refusal> {
 
 /// A capacity reservation: one by id, or any that matches.
 #[derive(Debug, Clone, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, validate = one_reservation -> Invalid)]
 pub struct CapacityReservation {
     /// The reservation.
@@ -326,6 +353,7 @@ pub struct CapacityReservation {
 
 /// Which capacity reservations may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum ReservationPreference {
     /// Any open one that matches; EC2's default.
@@ -343,6 +371,7 @@ fn one_reservation(wish: CapacityReservation, at: ValuePointerRef) -> Result<Cap
 
 /// What to try when there is no capacity for what was asked.
 #[derive(Debug, Clone, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Alternative {
     /// The type; the launch's own unless given.

@@ -21,6 +21,7 @@
 //! | [`wait`] | waiting for an instance to get where it is sent |
 //! | `whole` | whether AWS's answer is whole |
 //! | [`page`] | page tokens |
+//! | `schema` | what `openapi.yaml` says of types for which no derive can say it |
 //! | [`fields`] | `fields=`: reading less of an instance |
 //! | [`permissions`] | the permission self-test |
 //! | [`ops`] | the 13 operations, a file each |
@@ -45,6 +46,8 @@ pub mod page;
 pub mod parameter;
 pub mod permissions;
 pub mod region;
+#[cfg(feature = "openapi")]
+pub mod schema;
 pub mod serve;
 pub mod status;
 pub mod tags;

@@ -32,6 +32,7 @@ pub struct Place {
 
 /// A body that can name instances, and nothing else.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct InstancesBody {
     /// For the paths without an instance.
@@ -39,8 +40,10 @@ pub struct InstancesBody {
     pub instance_ids: Option<InstanceIds>,
 }
 
-/// 1 to [`MAX_INSTANCES`] instances, each once.
+/// 1 to 100 instances, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = BTreeSet<InstanceId>, min_items = 1, max_items = 100))]
 pub struct InstanceIds(Vec<InstanceId>);
 
 impl Deserr<Invalid> for InstanceIds {

@@ -9,6 +9,7 @@ use crate::input::{Invalid, Refusal, boolean};
 
 /// The query of every mutation: `?dry_run=true`.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct DryRun {
     /// Ask EC2 for permission and change nothing.
@@ -30,6 +31,7 @@ pub enum Mutation<T> {
 
 /// `{"dry_run":true,"permitted":true}`. A call that is not permitted is a 403 instead.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Permitted {
     dry_run: bool,
     permitted: bool,

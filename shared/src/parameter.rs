@@ -15,6 +15,7 @@ pub const PREFIX: &str = "ssm:";
 checked_string! {
     /// The name of a parameter, such as `/cml/worker-image`: a path, as Systems Manager allows it.
     ParameterName,
+    schema(max_length = 1011, pattern = r"^(/[A-Za-z0-9_.-]+){1,15}$"),
     |name| {
         let known = |b: u8| b.is_ascii_alphanumeric() || b"_.-/".contains(&b);
         let parts: Vec<&str> = name.split('/').skip(1).collect();

@@ -24,6 +24,7 @@ use crate::utilization;
 
 /// Whether the role may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// AWS says so.
@@ -36,6 +37,7 @@ pub enum Verdict {
 
 /// One action in one region.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Permission {
     /// The IAM action.
     pub action: String,

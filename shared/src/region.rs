@@ -3,8 +3,9 @@
 use crate::input::checked_string;
 
 checked_string! {
-    /// The code of an AWS region, such as `us-east-1`. Whether it may be used is [`crate::Clients`]' to say.
+    /// The code of an AWS region, such as `us-east-1`. `CML_ALLOWED_REGIONS` says which may be used.
     Region,
+    schema(max_length = 32, pattern = r"^[a-z]+(-[a-z]+)+-[0-9]{1,2}$"),
     |text| {
         let parts: Vec<&str> = text.split('-').collect();
         let (words, number) = match parts.as_slice() {

@@ -7,6 +7,7 @@ use crate::instance::{Instance, InstanceId, rfc3339};
 
 /// What EC2 says of an instance's health, from `InstanceStatus`. A check that EC2 does not report is `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceStatus {
     /// The instance.
     pub instance_id: InstanceId,
@@ -23,6 +24,7 @@ pub struct InstanceStatus {
     /// `enabled` for metrics each minute, `disabled` for every five.
     pub monitoring_state: String,
     /// Since when a check fails, RFC 3339 in UTC: the earliest.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub impaired_since: Option<String>,
     /// What AWS plans to do with it.
     pub scheduled_events: Vec<ScheduledEvent>,
@@ -32,14 +34,17 @@ pub struct InstanceStatus {
 
 /// A reboot, stop, retirement or maintenance that AWS has scheduled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScheduledEvent {
     /// For example `instance-retirement`.
     pub code: Option<String>,
     /// AWS's description.
     pub description: Option<String>,
     /// Earliest begin, RFC 3339 in UTC.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub not_before: Option<String>,
     /// Latest end, RFC 3339 in UTC.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub not_after: Option<String>,
 }
 

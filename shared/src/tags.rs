@@ -34,6 +34,7 @@ pub type TagMap = BTreeMap<String, String>;
 checked_string! {
     /// A tag key that a caller may write: neither AWS's own, nor one of ours.
     TagKey,
+    schema(pattern = r"^(?![aA][wW][sS]:)(?!([mM][aA][nN][aA][gG][eE][dD][bB][yY]|[cC][rR][eE][aA][tT][eE][dD][bB][yY]|[iI][dD][eE][mM][pP][oO][tT][eE][nN][cC][yY][fF][iI][nN][gG][eE][rR][pP][rR][iI][nN][tT])$)[^\x00-\x1F\x7F-\x9F]{1,128}$"),
     |key| {
         if key.is_empty() || key.chars().count() > 128 {
             return Err("a tag key must have 1 to 128 characters");
@@ -58,6 +59,7 @@ checked_string! {
 checked_string! {
     /// A tag value.
     TagValue,
+    schema(pattern = r"^[^\x00-\x1F\x7F-\x9F]{0,256}$"),
     |value| {
         if value.chars().count() > 256 {
             return Err("a tag value must have at most 256 characters");
@@ -71,6 +73,7 @@ checked_string! {
 
 /// Tags that a caller wants on an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewTags(pub BTreeMap<TagKey, TagValue>);
 
 impl Deserr<Invalid> for NewTags {
@@ -136,12 +139,14 @@ fn one_word(left: &str, right: &str) -> bool {
 
 /// The tags of one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceTags {
     /// The instance.
     pub instance_id: InstanceId,
     /// Whether it carries the ownership tag.
     pub managed: bool,
     /// All its tags.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub tags: TagMap,
 }
 

@@ -13,6 +13,7 @@ use crate::instance::{Instance, InstanceId, Worker, rfc3339};
 
 /// The windows that may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Window {
     /// 30 seconds.
     #[serde(rename = "30s")]
@@ -31,6 +32,7 @@ pub enum Window {
 
 /// The query: `?window=5m`.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct WindowQuery {
     /// How far to look back.
@@ -63,6 +65,7 @@ impl Window {
 
 /// CPU and memory of one instance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Utilization {
     /// The instance.
     pub instance_id: InstanceId,
@@ -71,8 +74,10 @@ pub struct Utilization {
     /// The window that was asked for.
     pub window: Window,
     /// Begin of what was read, RFC 3339 in UTC: the window's, moved back to a whole period.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub start_time: Option<String>,
     /// End of what was read, RFC 3339 in UTC.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub end_time: Option<String>,
     /// Seconds that one data point stands for.
     pub period_seconds: u32,
@@ -84,6 +89,7 @@ pub struct Utilization {
 
 /// One metric over the window. 0.0 is a value; without data `available` is false and `reason` says why.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Metric {
     /// Whether CloudWatch has data points.
     pub available: bool,
@@ -94,6 +100,7 @@ pub struct Metric {
     /// Average of the newest data point.
     pub latest: Option<f64>,
     /// When the newest data point begins, RFC 3339 in UTC.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub latest_at: Option<String>,
     /// How many data points there are.
     pub datapoints: usize,

@@ -11,19 +11,24 @@ pub const MAX_EXTRA_VOLUMES: usize = 11;
 
 /// What a volume shall be. Of the root volume, what is absent is as the image has it.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, validate = consistent -> Invalid)]
 pub struct Volume {
     /// Size in GiB; of the root volume, not below the image's.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 65535))]
     pub size_gib: Option<u16>,
     /// The volume type.
     #[deserr(default, rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(rename = "type"))]
     pub volume_type: Option<VolumeType>,
     /// Provisioned I/O operations a second.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(maximum = 256000))]
     pub iops: Option<u32>,
     /// Provisioned MiB a second.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(maximum = 65535))]
     pub throughput: Option<u16>,
     /// Encrypted unless given as false.
     #[deserr(default)]
@@ -52,6 +57,7 @@ impl Deserr<Invalid> for ExtraVolume {
 
 /// EBS's volume types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 #[expect(missing_docs, reason = "they are EBS's own names")]
 pub enum VolumeType {
@@ -67,6 +73,7 @@ pub enum VolumeType {
 checked_string! {
     /// A KMS key: its id, alias or ARN.
     KmsKeyId,
+    schema(pattern = r"^[A-Za-z0-9_:/-]{1,2048}$"),
     |id| {
         let known = |b: u8| b.is_ascii_alphanumeric() || b"-_:/".contains(&b);
         if (1..=2048).contains(&id.len()) && id.bytes().all(known) { Ok(()) } else { Err("must be a KMS key id, alias or ARN") }

@@ -33,6 +33,7 @@ pub enum Until {
 
 /// What a launch and a start can be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum UntilUp {
     /// See [`Until::Running`].
@@ -43,6 +44,7 @@ pub enum UntilUp {
 
 /// What a stop can be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum UntilStopped {
     /// See [`Until::Stopped`].
@@ -51,6 +53,7 @@ pub enum UntilStopped {
 
 /// What a termination can be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum UntilTerminated {
     /// See [`Until::Terminated`].
@@ -80,6 +83,7 @@ impl From<UntilTerminated> for Until {
 
 /// The query of a mutation that can be waited for: `?dry_run=true` or `?wait=running`, not both.
 #[derive(Debug, Clone, Copy, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, where_predicate = W: Deserr<Invalid>, validate = one_of_both -> Invalid)]
 pub struct WaitQuery<W> {
     /// Ask EC2 for permission and change nothing.

@@ -1,6 +1,7 @@
 //! The local AWS, and what the integration tests need around it.
 pub mod client;
 pub mod iam;
+pub mod openapi;
 pub mod soak;
 pub mod stack;
 pub mod stub;

@@ -30,6 +30,7 @@ pub struct Caller {
 
 /// What create answers: the instance, and what the caller should know about it.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Launched {
     /// The instance.
     #[serde(flatten)]
@@ -44,6 +45,7 @@ pub struct Launched {
 
 /// One try that found no capacity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FailedAttempt {
     /// The type.
     pub instance_type: String,

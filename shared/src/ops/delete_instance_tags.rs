@@ -11,10 +11,12 @@ use crate::tags::{InstanceTags, MAX_TAGS, TagKey};
 
 /// The query: `?key=a&key=b`, and `dry_run`.
 #[derive(Debug, Clone, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct TagKeys {
     /// The keys to remove. Never empty: DeleteTags without keys removes every tag.
     #[deserr(try_from(Repeated<TagKey>) = at_least_one -> Refusal)]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 50))]
     pub key: Vec<TagKey>,
     /// Ask EC2 for permission and change nothing.
     #[deserr(default, try_from(String) = boolean -> Refusal)]

@@ -17,6 +17,7 @@ use crate::tags::{OWNERSHIP_KEY, TagValue};
 
 /// The query. Different filters must all match; of a repeated one, any.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, validate = one_owner -> Invalid)]
 pub struct ListQuery {
     /// How many instances at most; EC2 counts them before its own filters are through, so a page may be shorter.
@@ -24,18 +25,23 @@ pub struct ListQuery {
     pub limit: Limit,
     /// Where the page before ended.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]+$"))]
     pub next_token: Option<PageToken>,
     /// State names; all but `terminated` unless given.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<State>))]
     pub state: Repeated<State>,
     /// Types.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<InstanceType>))]
     pub instance_type: Repeated<InstanceType>,
     /// Images.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<ImageId>))]
     pub image_id: Repeated<ImageId>,
     /// Ids.
     #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<InstanceId>))]
     pub instance_id: Repeated<InstanceId>,
     /// `tag.<key>=<value>`.
     #[deserr(default)]
@@ -62,6 +68,8 @@ fn one_owner(query: ListQuery, _: deserr::ValuePointerRef) -> Result<ListQuery, 
 
 /// How many instances a page may have: EC2 takes 5 to 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(minimum = 5, maximum = 1000))]
 pub struct Limit(i32);
 
 impl Default for Limit {
@@ -81,9 +89,11 @@ impl Limit {
 
 /// Whose instances are listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 pub enum Managed {
     /// Those with our ownership tag.
     #[default]
+    #[cfg_attr(feature = "openapi", schema(rename = "true"))]
     Ours,
     /// All.
     Any,
@@ -102,6 +112,7 @@ impl Managed {
 crate::input::checked_string! {
     /// EC2's name of an instance state.
     State,
+    schema(as = InstanceState, pattern = r"^(pending|running|shutting-down|stopping|stopped|terminated)$"),
     |name| if ALIVE.contains(&name) || name == "terminated" { Ok(()) } else {
         Err("must be pending, running, shutting-down, stopping, stopped or terminated")
     }
@@ -110,11 +121,14 @@ crate::input::checked_string! {
 crate::input::checked_string! {
     /// The key of a tag that is asked for: any tag, also AWS's and the ownership tag.
     TagFilterKey,
+    schema(min_length = 1, max_length = 128),
     |key| if (1..=128).contains(&key.chars().count()) { Ok(()) } else { Err("a tag key must have 1 to 128 characters") }
 }
 
 /// Tags that must be there: for each key, any of the values.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<TagFilterKey, TagValue>))]
 pub struct TagFilters(BTreeMap<TagFilterKey, Repeated<TagValue>>);
 
 impl deserr::Deserr<Invalid> for TagFilters {
@@ -128,6 +142,7 @@ impl deserr::Deserr<Invalid> for TagFilters {
 
 /// One page of instances.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceList {
     /// The instances; fewer than `limit`, or none, does not mean that the list is at its end.
     pub instances: Vec<Narrowed>,

@@ -9,6 +9,7 @@ use crate::region::Region;
 
 /// The query: `?name=cml-2.8.1-*&owner=self`.
 #[derive(Debug, Clone, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct ImageQuery {
     /// The name, or a pattern of names.

@@ -8,6 +8,7 @@ use crate::instance::{Worker, find};
 
 /// The query: `?fields=state,public_ip`.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct DetailsQuery {
     /// What to show of the instance.

@@ -17,6 +17,7 @@ const LONGEST_CHECK: Duration = Duration::from_secs(10);
 
 /// How the deployment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// Every check passed.
@@ -29,6 +30,7 @@ pub enum HealthStatus {
 
 /// What the health check found.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
     /// How the deployment is.
     pub status: HealthStatus,
@@ -40,11 +42,13 @@ pub struct Health {
     pub checks: Vec<Check>,
     /// With `permissions=true`: what the role may and may not, in each allowed region.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub permissions: Option<Vec<Permission>>,
 }
 
 /// The query: `?permissions=true`.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct HealthQuery {
     /// Also try every permission that the operations need.
@@ -54,6 +58,7 @@ pub struct HealthQuery {
 
 /// One call that was tried.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Check {
     /// The IAM action.
     pub name: &'static str,

@@ -14,6 +14,7 @@ use crate::mutation::{Mutation, permitted};
 
 /// The body: which instances, and how to stop them.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, validate = force_or_hibernate -> Invalid)]
 pub struct StopBody {
     /// For the path without an instance.

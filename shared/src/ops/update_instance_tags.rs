@@ -9,6 +9,7 @@ use crate::tags::{InstanceTags, NewTags};
 
 /// The body: `{"tags": {"key": "value"}}`.
 #[derive(Debug, Clone, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct TagUpdate {
     /// The tags to set; others stay.

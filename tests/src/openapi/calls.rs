@@ -1,0 +1,201 @@
+//! The calls of each operation: parameters, body and answers, by the types that its function reads and writes.
+
+use shared::error::Code;
+use shared::instance::{InRegion, Worker};
+use shared::mutation::DryRun;
+use shared::ops::Operation;
+use shared::ops::delete_instance_tags::TagKeys;
+use shared::ops::get_all_instances::ListQuery;
+use shared::ops::get_ami_ids_by_name::ImageQuery;
+use shared::ops::get_instance_details::DetailsQuery;
+use shared::ops::health::HealthQuery;
+use shared::schema::input;
+use shared::utilization::WindowQuery;
+use shared::wait::{UntilStopped, UntilTerminated, UntilUp, WaitQuery};
+use utoipa::openapi::path::{HttpMethod, Operation as Described, OperationBuilder, Parameter};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::{Object, Required, ResponseBuilder};
+
+use super::answers::{content, document, located, refused};
+use super::parameters::{idempotency_key, in_path, in_query};
+use super::schemas::{INSTANCES_BODY, STOP_BODY, STOP_MANY_BODY};
+
+/// What AWS can refuse whatever it is asked, and our own guard of the region.
+const IN_A_REGION: [Code; 6] = [
+    Code::RegionNotAllowed,
+    Code::MissingPermission,
+    Code::Throttled,
+    Code::AwsCredentialsInvalid,
+    Code::AwsError,
+    Code::AwsTimeout,
+];
+
+/// One call of an operation, but for its route.
+pub(super) struct Call {
+    summary: &'static str,
+    parameters: Vec<Parameter>,
+    /// The body's schema, and whether there must be a body.
+    body: Option<(&'static str, bool)>,
+    answers: Vec<(u16, ResponseBuilder)>,
+    /// What can be refused.
+    pub codes: Vec<Code>,
+}
+
+/// The routes of an operation: its own, and the one for many instances. None if it is not described here: a test notices.
+pub(super) fn routes(operation: &Operation) -> Vec<(HttpMethod, &'static str, Described)> {
+    let method = match operation.method {
+        "DELETE" => HttpMethod::Delete,
+        "PATCH" => HttpMethod::Patch,
+        "POST" => HttpMethod::Post,
+        _ => HttpMethod::Get,
+    };
+    let one = (method, Some(operation.path), operation.name.to_owned());
+    let many = (HttpMethod::Post, operation.batch_path, format!("{}s", operation.name));
+    let described = [one, many].into_iter().zip(calls(operation));
+    described.filter_map(|((method, path, id), call)| Some((method, path?, call.described(id)))).collect()
+}
+
+/// The calls of an operation: its own, and the one for many instances.
+pub(super) fn calls(operation: &Operation) -> Vec<Call> {
+    match operation.name {
+        "create-instance" => vec![create()],
+        "start-instance" => {
+            let codes = [Code::IncorrectState, Code::QuotaExceeded, Code::InsufficientCapacity];
+            let one = lifecycle("Start a stopped worker.", input::<WaitQuery<UntilUp>>(), &codes);
+            vec![one, many("Start stopped workers.", INSTANCES_BODY)]
+        }
+        "stop-instance" => {
+            let codes = [Code::IncorrectState, Code::OperationNotPermitted];
+            let one = lifecycle("Stop a running worker.", input::<WaitQuery<UntilStopped>>(), &codes);
+            vec![Call { body: Some((STOP_BODY, false)), ..one }, many("Stop running workers.", STOP_MANY_BODY)]
+        }
+        "terminate-instance" => {
+            let codes = [Code::IncorrectState, Code::OperationNotPermitted];
+            let one = lifecycle("Terminate a worker for good.", input::<WaitQuery<UntilTerminated>>(), &codes);
+            vec![one, many("Terminate workers for good.", INSTANCES_BODY)]
+        }
+        "get-instance-details" => {
+            vec![read("Read one instance.", "NarrowedInstance").query(input::<DetailsQuery>())]
+        }
+        "get-all-instances" => {
+            let call = in_region("List a region's instances, one page of EC2's a call.", &[]);
+            vec![call.query(input::<ListQuery>()).answer(200, document("A page.", &["InstanceList"]))]
+        }
+        "get-instance-status" => vec![read("Read an instance's status checks.", "InstanceStatus")],
+        "get-ami-ids-by-name" => {
+            let call = in_region("Find the available images of a name, newest first.", &[]);
+            vec![call.query(input::<ImageQuery>()).answer(200, document("The images.", &["Images"]))]
+        }
+        "health" => vec![health()],
+        "update-instance-tags" => {
+            vec![Call { body: Some(("TagUpdate", true)), ..tags("Set tags on a worker.", input::<DryRun>()) }]
+        }
+        "delete-instance-tags" => vec![tags("Remove tags from a worker.", input::<TagKeys>())],
+        "get-instance-tags" => vec![read("Read an instance's tags.", "InstanceTags")],
+        "get-instance-resources-utilization" => {
+            vec![read("Read an instance's CPU and memory.", "Utilization").query(input::<WindowQuery>())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn create() -> Call {
+    let codes = [
+        Code::InstanceTypeNotAllowed,
+        Code::ImageNotFound,
+        Code::IncorrectState,
+        Code::IdempotencyMismatch,
+        Code::QuotaExceeded,
+        Code::InsufficientCapacity,
+    ];
+    let mut call = in_region("Launch a worker.", &codes)
+        .query(input::<WaitQuery<UntilUp>>())
+        .answer(201, located(document("It is launched.", &["Launched"]), true))
+        .answer(202, located(document("It is launched, and the time to wait is up.", &["Launched"]), true))
+        .answer(
+            200,
+            located(document("The same request launched it before; or a dry run.", &["Launched", "Permitted"]), false),
+        );
+    call.parameters.push(idempotency_key());
+    Call { body: Some(("CreateInstance", true)), ..call }
+}
+
+/// Start, stop or terminate one instance.
+fn lifecycle(summary: &'static str, query: Object, codes: &[Code]) -> Call {
+    on_instance(summary, &[&[Code::NotManaged], codes].concat())
+        .query(query)
+        .answer(200, document("EC2 accepted it, or it was there already; or a dry run.", &["StateChange", "Permitted"]))
+        .answer(202, document("EC2 accepted it, and the time to wait is up.", &["StateChange"]))
+}
+
+/// The same for many instances: what is refused of one of them is in its result.
+fn many(summary: &'static str, body: &'static str) -> Call {
+    let call = in_region(summary, &[]).query(input::<DryRun>());
+    let call = call.answer(200, document("A result for each; or a dry run.", &["Results", "Permitted"]));
+    Call { body: Some((body, true)), ..call }
+}
+
+/// Change one instance's tags.
+fn tags(summary: &'static str, query: Object) -> Call {
+    let answer = document("All its tags; or a dry run.", &["InstanceTags", "Permitted"]);
+    on_instance(summary, &[Code::NotManaged]).query(query).answer(200, answer)
+}
+
+/// Read something of one instance.
+fn read(summary: &'static str, schema: &str) -> Call {
+    on_instance(summary, &[]).answer(200, document("What AWS says of it.", &[schema]))
+}
+
+/// A failed check is in the answer: the function itself refuses only a malformed request.
+fn health() -> Call {
+    call("Check that EC2 can be reached, and if asked to, every permission.", &[Code::AwsTimeout])
+        .query(input::<HealthQuery>())
+        .answer(200, document("Every check passed, or some did.", &["Health"]))
+        .answer(503, document("No check passed.", &["Health"]))
+}
+
+fn on_instance(summary: &'static str, codes: &[Code]) -> Call {
+    let call = in_region(summary, &[&[Code::InstanceNotFound], codes].concat());
+    Call { parameters: in_path(input::<Worker>()), ..call }
+}
+
+fn in_region(summary: &'static str, codes: &[Code]) -> Call {
+    let call = call(summary, &[&IN_A_REGION, codes].concat());
+    Call { parameters: in_path(input::<InRegion>()), ..call }
+}
+
+fn call(summary: &'static str, codes: &[Code]) -> Call {
+    let codes = [&[Code::InvalidRequest, Code::PayloadTooLarge], codes].concat();
+    Call { summary, parameters: Vec::new(), body: None, answers: Vec::new(), codes }
+}
+
+impl Call {
+    fn query(mut self, query: Object) -> Self {
+        self.parameters.extend(in_query(query));
+        self
+    }
+
+    fn answer(mut self, status: u16, response: ResponseBuilder) -> Self {
+        self.answers.push((status, response));
+        self
+    }
+
+    fn described(self, id: String) -> Described {
+        let body = self.body.map(|(schema, required)| {
+            let required = if required { Required::True } else { Required::False };
+            RequestBodyBuilder::new().content("application/json", content(&[schema])).required(Some(required)).build()
+        });
+        let mut described = OperationBuilder::new()
+            .operation_id(Some(id))
+            .summary(Some(self.summary))
+            .parameters(Some(self.parameters))
+            .request_body(body);
+        for (status, response) in refused(&self.codes) {
+            described = described.response(status, response);
+        }
+        for (status, response) in self.answers {
+            described = described.response(status.to_string(), response.build());
+        }
+        described.build()
+    }
+}

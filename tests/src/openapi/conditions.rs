@@ -1,0 +1,70 @@
+//! What must fit together across the members of a body: the checks of `shared` that look at more than one, in JSON
+//! Schema's words. utoipa has no words for it.
+
+use serde_json::{Value, json};
+use utoipa::openapi::Object;
+use utoipa::openapi::extensions::Extensions;
+
+/// The body with its conditions.
+pub(super) fn conditions(name: &str, mut body: Object) -> Object {
+    let all = match name {
+        "CapacityReservation" => json!([{"oneOf": [given("id"), given("preference")]}]),
+        "CreateInstance" => launch(),
+        "ExtraVolume" | "Volume" => volume(),
+        "Placement" => json!([{"if": given("host_id"), "then": with("tenancy", json!({"enum": ["host", null]}))}]),
+        "StopBody" | "StopManyBody" => json!([{"not": both(is_true("force"), is_true("hibernate"))}]),
+        "TagUpdate" => json!([with("tags", json!({"minProperties": 1, "maxProperties": 50}))]),
+        _ => return body,
+    };
+    // What stands in the extensions is written as it is.
+    body.extensions = Some(Extensions::from_iter([("allOf", all)]));
+    body
+}
+
+fn launch() -> Value {
+    // c8i, m8i and r8i can nest virtual machines if asked to; as metal they need not be asked.
+    let nests = json!({"pattern": "^[cmr]8i\\.(?!metal(-|$))"});
+    let type_nests = with("instance_type", nests.clone());
+    let no_other_type = with("instance_type", json!({"anyOf": [{"type": "null"}, nests]}));
+    let alternatives_nest = with("alternatives", json!({"items": no_other_type}));
+    json!([
+        {"oneOf": [given("image_id"), given("image_name")]},
+        {"if": is_true("on_demand_fallback"), "then": given("spot")},
+        {"if": given("private_ip"), "then": both(given("subnet_id"), json!({"not": {"required": ["alternatives"]}}))},
+        {
+            "if": {"required": ["cpu"], "properties": {"cpu": is_true("nested_virtualization")}},
+            "then": both(type_nests, alternatives_nest),
+        },
+        // Name is a member of its own, and three tags are ours.
+        with("tags", json!({"maxProperties": 46, "not": {"required": ["Name"]}})),
+    ])
+}
+
+fn volume() -> Value {
+    json!([
+        {"if": given("iops"), "then": of_type(&["gp3", "io1", "io2"])},
+        {"if": of_type(&["io1", "io2"]), "then": given("iops")},
+        {"if": given("throughput"), "then": of_type(&["gp3"])},
+        {"if": given("kms_key_id"), "then": with("encrypted", json!({"enum": [true, null]}))},
+    ])
+}
+
+fn of_type(kinds: &[&str]) -> Value {
+    json!({"required": ["type"], "properties": {"type": {"enum": kinds}}})
+}
+
+fn given(member: &str) -> Value {
+    json!({"required": [member], "properties": {member: {"not": {"type": "null"}}}})
+}
+
+fn is_true(member: &str) -> Value {
+    json!({"required": [member], "properties": {member: {"const": true}}})
+}
+
+fn with(member: &str, schema: Value) -> Value {
+    json!({"properties": {member: schema}})
+}
+
+fn both(one: Value, other: Value) -> Value {
+    json!({"allOf": [one, other]})
+}

@@ -1,0 +1,93 @@
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+use shared::error::Code;
+use utoipa::PartialSchema;
+
+use super::*;
+use crate::stack::repository;
+
+fn json() -> Value {
+    serde_json::from_str(&document().to_json().unwrap()).unwrap()
+}
+
+/// The routes of the document: operation id, method, path.
+fn described() -> BTreeSet<(String, String, String)> {
+    let document = json();
+    let routes = document["paths"].as_object().unwrap().iter().flat_map(|(path, methods)| {
+        methods.as_object().unwrap().iter().map(move |(method, operation)| {
+            (operation["operationId"].as_str().unwrap().to_owned(), method.to_uppercase(), path.clone())
+        })
+    });
+    routes.collect()
+}
+
+#[test]
+fn the_committed_file_is_current() {
+    let committed = fs::read_to_string(file()).unwrap();
+    assert!(committed == yaml().unwrap(), "openapi.yaml is not what the types say: run `make openapi` and commit it");
+}
+
+#[test]
+fn every_operation_is_described_with_all_its_routes() {
+    let owned = |id: &str, method: &str, path: &str| (id.to_owned(), method.to_owned(), path.to_owned());
+    let one = OPERATIONS.iter().map(|operation| owned(operation.name, operation.method, operation.path));
+    let many = OPERATIONS
+        .iter()
+        .filter_map(|operation| Some(owned(&format!("{}s", operation.name), "POST", operation.batch_path?)));
+    assert_eq!(described(), one.chain(many).collect());
+}
+
+#[test]
+fn an_operation_that_nobody_described_is_not_in_the_document() {
+    let fourteenth = shared::ops::Operation { name: "reboot-instance", ..OPERATIONS[1] };
+    assert!(calls::routes(&fourteenth).is_empty());
+}
+
+#[test]
+fn every_code_is_the_answer_of_some_operation() {
+    let known = serde_json::to_value(Code::schema()).unwrap();
+    let known: BTreeSet<&str> = known["enum"].as_array().unwrap().iter().map(|code| code.as_str().unwrap()).collect();
+    let codes = OPERATIONS.iter().flat_map(calls::calls).flat_map(|call| call.codes);
+    let answered: BTreeSet<String> =
+        codes.map(|code| serde_json::to_value(code).unwrap().as_str().unwrap().to_owned()).collect();
+    assert_eq!(answered.iter().map(String::as_str).collect::<BTreeSet<_>>(), known);
+}
+
+#[test]
+fn api_gateways_codes_are_those_of_the_template() {
+    let template = fs::read_to_string(repository().join("template.yaml")).unwrap();
+    let responses = template.split_once("GatewayResponses:").unwrap().1.split_once("\n\n").unwrap().0;
+    let word = |text: &str, before: &str| {
+        let after = text.split_once(before)?.1;
+        Some(after.split(['"', '\n']).next()?.to_owned())
+    };
+    let rows = responses.split("StatusCode: ").skip(1);
+    let in_template: BTreeSet<(u16, String)> =
+        rows.map(|row| (row[..3].parse().unwrap(), word(row, "\"code\":\"").unwrap())).collect();
+    assert_eq!(in_template, GATEWAY_CODES.map(|(status, code)| (status, code.to_owned())).into());
+}
+
+#[test]
+fn nothing_is_referred_to_that_is_not_there_and_every_object_is_closed() {
+    let document = json();
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(schema.get("properties").is_none() || schema["additionalProperties"] == false, "{name}");
+    }
+}
+
+#[test]
+fn a_member_that_can_be_null_is_there_in_a_document_and_can_be_left_out_of_a_body() {
+    let schemas = &json()["components"]["schemas"];
+    let requires = |name: &str, member: &str| schemas[name]["required"].as_array().unwrap().contains(&member.into());
+    assert!(requires("Instance", "public_ip") && requires("Launched", "public_ip") && requires("Launched", "warnings"));
+    assert!(!requires("NarrowedInstance", "public_ip") && requires("NarrowedInstance", "instance_id"));
+    assert!(!requires("Health", "permissions") && !requires("Problem", "aws_code") && requires("Problem", "code"));
+    assert!(requires("CreateInstance", "instance_type") && !requires("CreateInstance", "tags"));
+    assert!(requires("ExtraVolume", "size_gib") && schemas["Volume"].get("required").is_none());
+}
