@@ -56,7 +56,7 @@ const TEXTS: [(&str, &str, Parser); 17] = [
     ("ImageNamePattern", r"[a-zA-Z0-9()\[\] ./\-'@_*?]{1,128}", parse::<ImageNamePattern>),
     ("Owner", "self|amazon|aws-marketplace|aws-backup-vault|[0-9]{12}", parse::<Owner>),
     ("ParameterName", "(/[a-zA-Z0-9_.-]{1,20}){1,15}", parse::<ParameterName>),
-    ("PrivateIp", r"10\.(25[0-5]|1?[0-9]{1,2})\.(25[0-5]|1?[1-9][0-9])\.[1-9]", parse::<PrivateIp>),
+    ("PrivateIp", r"10\.(25[0-5]|1[0-9]{2}|[1-9]?[0-9])\.(2[0-4][0-9]|[1-9][0-9])\.[1-9]", parse::<PrivateIp>),
     ("MaxPrice", r"[1-9][0-9]{0,3}(\.[0-9]{1,5})?", parse::<MaxPrice>),
     ("TagKey", r"[b-zB-Z][\p{L}\p{N} _.:/=+\-@]{0,60}", parse::<TagKey>),
     ("TagValue", r"[\p{L}\p{N} _.:/=+\-@]{0,256}", parse::<TagValue>),

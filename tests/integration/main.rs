@@ -22,6 +22,7 @@ mod functions;
 mod images;
 mod launch_options;
 mod lifecycle;
+mod limits;
 mod listing;
 mod measuring;
 mod names;

@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::run_instances::RunInstancesInput;
@@ -125,6 +126,22 @@ async fn a_dry_run_asks_and_launches_nothing() {
     });
     let answer = create(&[&images, &run], &wanted(), true).await.unwrap();
     assert_eq!(serde_json::to_value(answer).unwrap(), json!({"dry_run": true, "permitted": true}));
+}
+
+#[tokio::test]
+async fn no_launch_is_begun_in_the_last_seconds_of_an_invocation() {
+    let (images, shown) = (images(IMAGE), shown());
+    let run = mock!(Client::run_instances).then_http_response(launched);
+    let clients = testing::clients(&[&images, &run, &shown]);
+    for (seconds, launches) in [(3, 0), (10, 1)] {
+        let deadline = SystemTime::now() + Duration::from_secs(seconds);
+        let (region, wanted, caller) = (region(), wanted(), Caller::default());
+        let launch = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);
+        let launched = deadline::within(deadline, launch).await;
+        assert_eq!(run.num_calls(), launches, "{launched:?}");
+        let refused = launched.err().map(|error| (error.code, error.detail.contains("nothing was launched")));
+        assert_eq!(refused, (launches == 0).then_some((Code::AwsTimeout, true)));
+    }
 }
 
 /// EC2 without capacity for `types`, with it for all others.
