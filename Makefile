@@ -11,7 +11,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test soak lint openapi build deploy watch
+.PHONY: help run test fuzz soak lint openapi build deploy watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -23,6 +23,11 @@ run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print h
 test: $(VENV)/installed ## Run the unit tests and the integration tests
 	cargo build --workspace
 	cargo test --workspace
+
+fuzz: $(VENV)/installed ## Try thousands of calls, texts and sequences [FUZZ_EXAMPLES=100 PROPTEST_CASES=5000 SEQUENCES=200]
+	cargo build --workspace
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) PROPTEST_CASES=$(or $(PROPTEST_CASES),5000) SEQUENCES=$(or $(SEQUENCES),200) \
+		cargo test --workspace -- proptests:: fuzzing:: sequences::no_sequence
 
 soak: $(VENV)/installed ## Run each function warm for 20,000 invocations with AWS failing now and then [INVOCATIONS=1000]
 	cargo build --workspace

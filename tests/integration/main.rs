@@ -19,6 +19,7 @@ mod deployment;
 mod events;
 mod faults;
 mod functions;
+mod fuzzing;
 mod images;
 mod launch_options;
 mod lifecycle;
