@@ -1,7 +1,7 @@
 //! Functions kept warm for thousands of invocations, with AWS failing now and then: does their memory grow, do they panic?
 //!
 //! Each function's own binary runs as one process against a Runtime API that hands it one event after the other
-//! ([`feed`]) and an AWS that the stub plays alone ([`answers`]): emulators would be slower than what they are here for, and
+//! (`feed`) and an AWS that the stub plays alone (`answers`): emulators would be slower than what they are here for, and
 //! their memory grows.
 
 use std::collections::BTreeMap;
