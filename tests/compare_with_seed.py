@@ -77,6 +77,10 @@ DIFFERENCES = [
         "Ours adds the ownership tag (and who launched it) in the launch itself.",
         "You can tag instances and EBS volumes during launch, after launch, or both.", where="ec2.RunInstances"),
     Difference(
+        "create-instance", "state",
+        "The seed answers what RunInstances said. Ours answers what a read shows of the launch, and moto's workers run at once.",
+        "You can check the state of your instance using DescribeInstances.", where="ec2.RunInstances"),
+    Difference(
         "create-instance", "outcome for an unknown image",
         "The seed reads InvalidAMIID.NotFound as an invalid parameter; the image is not there, which is a 404.",
         "After all instances that reference a deregistered AMI are terminated, specifying the ID of the image will"

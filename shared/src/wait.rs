@@ -15,7 +15,8 @@ use crate::ops::get_instance_status::read_status;
 /// How often EC2 is asked. The SDK's own waiters look again only after 15 s: too late for an answer within 25.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// From the request's arrival to the answer at the latest, and less if the function has less time. Within it an instance that is told to gets `running`; getting `stopped` or `healthy` often takes minutes.
+/// From the request's arrival to the answer at the latest, and less if the function has less time. Within it an instance
+/// that is told to gets `running`; getting `stopped` or `healthy` often takes minutes.
 const LONGEST: Duration = Duration::from_secs(15);
 
 /// What to wait for.
@@ -233,7 +234,8 @@ impl Wait {
             // was launched a second ago.
             Err(error) if error.retryable || error.code == Code::InstanceNotFound => Ok(None),
             Err(error) => {
-                let detail = format!("EC2 accepted the call, but cannot be asked what became of it: {}", error.detail);
+                let id = &worker.instance_id;
+                let detail = format!("EC2 accepted the call for {id}, but cannot be asked about it now: {}", error.detail);
                 Err(Error { detail, ..error })
             }
         }
