@@ -235,7 +235,8 @@ impl Wait {
             Err(error) if error.retryable || error.code == Code::InstanceNotFound => Ok(None),
             Err(error) => {
                 let id = &worker.instance_id;
-                let detail = format!("EC2 accepted the call for {id}, but cannot be asked about it now: {}", error.detail);
+                let detail =
+                    format!("EC2 accepted the call for {id}, but cannot be asked about it now: {}", error.detail);
                 Err(Error { detail, ..error })
             }
         }
