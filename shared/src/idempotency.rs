@@ -11,6 +11,7 @@ use crate::clients::Clients;
 use crate::error::{Code, Error};
 use crate::input::checked_string;
 use crate::instance::Instance;
+use crate::launch::MAX_ATTEMPTS;
 use crate::region::Region;
 use crate::tags::FINGERPRINT_KEY;
 
@@ -47,12 +48,12 @@ impl Replay {
         hex(&format!("{} {attempt}", self.scope))
     }
 
-    /// What an earlier sending of this request launched, in any of its `attempts`.
+    /// What an earlier sending with this key launched, in any of its tries: another body may have had more of them.
     ///
     /// # Errors
     /// [`Code::IdempotencyMismatch`] if the key was used with another body, or if what it launched is gone.
-    pub async fn find(&self, clients: &Clients, region: &Region, attempts: usize) -> Result<Option<Instance>, Error> {
-        let tokens: Vec<String> = (0..attempts).map(|attempt| self.token(attempt)).collect();
+    pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Option<Instance>, Error> {
+        let tokens: Vec<String> = (0..MAX_ATTEMPTS).map(|attempt| self.token(attempt)).collect();
         let filter = Filter::builder().name("client-token").set_values(Some(tokens.clone())).build();
         let answer = clients.ec2(region)?.describe_instances().filters(filter).send().await?;
         let ours = |token: Option<&str>| token.is_some_and(|token| tokens.iter().any(|own| own == token));

@@ -19,6 +19,9 @@ pub const MAX_USER_DATA_BYTES: usize = 16 * 1024;
 /// Alternatives that one launch may name; each can take seconds to be refused.
 const MAX_ALTERNATIVES: usize = 5;
 
+/// The most tries that one launch can take: as asked and each alternative, and all of them once more on-demand.
+pub const MAX_ATTEMPTS: usize = 2 * (1 + MAX_ALTERNATIVES);
+
 /// The body: what to launch. `name` and `instance_type` are required, and one of `image_id` and `image_name`.
 #[derive(Debug, Clone)]
 pub struct CreateInstance {

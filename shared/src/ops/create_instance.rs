@@ -181,7 +181,7 @@ async fn launch_or_find(
     }
     // First of all: a retry is answered even if its image is gone by now, or the fleet full with what it launched.
     if let Some(replay) = &caller.replay
-        && let Some(instance) = replay.find(clients, region, attempts.len()).await?
+        && let Some(instance) = replay.find(clients, region).await?
     {
         return Ok(Mutation::Done(Launched::again(instance, launch)));
     }
@@ -190,7 +190,7 @@ async fn launch_or_find(
     let launched = first_with_capacity(clients, region, launch, &attempts, &image?, caller).await;
     match (launched, &caller.replay) {
         (Err(error), Some(replay)) if error.code == Code::IdempotencyMismatch => {
-            let launched = launched_before(clients, region, replay, attempts.len(), error).await?;
+            let launched = launched_before(clients, region, replay, error).await?;
             Ok(Mutation::Done(Launched::again(launched, launch)))
         }
         (launched, _) => launched.map(Mutation::Done),
@@ -203,10 +203,9 @@ async fn launched_before(
     clients: &Clients,
     region: &Region,
     replay: &Replay,
-    attempts: usize,
     mismatch: Error,
 ) -> Result<Instance, Error> {
-    once_shown(|| replay.find(clients, region, attempts)).await?.ok_or(mismatch)
+    once_shown(|| replay.find(clients, region)).await?.ok_or(mismatch)
 }
 
 /// Tries one after the other, on to the next only where EC2 has no capacity.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::idempotency::IdempotencyKey;
+use crate::launch::MAX_ATTEMPTS;
 use crate::tags::tag;
 use crate::testing::{self, ID, ec2_error, region, xml};
 
@@ -160,6 +161,15 @@ fn with_alternatives() -> CreateInstance {
     }))
 }
 
+#[test]
+fn no_launch_takes_more_tries_than_a_key_has_tokens() {
+    let most = read(json!({
+        "name": "a", "image_id": "ami-12345678", "instance_type": "c5.large", "spot": {}, "on_demand_fallback": true,
+        "alternatives": [{}, {}, {}, {}, {}],
+    }));
+    assert_eq!(Attempt::all(&most.launch).len(), MAX_ATTEMPTS);
+}
+
 #[tokio::test]
 async fn without_capacity_the_alternatives_are_tried_in_order() {
     let images = images(IMAGE);
@@ -245,8 +255,13 @@ async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_n
 async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let replay = caller.replay.clone().unwrap();
-    for (state, fingerprint) in [("running", "other"), ("terminated", replay.fingerprint.as_str())] {
-        let earlier = found(state, &replay.token(0), fingerprint);
+    for (state, attempt, fingerprint) in [
+        ("running", 0, "other"),
+        // The other body had more alternatives than this one.
+        ("running", MAX_ATTEMPTS - 1, "other"),
+        ("terminated", 0, replay.fingerprint.as_str()),
+    ] {
+        let earlier = found(state, &replay.token(attempt), fingerprint);
         let error = create_instance(&testing::clients(&[&earlier]), &region(), &with_alternatives(), &caller, NO_WAIT)
             .await
             .unwrap_err();
