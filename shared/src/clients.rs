@@ -14,7 +14,8 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::region::Region;
-use crate::whole::{RetryBroken, WholeAnswer};
+use crate::retries::{NoRetryWithoutCapacity, RetryBroken};
+use crate::whole::WholeAnswer;
 
 /// The authorities that every endpoint of the standard partition chains to: Amazon Root CA 1-4 and Starfield Services
 /// Root G2. Parsing the system's 145 instead costs 6.5 ms of each cold start.
@@ -134,7 +135,9 @@ impl RegionClients {
         let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
         let ssm = || aws_sdk_ssm::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
         Self {
-            ec2: aws_sdk_ec2::Client::from_conf(ec2.interceptor(WholeAnswer).build()),
+            ec2: aws_sdk_ec2::Client::from_conf(
+                ec2.retry_classifier(NoRetryWithoutCapacity).interceptor(WholeAnswer).build(),
+            ),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
             ssm: with_ssm.then(|| aws_sdk_ssm::Client::from_conf(ssm().build())),
         }

@@ -39,11 +39,14 @@ fn budget(deadline: SystemTime, now: SystemTime) -> Duration {
     }
 }
 
-/// `longest` from now, or a moment before the invocation's end if that is sooner: what is known by then is answered.
+/// A moment before the invocation's end: what is known by then is answered.
+pub(crate) fn last_word() -> Instant {
+    end().map_or_else(|| Instant::now() + LONGEST, |end| end - LAST_WORD)
+}
+
+/// `longest` from now, or [`last_word`] if that is sooner.
 pub(crate) fn at_most(longest: Duration) -> Instant {
-    let now = Instant::now();
-    let last = end().map_or(now + LONGEST, |end| end - LAST_WORD);
-    last.min(now + longest)
+    last_word().min(Instant::now() + longest)
 }
 
 /// Whether there is so little time left that a call that changes something should not be begun.

@@ -73,26 +73,62 @@ impl Code {
 ///
 /// Codes that are not here are [`Code::AwsError`], with the AWS code kept in the answer.
 pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
+    ("AttachmentLimitExceeded", Code::InvalidRequest, Some("extra_volumes")),
+    ("BootForVolumeTypeUnsupported", Code::InvalidRequest, Some("root_volume.type")),
+    ("DefaultVpcDoesNotExist", Code::InvalidRequest, Some("subnet_id")),
+    ("EncryptedVolumesNotSupported", Code::InvalidRequest, None),
+    ("FilterLimitExceeded", Code::InvalidRequest, None),
     ("InvalidAMIID.Malformed", Code::InvalidRequest, Some("image_id")),
+    ("InvalidAvailabilityZone", Code::InvalidRequest, Some("placement.availability_zone")),
     ("InvalidBlockDeviceMapping", Code::InvalidRequest, None),
+    ("InvalidCapacityReservationId.Malformed", Code::InvalidRequest, Some("capacity_reservation.id")),
+    ("InvalidCapacityReservationId.NotFound", Code::InvalidRequest, Some("capacity_reservation.id")),
     ("InvalidGroup.NotFound", Code::InvalidRequest, Some("security_group_ids")),
     ("InvalidGroupId.Malformed", Code::InvalidRequest, Some("security_group_ids")),
+    ("InvalidHostID.Malformed", Code::InvalidRequest, Some("placement.host_id")),
+    ("InvalidHostID.NotFound", Code::InvalidRequest, Some("placement.host_id")),
+    ("InvalidHostId.Malformed", Code::InvalidRequest, Some("placement.host_id")),
+    ("InvalidHostId.NotFound", Code::InvalidRequest, Some("placement.host_id")),
+    ("InvalidHostState", Code::InvalidRequest, Some("placement.host_id")),
+    ("InvalidIPAddress.InUse", Code::InvalidRequest, Some("private_ip")),
+    ("InvalidIamInstanceProfileArn.Malformed", Code::InvalidRequest, Some("iam_instance_profile")),
     ("InvalidInstanceID.Malformed", Code::InvalidRequest, Some("instance_id")),
     ("InvalidInstanceType", Code::InvalidRequest, Some("instance_type")),
     ("InvalidKeyPair.NotFound", Code::InvalidRequest, Some("key_name")),
+    ("InvalidLaunchTargets", Code::InvalidRequest, Some("capacity_reservation.id")),
     ("InvalidNextToken", Code::InvalidRequest, Some("next_token")),
     ("InvalidParameter", Code::InvalidRequest, None),
     ("InvalidParameterCombination", Code::InvalidRequest, None),
+    ("InvalidParameterDependency", Code::InvalidRequest, None),
     ("InvalidParameterValue", Code::InvalidRequest, None),
+    ("InvalidPlacementGroup.Unknown", Code::InvalidRequest, Some("placement.group")),
+    ("InvalidRequest", Code::InvalidRequest, None),
     ("InvalidSecurityGroupID.NotFound", Code::InvalidRequest, Some("security_group_ids")),
+    ("InvalidSecurityGroupId.Malformed", Code::InvalidRequest, Some("security_group_ids")),
     ("InvalidSubnet", Code::InvalidRequest, Some("subnet_id")),
     ("InvalidSubnetID.Malformed", Code::InvalidRequest, Some("subnet_id")),
     ("InvalidSubnetID.NotFound", Code::InvalidRequest, Some("subnet_id")),
-    ("FilterLimitExceeded", Code::InvalidRequest, None),
+    ("InvalidSubnetId.NotFound", Code::InvalidRequest, Some("subnet_id")),
+    ("InvalidTagKey.Malformed", Code::InvalidRequest, Some("tags")),
+    ("InvalidTenancy", Code::InvalidRequest, Some("placement.tenancy")),
+    ("InvalidUserID.Malformed", Code::InvalidRequest, Some("owner")),
+    ("InvalidZone.NotFound", Code::InvalidRequest, Some("placement.availability_zone")),
     ("MissingParameter", Code::InvalidRequest, None),
+    ("Resource.AlreadyAssigned", Code::InvalidRequest, Some("private_ip")),
+    ("SecurityGroupsPerInstanceLimitExceeded", Code::InvalidRequest, Some("security_group_ids")),
+    ("SecurityGroupsPerInterfaceLimitExceeded", Code::InvalidRequest, Some("security_group_ids")),
     ("TagLimitExceeded", Code::InvalidRequest, Some("tags")),
+    ("TagPolicyViolation", Code::InvalidRequest, Some("tags")),
+    ("UnknownVolumeType", Code::InvalidRequest, None),
     // EC2 uses it for a combination that can never work, such as a type that the subnet's zone does not offer.
     ("Unsupported", Code::InvalidRequest, None),
+    ("UnsupportedHostConfiguration", Code::InvalidRequest, Some("placement.host_id")),
+    ("UnsupportedInstanceTypeOnHost", Code::InvalidRequest, Some("instance_type")),
+    ("UnsupportedTenancy", Code::InvalidRequest, Some("placement.tenancy")),
+    ("VPCIdNotSpecified", Code::InvalidRequest, Some("subnet_id")),
+    ("VPCResourceNotSpecified", Code::InvalidRequest, Some("subnet_id")),
+    ("VolumeTypeNotAvailableInZone", Code::InvalidRequest, None),
+    ("ZonesMismatched", Code::InvalidRequest, Some("placement.host_id")),
     ("AccessDenied", Code::MissingPermission, None),
     ("AccessDeniedException", Code::MissingPermission, None),
     // A marketplace product that the account has not subscribed to: someone must grant it.
@@ -103,13 +139,24 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("InvalidAMIID.Unavailable", Code::ImageNotFound, None),
     ("ParameterNotFound", Code::ImageNotFound, None),
     ("IncorrectInstanceState", Code::IncorrectState, None),
+    ("IncorrectState", Code::IncorrectState, None),
+    ("InvalidInstanceState", Code::IncorrectState, None),
+    ("InvalidState", Code::IncorrectState, None),
+    ("UnsupportedHibernationConfiguration", Code::IncorrectState, None),
     ("UnsupportedOperation", Code::IncorrectState, None),
     ("IdempotentInstanceTerminated", Code::IdempotencyMismatch, None),
     ("IdempotentParameterMismatch", Code::IdempotencyMismatch, None),
     ("OperationNotPermitted", Code::OperationNotPermitted, None),
     ("InstanceLimitExceeded", Code::QuotaExceeded, None),
+    ("MaxIOPSLimitExceeded", Code::QuotaExceeded, None),
     ("MaxSpotInstanceCountExceeded", Code::QuotaExceeded, None),
+    ("NetworkInterfaceLimitExceeded", Code::QuotaExceeded, None),
+    ("ResourceLimitExceeded", Code::QuotaExceeded, None),
     ("VcpuLimitExceeded", Code::QuotaExceeded, None),
+    ("VolumeLimitExceeded", Code::QuotaExceeded, None),
+    // EC2 takes one change of a resource's tags at a time.
+    ("ConcurrentTagAccess", Code::Throttled, None),
+    ("EC2ThrottledException", Code::Throttled, None),
     ("RequestLimitExceeded", Code::Throttled, None),
     ("Throttling", Code::Throttled, None),
     ("ThrottlingException", Code::Throttled, None),
@@ -117,15 +164,24 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("ExpiredToken", Code::AwsCredentialsInvalid, None),
     ("ExpiredTokenException", Code::AwsCredentialsInvalid, None),
     ("InvalidClientTokenId", Code::AwsCredentialsInvalid, None),
+    ("InvalidSignatureException", Code::AwsCredentialsInvalid, None),
     ("RequestExpired", Code::AwsCredentialsInvalid, None),
     ("SignatureDoesNotMatch", Code::AwsCredentialsInvalid, None),
-    ("InvalidSignatureException", Code::AwsCredentialsInvalid, None),
     ("UnrecognizedClientException", Code::AwsCredentialsInvalid, None),
+    ("IncompatibleHostRequirements", Code::InsufficientCapacity, None),
+    ("InsufficientAddressCapacity", Code::InsufficientCapacity, None),
+    ("InsufficientCapacity", Code::InsufficientCapacity, None),
+    ("InsufficientCapacityOnHost", Code::InsufficientCapacity, None),
     ("InsufficientFreeAddressesInSubnet", Code::InsufficientCapacity, None),
     ("InsufficientHostCapacity", Code::InsufficientCapacity, None),
     ("InsufficientInstanceCapacity", Code::InsufficientCapacity, None),
     ("InsufficientReservedInstanceCapacity", Code::InsufficientCapacity, None),
+    ("InsufficientReservedInstancesCapacity", Code::InsufficientCapacity, None),
+    ("InsufficientVolumeCapacity", Code::InsufficientCapacity, None),
+    ("ReservationCapacityExceeded", Code::InsufficientCapacity, None),
     ("SpotMaxPriceTooLow", Code::InsufficientCapacity, None),
+    ("UnavailableHostRequirements", Code::InsufficientCapacity, None),
+    ("UnfulfillableCapacity", Code::InsufficientCapacity, None),
 ];
 
 /// How AWS named its refusal: what its support and its logs go by.
@@ -204,6 +260,12 @@ impl Error {
         Self { retryable: true, ..self }
     }
 
+    /// Whether AWS may have carried out what this error is about.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        self.code == Code::AwsTimeout || (self.code == Code::AwsError && self.retryable)
+    }
+
     /// One line for a human and for health checks: the code, AWS's own code, the permission, the reason.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -277,7 +339,10 @@ where
             _ if no_credentials(&error) => {
                 Self::new(Code::AwsCredentialsInvalid, "The function has no usable AWS credentials")
             }
-            _ => Self::new(Code::AwsError, format!("AWS could not be reached for {}", E::ACTION)).passing(),
+            _ => {
+                let detail = format!("The connection to AWS failed during {}; it may have been carried out", E::ACTION);
+                Self::new(Code::AwsError, detail).passing()
+            }
         }
     }
 }
@@ -296,6 +361,11 @@ fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_reques
         denial: (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, E::ACTION))),
         ..Error::new(code, detail)
     }
+}
+
+/// Whether an AWS error code means that there is no capacity right now.
+pub(crate) fn is_about_capacity(aws_code: &str) -> bool {
+    read_code(aws_code, "").0 == Code::InsufficientCapacity
 }
 
 /// Looks an AWS error code up in [`AWS_CODES`].
@@ -343,12 +413,13 @@ fn without_encoded_message(message: &str) -> &str {
     message.split(" Encoded authorization failure message:").next().unwrap_or(message)
 }
 
-fn unreadable(action: &str, aws_request_id: Option<&str>) -> Error {
+/// An answer without what it should have.
+pub(crate) fn unreadable(action: &str, aws_request_id: Option<&str>) -> Error {
     let detail = format!("The answer to {action} could not be read; it may have been carried out");
     Error { aws: AwsAnswer::boxed(None, aws_request_id), ..Error::new(Code::AwsError, detail).passing() }
 }
 
-fn timeout(action: &str) -> Error {
+pub(crate) fn timeout(action: &str) -> Error {
     Error::new(Code::AwsTimeout, format!("AWS gave no answer to {action} in time; it may still be carried out"))
 }
 

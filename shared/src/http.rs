@@ -85,7 +85,11 @@ impl<Query, Input> Request<InRegion, Query, Input> {
 }
 
 fn idempotency_key(event: &lambda_http::Request) -> Result<Option<IdempotencyKey>, Invalid> {
-    let Some(header) = event.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut headers = event.headers().get_all(IDEMPOTENCY_KEY).iter();
+    let Some(header) = headers.next() else { return Ok(None) };
+    if headers.next().is_some() {
+        return Err(Invalid::field(IDEMPOTENCY_KEY, "must be given once"));
+    }
     let text = String::from_utf8_lossy(header.as_bytes()).into_owned();
     let key = IdempotencyKey::try_from(text).map_err(|refusal| Invalid::field(IDEMPOTENCY_KEY, refusal.0))?;
     Ok(Some(key))
@@ -102,10 +106,12 @@ pub(crate) fn path_parameter<'a>(event: &'a lambda_http::Request, name: &str) ->
     event.path_parameters_ref()?.first(name)
 }
 
-/// The tag values that the caller sent, in the body's `tags` and the query's `tag.<key>`, for keeping them out of the log.
+/// The tag values that the caller sent, in the body's `tags` and `name` and the query's `tag.<key>`, for keeping them out of
+/// the log.
 pub(crate) fn tag_values(event: &lambda_http::Request) -> Vec<String> {
     let body: Value = serde_json::from_slice(event.body()).unwrap_or_default();
     let in_body = body.get("tags").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let in_body = in_body.chain(body.get("name"));
     let query = event.query_string_parameters();
     let in_query = query.iter().filter(|(name, _)| name.starts_with("tag.")).map(|(_, value)| value);
     in_body.filter_map(Value::as_str).chain(in_query).map(str::to_owned).collect()

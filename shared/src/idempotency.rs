@@ -3,7 +3,7 @@
 //! EC2 keeps its side of it by `ClientToken`. A token that is derived from the key makes EC2 refuse a second launch, and
 //! makes the first one findable: by the filter `client-token`, before anything else is asked.
 
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{self, Filter};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -14,6 +14,7 @@ use crate::instance::Instance;
 use crate::launch::MAX_ATTEMPTS;
 use crate::region::Region;
 use crate::tags::FINGERPRINT_KEY;
+use crate::wait::once_shown;
 
 checked_string! {
     /// The header `Idempotency-Key`.
@@ -48,28 +49,54 @@ impl Replay {
         hex(&format!("{} {attempt}", self.scope))
     }
 
-    /// What an earlier sending with this key launched, in any of its tries: another body may have had more of them.
+    /// What an earlier sending with this key launched.
     ///
     /// # Errors
     /// [`Code::IdempotencyMismatch`] if the key was used with another body, or if what it launched is gone.
     pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Option<Instance>, Error> {
+        let Some(found) = self.launched(clients, region).await?.into_iter().next() else { return Ok(None) };
+        if found.tags.contains_key(FINGERPRINT_KEY) {
+            return self.same_request(found).map(Some);
+        }
+        // EC2 can show an instance before its tags: until then nobody knows whose request launched it.
+        let tagged = |instance: &Instance| instance.tags.contains_key(FINGERPRINT_KEY);
+        let look = async || Ok(self.launched(clients, region).await?.into_iter().find(tagged));
+        match once_shown(look).await? {
+            Some(found) => self.same_request(found).map(Some),
+            None => {
+                let id = found.instance_id;
+                let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
+                Err(Error::new(Code::IdempotencyMismatch, detail).passing())
+            }
+        }
+    }
+
+    /// Everything that this key launched, in any try: another body may have had more of them. What is not gone comes first,
+    /// and of that what was tried first.
+    ///
+    /// # Errors
+    /// What EC2 refuses.
+    pub async fn launched(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
         let tokens: Vec<String> = (0..MAX_ATTEMPTS).map(|attempt| self.token(attempt)).collect();
         let filter = Filter::builder().name("client-token").set_values(Some(tokens.clone())).build();
         let answer = clients.ec2(region)?.describe_instances().filters(filter).send().await?;
-        let ours = |token: Option<&str>| token.is_some_and(|token| tokens.iter().any(|own| own == token));
-        let mut instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
         // Compared once more: what is answered here is taken for the caller's own.
-        match instances.find(|instance| ours(instance.client_token())) {
-            Some(found) => self.same_request(Instance::from_ec2(found, region, clients.managed_by())).map(Some),
-            None => Ok(None),
-        }
+        let attempt = |instance: &types::Instance| tokens.iter().position(|own| instance.client_token() == Some(own));
+        let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+        let mut ours: Vec<(bool, usize, Instance)> = instances
+            .filter_map(|instance| Some((attempt(instance)?, instance)))
+            .map(|(attempt, instance)| (attempt, Instance::from_ec2(instance, region, clients.managed_by())))
+            .map(|(attempt, instance)| (instance.is_gone(), attempt, instance))
+            .collect();
+        ours.sort_by_key(|(is_gone, attempt, _)| (*is_gone, *attempt));
+        Ok(ours.into_iter().map(|(_, _, instance)| instance).collect())
     }
 
     fn same_request(&self, found: Instance) -> Result<Instance, Error> {
         let id = &found.instance_id;
-        let refused = if found.tags.get(FINGERPRINT_KEY).is_some_and(|fingerprint| *fingerprint != self.fingerprint) {
+        let refused = if found.tags.get(FINGERPRINT_KEY) != Some(&self.fingerprint) {
             format!("This Idempotency-Key launched {id} for another request: use a new key for a new request")
-        } else if matches!(found.state.as_str(), "shutting-down" | "terminated") {
+        } else if found.is_gone() {
             format!("This request launched {id}, which is {} by now: use a new key to launch another", found.state)
         } else {
             return Ok(found);

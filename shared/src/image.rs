@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
-use aws_sdk_ec2::types;
+use aws_sdk_ec2::types::{self, BlockDeviceMapping, DeviceType};
 use serde::Serialize;
 
 use crate::clients::Clients;
@@ -143,17 +143,21 @@ pub struct LaunchImage {
     pub image_id: String,
     /// The name.
     pub name: Option<String>,
-    /// The root volume; none if EC2 names none, as for images without EBS.
-    pub root: Option<RootVolume>,
+    /// The root volume; none if it is no EBS volume.
+    pub root: Option<ImageVolume>,
+    /// The other EBS volumes.
+    pub others: Vec<ImageVolume>,
 }
 
-/// The root volume that an image brings.
+/// An EBS volume that an image brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RootVolume {
+pub struct ImageVolume {
     /// The device it is attached as; a launch names it to encrypt the volume.
     pub device_name: String,
     /// Its size in GiB.
     pub size_gib: Option<i32>,
+    /// Whether it is encrypted in the image.
+    pub encrypted: bool,
 }
 
 impl LaunchImage {
@@ -163,16 +167,30 @@ impl LaunchImage {
         Self {
             image_id: image.image_id().unwrap_or_default().to_owned(),
             name: image.name().map(str::to_owned),
-            root: RootVolume::from_ec2(image),
+            root: ImageVolume::root(image),
+            others: image
+                .block_device_mappings()
+                .iter()
+                .filter(|device| device.device_name() != image.root_device_name())
+                .filter_map(ImageVolume::from_ec2)
+                .collect(),
         }
     }
 }
 
-impl RootVolume {
-    fn from_ec2(image: &types::Image) -> Option<Self> {
-        let device_name = image.root_device_name()?.to_owned();
-        let root = image.block_device_mappings().iter().find(|device| device.device_name() == Some(&device_name));
-        Some(Self { size_gib: root.and_then(|device| device.ebs()?.volume_size()), device_name })
+impl ImageVolume {
+    /// EC2 names a root device of images without EBS too.
+    fn root(image: &types::Image) -> Option<Self> {
+        let name = image.root_device_name().filter(|_| image.root_device_type() != Some(&DeviceType::InstanceStore))?;
+        let device = image.block_device_mappings().iter().find(|device| device.device_name() == Some(name));
+        let unsaid = || Self { device_name: name.to_owned(), size_gib: None, encrypted: false };
+        Some(device.and_then(Self::from_ec2).unwrap_or_else(unsaid))
+    }
+
+    /// None for a device that is no EBS volume.
+    fn from_ec2(device: &BlockDeviceMapping) -> Option<Self> {
+        let (device_name, ebs) = (device.device_name()?.to_owned(), device.ebs()?);
+        Some(Self { device_name, size_gib: ebs.volume_size(), encrypted: ebs.encrypted() == Some(true) })
     }
 }
 
@@ -244,6 +262,16 @@ mod tests {
         assert!(ImageNamePattern::try_from("cml-2.8.1-*".to_owned()).is_ok());
         assert!(ImageName::try_from("cml-2.8.1-worker".to_owned()).is_ok());
         assert!(ImageName::try_from("ab".to_owned()).is_err());
+    }
+
+    #[test]
+    fn an_image_without_ebs_has_no_root_volume() {
+        let image = |kind: DeviceType| {
+            let image = types::Image::builder().root_device_name("/dev/sda1").root_device_type(kind).build();
+            LaunchImage::from_ec2(&image).root.map(|root| root.device_name)
+        };
+        assert_eq!(image(DeviceType::Ebs), Some("/dev/sda1".to_owned()));
+        assert_eq!(image(DeviceType::InstanceStore), None);
     }
 
     #[test]

@@ -134,6 +134,12 @@ impl Instance {
             tags,
         }
     }
+
+    /// Whether it is terminated, or on its way there.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.state.as_str(), "shutting-down" | "terminated")
+    }
 }
 
 /// What start, stop and terminate answer.
@@ -146,7 +152,7 @@ pub struct StateChange {
     pub previous_state: String,
     /// The state after the call.
     pub current_state: String,
-    /// False if it already was where it should go, and nothing was sent.
+    /// False if it already was where it should go.
     pub changed: bool,
     /// EC2's reason for the state, if it gives one.
     pub state_reason: Option<String>,

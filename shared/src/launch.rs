@@ -9,15 +9,19 @@ use crate::config::Config;
 use crate::image::{ImageChoice, ImageId};
 use crate::input::{Invalid, Refusal, both, checked_string, is_resource_id};
 use crate::instance::InstanceType;
-use crate::nesting::{Nesting, nesting};
-use crate::tags::{MAX_TAGS, NewTags, OUR_KEYS};
-use crate::volume::{ExtraVolume, MAX_EXTRA_VOLUMES, Volume};
+use crate::nesting::{NESTABLE, Nesting, nesting};
+use crate::tags::NewTags;
+use crate::volume::{ExtraVolume, Volume};
+
+mod together;
+
+use together::together;
 
 /// EC2's limit of user data, before base64.
 pub const MAX_USER_DATA_BYTES: usize = 16 * 1024;
 
 /// Alternatives that one launch may name; each can take seconds to be refused.
-const MAX_ALTERNATIVES: usize = 5;
+pub const MAX_ALTERNATIVES: usize = 5;
 
 /// The most tries that one launch can take: as asked and each alternative, and all of them once more on-demand.
 pub const MAX_ATTEMPTS: usize = 2 * (1 + MAX_ALTERNATIVES);
@@ -50,7 +54,7 @@ pub struct Launch {
     #[deserr(default)]
     pub key_name: Option<KeyName>,
     /// More tags. `Name` and ours are set by us.
-    #[deserr(default, try_from(NewTags) = beside_ours -> Refusal)]
+    #[deserr(default)]
     pub tags: NewTags,
     /// CloudWatch metrics each minute instead of every five.
     #[deserr(default)]
@@ -65,7 +69,7 @@ pub struct Launch {
     #[deserr(default)]
     pub root_volume: Volume,
     /// Further volumes.
-    #[deserr(default, try_from(Vec<ExtraVolume>) = at_most::<MAX_EXTRA_VOLUMES, _> -> Refusal)]
+    #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(max_items = 11))]
     pub extra_volumes: Vec<ExtraVolume>,
     /// A public IPv4 address or none; the subnet's own choice unless given.
@@ -96,7 +100,7 @@ pub struct Launch {
     #[deserr(default)]
     pub capacity_reservation: Option<CapacityReservation>,
     /// What to try, in order, when there is no capacity.
-    #[deserr(default, try_from(Vec<Alternative>) = at_most::<MAX_ALTERNATIVES, _> -> Refusal)]
+    #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(max_items = 5))]
     pub alternatives: Vec<Alternative>,
     /// Try everything once more on-demand when spot has no capacity.
@@ -251,7 +255,7 @@ pub enum ShutdownBehavior {
 /// Where in the region.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[deserr(error = Invalid, deny_unknown_fields, validate = host_has_its_tenancy -> Invalid)]
+#[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Placement {
     /// The availability zone; the subnet's, or EC2's choice.
     #[deserr(default)]
@@ -280,26 +284,18 @@ pub enum Tenancy {
     Host,
 }
 
-fn host_has_its_tenancy(placement: Placement, at: ValuePointerRef) -> Result<Placement, Invalid> {
-    match (&placement.host_id, placement.tenancy) {
-        (Some(_), Some(Tenancy::Default | Tenancy::Dedicated)) => {
-            Err(Invalid::at(at.push_key("tenancy"), "must be host beside host_id, or absent"))
-        }
-        _ => Ok(placement),
-    }
-}
-
 /// The virtual CPUs.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[deserr(error = Invalid, deny_unknown_fields, validate = threads_with_cores -> Invalid)]
+#[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Cpu {
-    /// Cores; fewer than the type has, for licences by core.
-    #[deserr(default)]
+    /// Cores; fewer than the type has, for licences by core. EC2 takes it beside `threads_per_core` only, and not of metal
+    /// types.
+    #[deserr(default, try_from(Option<u16>) = some_cores -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 65535))]
     pub core_count: Option<u16>,
-    /// 1 turns hyper-threading off.
-    #[deserr(default)]
+    /// 1 turns hyper-threading off. EC2 takes it beside `core_count` only.
+    #[deserr(default, try_from(Option<u8>) = one_or_two -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 2))]
     pub threads_per_core: Option<u8>,
     /// Let the worker run virtual machines, on types that can be told to.
@@ -307,14 +303,16 @@ pub struct Cpu {
     pub nested_virtualization: bool,
 }
 
-fn threads_with_cores(cpu: Cpu, at: ValuePointerRef) -> Result<Cpu, Invalid> {
-    if cpu.core_count == Some(0) {
-        return Err(Invalid::at(at.push_key("core_count"), "must be at least 1"));
+fn some_cores(count: Option<u16>) -> Result<Option<u16>, Refusal> {
+    if count == Some(0) { Err(Refusal("must be at least 1".to_owned())) } else { Ok(count) }
+}
+
+fn one_or_two(threads: Option<u8>) -> Result<Option<u8>, Refusal> {
+    if threads.is_none_or(|threads| matches!(threads, 1 | 2)) {
+        Ok(threads)
+    } else {
+        Err(Refusal("must be 1 or 2".to_owned()))
     }
-    if cpu.threads_per_core.is_some_and(|threads| !(1..=2).contains(&threads)) {
-        return Err(Invalid::at(at.push_key("threads_per_core"), "must be 1 or 2"));
-    }
-    Ok(cpu)
 }
 
 /// A one-time spot request: the instance is terminated on interruption.
@@ -344,7 +342,7 @@ fn interruption(behavior: String) -> Result<(), Refusal> {
 /// A capacity reservation: one by id, or any that matches.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[deserr(error = Invalid, deny_unknown_fields, validate = one_reservation -> Invalid)]
+#[deserr(error = Invalid, deny_unknown_fields)]
 pub struct CapacityReservation {
     /// The reservation.
     #[deserr(default)]
@@ -365,13 +363,6 @@ pub enum ReservationPreference {
     None,
 }
 
-fn one_reservation(wish: CapacityReservation, at: ValuePointerRef) -> Result<CapacityReservation, Invalid> {
-    match (&wish.id, &wish.preference) {
-        (Some(_), Some(_)) | (None, None) => Err(Invalid::at(at, "must have either id or preference")),
-        _ => Ok(wish),
-    }
-}
-
 /// What to try when there is no capacity for what was asked.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -385,28 +376,11 @@ pub struct Alternative {
     pub subnet_id: Option<SubnetId>,
 }
 
-fn at_most<const MOST: usize, T>(list: Vec<T>) -> Result<Vec<T>, Refusal> {
-    if list.len() <= MOST { Ok(list) } else { Err(Refusal(format!("must have at most {MOST} elements"))) }
-}
-
-fn beside_ours(tags: NewTags) -> Result<NewTags, Refusal> {
-    if tags.0.keys().any(|key| key.as_str() == "Name") {
-        return Err(Refusal("must not hold Name: the field name sets it".to_owned()));
-    }
-    let most = MAX_TAGS - 1 - OUR_KEYS.len();
-    if tags.0.len() > most {
-        return Err(Refusal(format!("must have at most {most} tags, beside Name, {}", OUR_KEYS.join(", "))));
-    }
-    Ok(tags)
-}
-
 impl Deserr<Invalid> for CreateInstance {
     fn deserialize_from_value<V: IntoValue>(value: deserr::Value<V>, at: ValuePointerRef) -> Result<Self, Invalid> {
-        let Value::Object(mut fields) = Value::deserialize_from_value(value, at)? else {
-            return Err(Invalid::at(at, "must be an object"));
-        };
-        // Looked at as they came, so that they are reported beside fields that are bad by themselves.
-        let together = together(&fields);
+        let body = Value::deserialize_from_value(value, at)?;
+        let together = together(&body);
+        let Value::Object(mut fields) = body else { return Err(Invalid::at(at, "must be an object")) };
         let image = image_choice(&mut fields, at);
         let launch = Launch::deserialize_from_value(Value::Object(fields).into_value(), at);
         let ((image, launch), ()) = both(both(image, launch), together)?;
@@ -429,56 +403,13 @@ fn read_option<T: Deserr<Invalid>>(value: Option<Value>, at: ValuePointerRef) ->
     value.map_or(Ok(None), |value| Option::deserialize_from_value(value.into_value(), at))
 }
 
-/// What must fit together across the body's fields.
-fn together(fields: &Map<String, Value>) -> Result<(), Invalid> {
-    let given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
-    let mut invalid = not_nestable(fields);
-    let mut refuse_if = |wrong: bool, field: &str, detail: &str| {
-        if wrong {
-            invalid.push(Invalid::field(field, detail));
-        }
-    };
-    let falls_back = fields.get("on_demand_fallback") == Some(&Value::Bool(true));
-    refuse_if(
-        falls_back && !given("spot"),
-        "on_demand_fallback",
-        "needs spot: without it the launch is on-demand already",
-    );
-    refuse_if(
-        given("private_ip") && !given("subnet_id"),
-        "private_ip",
-        "needs subnet_id: it is an address of that subnet",
-    );
-    let two_subnets = given("private_ip") && given("alternatives");
-    refuse_if(two_subnets, "alternatives", "must not be given beside private_ip, which fits one subnet only");
-    invalid.none_or(())
-}
-
-/// Types that are asked to nest virtual machines and cannot be.
-fn not_nestable(fields: &Map<String, Value>) -> Invalid {
-    let cpu = fields.get("cpu");
-    if cpu.and_then(|cpu| cpu.get("nested_virtualization")) != Some(&Value::Bool(true)) {
-        return Invalid::default();
-    }
-    let own = ("cpu.nested_virtualization".to_owned(), fields.get("instance_type"));
-    let alternatives = fields.get("alternatives").and_then(Value::as_array).into_iter().flatten().enumerate();
-    let others =
-        alternatives.map(|(n, other)| (format!("alternatives[{n}].instance_type"), other.get("instance_type")));
-    let mut invalid = Invalid::default();
-    for (field, instance_type) in std::iter::once(own).chain(others) {
-        let refused = match instance_type.and_then(Value::as_str).map(nesting) {
-            Some(Nesting::Metal) => "must not be asked of a metal type: it runs virtual machines as it is",
-            Some(Nesting::Never) => {
-                "must be absent: only c8i, m8i and r8i can nest virtual machines, and metal types need not"
-            }
-            Some(Nesting::OnRequest) | None => continue,
-        };
-        invalid = invalid.and(Invalid::field(field, refused));
-    }
-    invalid
-}
-
 impl Launch {
+    /// Whether there is something else to try when there is no capacity.
+    #[must_use]
+    pub fn falls_back(&self) -> bool {
+        self.on_demand_fallback || !self.alternatives.is_empty()
+    }
+
     /// What was accepted and will not do all that the caller may expect.
     #[must_use]
     pub fn warnings(&self, launched: &InstanceType) -> Vec<String> {
@@ -488,7 +419,7 @@ impl Launch {
         });
         let nested = match nesting(launched.as_str()) {
             Nesting::Never => Some(format!(
-                "{launched} cannot run nested virtual machines: CML nodes that are virtual machines will not start; metal types and c8i, m8i, r8i can"
+                "{launched} cannot run nested virtual machines: CML nodes that are virtual machines will not start; metal types and {NESTABLE} can"
             )),
             Nesting::OnRequest if !self.cpu.nested_virtualization => Some(format!(
                 "{launched} runs nested virtual machines only with cpu.nested_virtualization: CML nodes that are virtual machines will not start"

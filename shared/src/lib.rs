@@ -19,7 +19,8 @@
 //! | [`lifecycle`] | what start, stop and terminate have in common: one instance or many, already there, dry runs |
 //! | `batch` | one call of EC2 for many instances, although EC2 takes all of them or none |
 //! | [`wait`] | waiting for an instance to get where it is sent |
-//! | `whole` | whether AWS's answer is whole |
+//! | `whole` | whether EC2's answer is whole |
+//! | `retries` | what the SDK sends again, beyond its own rules |
 //! | [`page`] | page tokens |
 //! | `schema` | what `openapi.yaml` says of types for which no derive can say it |
 //! | [`fields`] | `fields=`: reading less of an instance |
@@ -46,6 +47,7 @@ pub mod page;
 pub mod parameter;
 pub mod permissions;
 pub mod region;
+mod retries;
 #[cfg(feature = "openapi")]
 pub mod schema;
 pub mod serve;

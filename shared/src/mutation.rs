@@ -29,6 +29,17 @@ pub enum Mutation<T> {
     DryRun(Permitted),
 }
 
+impl<T> Mutation<T> {
+    /// The same with another document.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Mutation<U> {
+        match self {
+            Self::Done(document) => Mutation::Done(change(document)),
+            Self::Unfinished(document) => Mutation::Unfinished(change(document)),
+            Self::DryRun(permitted) => Mutation::DryRun(permitted),
+        }
+    }
+}
+
 /// `{"dry_run":true,"permitted":true}`. A call that is not permitted is a 403 instead.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -12,7 +12,10 @@ pub enum Nesting {
 }
 
 /// The 8th-generation Intel families, the only virtual ones with the option.
-const ON_REQUEST: [&str; 3] = ["c8i", "m8i", "r8i"];
+const ON_REQUEST: [&str; 6] = ["c8i", "c8i-flex", "m8i", "m8i-flex", "r8i", "r8i-flex"];
+
+/// They, in words.
+pub const NESTABLE: &str = "c8i, m8i, r8i and their flex types";
 
 /// What a type can do, by its name.
 #[must_use]
@@ -33,6 +36,7 @@ mod tests {
         assert_eq!(nesting("m5zn.metal"), Nesting::Metal);
         assert_eq!(nesting("c8i.metal-48xl"), Nesting::Metal);
         assert_eq!(nesting("c8i.2xlarge"), Nesting::OnRequest);
+        assert_eq!(nesting("m8i-flex.large"), Nesting::OnRequest);
         assert_eq!(nesting("c5.2xlarge"), Nesting::Never);
         assert_eq!(nesting("c8g.2xlarge"), Nesting::Never);
     }

@@ -3,8 +3,11 @@
 //! Whoever builds images writes the newest one's id there, and no caller has to know it. Which parameters may be read is
 //! said twice: by `CML_IMAGE_PARAMETER_ARNS`, and by the role's policy, which names the same ones.
 
+use aws_sdk_ssm::operation::RequestId;
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+
 use crate::clients::Clients;
-use crate::error::{Code, Error};
+use crate::error::{Code, Denied, Error, unreadable};
 use crate::image::ImageId;
 use crate::input::{Invalid, checked_string};
 use crate::region::Region;
@@ -53,7 +56,9 @@ pub fn check(clients: &Clients, name: &ParameterName) -> Result<(), Error> {
 pub async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) -> Result<ImageId, Error> {
     check(clients, name)?;
     let answer = clients.ssm(region)?.get_parameter().name(name.as_str()).send().await?;
-    let value = answer.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
+    // The SDK reads an empty answer as one without a parameter. A missing one is an error of its own.
+    let value = answer.parameter().and_then(|parameter| parameter.value());
+    let value = value.ok_or_else(|| unreadable(GetParameterError::ACTION, answer.request_id()))?;
     // The value is not repeated: it could be anything.
     ImageId::try_from(value.to_owned())
         .map_err(|_| Error::new(Code::ImageNotFound, format!("The parameter {name} in {region} holds no AMI id")))
@@ -120,6 +125,14 @@ mod tests {
         let error = read(&other, "/cml/worker").await.unwrap_err();
         assert_eq!(error.code, Code::ImageNotFound);
         assert!(error.detail.contains("/cml/worker") && !error.detail.contains("hunter2"), "{}", error.detail);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_parameter_is_none_of_that_parameter() {
+        for nothing in ["", "{}", r#"{"Parameter": {"Name": "/cml/worker"}}"#] {
+            let error = read(&ssm(200, nothing), "/cml/worker").await.unwrap_err();
+            assert_eq!((error.code, error.retryable), (Code::AwsError, true), "{nothing}: {}", error.detail);
+        }
     }
 
     #[tokio::test]

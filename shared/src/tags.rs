@@ -25,6 +25,9 @@ pub const OUR_KEYS: [&str; 3] = [OWNERSHIP_KEY, CREATED_BY_KEY, FINGERPRINT_KEY]
 /// EC2's limit of tags on one resource.
 pub const MAX_TAGS: usize = 50;
 
+/// EC2's limit of a tag value, in characters.
+pub const MAX_VALUE_LENGTH: usize = 256;
+
 /// What the log shows instead of a tag value.
 const MASK: &str = "[tag value]";
 
@@ -61,7 +64,7 @@ checked_string! {
     TagValue,
     schema(pattern = r"^[^\x00-\x1F\x7F-\x9F]{0,256}$"),
     |value| {
-        if value.chars().count() > 256 {
+        if value.chars().count() > MAX_VALUE_LENGTH {
             return Err("a tag value must have at most 256 characters");
         }
         if value.chars().any(char::is_control) {

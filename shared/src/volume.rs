@@ -2,20 +2,21 @@
 
 use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, VolumeType as Ec2VolumeType};
 use deserr::{Deserr, IntoValue, ValuePointerRef};
+use serde_json::Value;
 
-use crate::image::RootVolume;
-use crate::input::{Invalid, checked_string};
+use crate::image::{ImageVolume, LaunchImage};
+use crate::input::{Invalid, Refusal, both, checked_string};
 
 /// How many volumes a launch may have beside the root volume: the device names `/dev/sdf` to `/dev/sdp`.
 pub const MAX_EXTRA_VOLUMES: usize = 11;
 
 /// What a volume shall be. Of the root volume, what is absent is as the image has it.
-#[derive(Debug, Clone, Default, deserr::Deserr)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[deserr(error = Invalid, deny_unknown_fields, validate = consistent -> Invalid)]
+#[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Volume {
     /// Size in GiB; of the root volume, not below the image's.
-    #[deserr(default)]
+    #[deserr(default, try_from(Option<u16>) = at_least_one -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 65535))]
     pub size_gib: Option<u16>,
     /// The volume type.
@@ -23,7 +24,7 @@ pub struct Volume {
     #[cfg_attr(feature = "openapi", schema(rename = "type"))]
     pub volume_type: Option<VolumeType>,
     /// Provisioned I/O operations a second.
-    #[deserr(default)]
+    #[deserr(default, try_from(Option<u32>) = at_most_256_000 -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(maximum = 256000))]
     pub iops: Option<u32>,
     /// Provisioned MiB a second.
@@ -47,11 +48,12 @@ pub struct ExtraVolume(Volume);
 
 impl Deserr<Invalid> for ExtraVolume {
     fn deserialize_from_value<V: IntoValue>(value: deserr::Value<V>, at: ValuePointerRef) -> Result<Self, Invalid> {
-        let volume = Volume::deserialize_from_value(value, at)?;
-        match volume.size_gib {
-            Some(_) => Ok(Self(volume)),
-            None => Err(Invalid::at(at.push_key("size_gib"), "is required")),
-        }
+        let value = Value::deserialize_from_value(value, at)?;
+        let has_size = match value.get("size_gib") {
+            None | Some(Value::Null) if value.is_object() => Err(Invalid::at(at.push_key("size_gib"), "is required")),
+            _ => Ok(()),
+        };
+        both(Volume::deserialize_from_value(value.into_value(), at), has_size).map(|(volume, ())| Self(volume))
     }
 }
 
@@ -80,31 +82,15 @@ checked_string! {
     }
 }
 
-fn consistent(volume: Volume, at: ValuePointerRef) -> Result<Volume, Invalid> {
-    use VolumeType::{Gp3, Io1, Io2};
-    let mut invalid = Invalid::default();
-    let mut refuse_if = |wrong: bool, field: &str, detail: &str| {
-        if wrong {
-            invalid.push(Invalid::at(at.push_key(field), detail));
-        }
-    };
-    let kind = volume.volume_type;
-    refuse_if(volume.size_gib == Some(0), "size_gib", "must be at least 1");
-    refuse_if(
-        volume.iops.is_some() && !matches!(kind, Some(Gp3 | Io1 | Io2)),
-        "iops",
-        "needs the type gp3, io1 or io2",
-    );
-    refuse_if(volume.iops.is_some_and(|iops| iops > 256_000), "iops", "must be at most 256000");
-    refuse_if(
-        volume.iops.is_none() && matches!(kind, Some(Io1 | Io2)),
-        "iops",
-        "is required for the types io1 and io2",
-    );
-    refuse_if(volume.throughput.is_some() && kind != Some(Gp3), "throughput", "needs the type gp3");
-    let plain_with_key = volume.kms_key_id.is_some() && volume.encrypted == Some(false);
-    refuse_if(plain_with_key, "kms_key_id", "must not be given with encrypted false");
-    invalid.none_or(volume)
+fn at_least_one(size: Option<u16>) -> Result<Option<u16>, Refusal> {
+    if size == Some(0) { Err(Refusal("must be at least 1".to_owned())) } else { Ok(size) }
+}
+
+fn at_most_256_000(iops: Option<u32>) -> Result<Option<u32>, Refusal> {
+    if iops.is_some_and(|iops| iops > 256_000) {
+        return Err(Refusal("must be at most 256000".to_owned()));
+    }
+    Ok(iops)
 }
 
 impl VolumeType {
@@ -136,17 +122,36 @@ impl Volume {
     }
 
     /// As the root volume on the image's device.
-    #[must_use]
-    pub fn as_root(&self, image: &RootVolume) -> BlockDeviceMapping {
+    fn as_root(&self, image: &ImageVolume) -> BlockDeviceMapping {
         mapping(&image.device_name, self.to_ec2(image.size_gib, None))
     }
 }
 
-/// As the volumes beside the root volume, on `/dev/sdf` and on: the names that AWS recommends for EBS.
+/// The volumes of a launch: the image's root volume as the caller wants it, the image's others encrypted, and the caller's
+/// own.
 #[must_use]
-pub fn beside_root(volumes: &[ExtraVolume]) -> Vec<BlockDeviceMapping> {
-    let names = ('f'..='p').map(|letter| format!("/dev/sd{letter}"));
-    names.zip(volumes).map(|(name, volume)| mapping(&name, volume.0.to_ec2(None, Some(VolumeType::Gp3)))).collect()
+pub fn of_launch(image: &LaunchImage, root: &Volume, extra: &[ExtraVolume]) -> Vec<BlockDeviceMapping> {
+    let root = image.root.as_ref().map(|volume| root.as_root(volume));
+    let plain = image.others.iter().filter(|volume| !volume.encrypted);
+    let encrypted = plain.map(|volume| {
+        let ebs = EbsBlockDevice::builder().encrypted(true).set_volume_size(volume.size_gib);
+        mapping(&volume.device_name, ebs.build())
+    });
+    let own = free_names(image).zip(extra);
+    let own = own.map(|(name, volume)| mapping(&name, volume.0.to_ec2(None, Some(VolumeType::Gp3))));
+    root.into_iter().chain(encrypted).chain(own).collect()
+}
+
+/// The device names that AWS recommends for EBS, without those that the image uses itself.
+pub(crate) fn free_names(image: &LaunchImage) -> impl Iterator<Item = String> {
+    let taken = image.others.iter().chain(&image.root).filter_map(|volume| letter(&volume.device_name));
+    let taken: Vec<char> = taken.collect();
+    ('f'..='p').filter(move |letter| !taken.contains(letter)).map(|letter| format!("/dev/sd{letter}"))
+}
+
+/// `/dev/sdf` and `/dev/xvdf` are the same device.
+fn letter(device_name: &str) -> Option<char> {
+    device_name.strip_prefix("/dev/sd").or_else(|| device_name.strip_prefix("/dev/xvd"))?.chars().next()
 }
 
 fn mapping(device_name: &str, ebs: EbsBlockDevice) -> BlockDeviceMapping {

@@ -112,7 +112,7 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 /// What a read shows of something that EC2 has just made, once one does; nothing if none does in time.
 ///
 /// # Errors
-/// A read that EC2 refuses for good.
+/// A read that fails: the SDK has tried it again already.
 pub(crate) async fn once_shown<T, F>(look: impl Fn() -> F) -> Result<Option<T>, Error>
 where
     F: Future<Output = Result<Option<T>, Error>>,
@@ -127,9 +127,8 @@ where
     let looks = async {
         loop {
             match look().await {
-                Ok(Some(seen)) => return Ok(Some(seen)),
-                Err(error) if !error.retryable => return Err(error),
-                Ok(None) | Err(_) => sleep(every).await,
+                Ok(None) => sleep(every).await,
+                seen => return seen,
             }
         }
     };
@@ -196,7 +195,8 @@ impl Wait {
         self.until != Until::Healthy && self.until.course(state) == Course::Reached
     }
 
-    /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up.
+    /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up. A read
+    /// that the SDK gave up for now ends it too: EC2 accepted the call, and that must not look as if it did not.
     ///
     /// AWS: ec2:DescribeInstances; for [`Until::Healthy`] ec2:DescribeInstanceStatus.
     ///
@@ -206,8 +206,9 @@ impl Wait {
     pub async fn watch(&self, clients: &Clients, worker: &Worker) -> Result<Progress, Error> {
         let mut seen = None;
         match timeout_at(self.end, self.look(clients, worker, &mut seen)).await {
-            Ok(reached) => reached.map(Progress::Reached),
-            Err(_) => Ok(Progress::Unfinished(seen)),
+            Ok(Ok(instance)) => Ok(Progress::Reached(instance)),
+            Ok(Err(error)) if !error.retryable => Err(error),
+            Ok(Err(_)) | Err(_) => Ok(Progress::Unfinished(seen)),
         }
     }
 
@@ -226,13 +227,12 @@ impl Wait {
         }
     }
 
-    /// The instance and what its state means; nothing if EC2 cannot say right now.
+    /// The instance and what its state means; nothing if EC2 does not show it yet.
     async fn read(&self, clients: &Clients, worker: &Worker) -> Result<Option<(Instance, Course)>, Error> {
         match self.read_once(clients, worker).await {
             Ok(read) => Ok(Some(read)),
-            // The call was accepted: a throttled read must not look as if it was not. Nor must a read of an instance that
-            // was launched a second ago.
-            Err(error) if error.retryable || error.code == Code::InstanceNotFound => Ok(None),
+            // It was launched a second ago, or EC2's reads do not agree with each other.
+            Err(error) if error.code == Code::InstanceNotFound => Ok(None),
             Err(error) => {
                 let id = &worker.instance_id;
                 let detail =
@@ -310,6 +310,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_instance_that_ec2_does_not_show_is_looked_for_again_and_never_taken_for_gone() {
+        for until in [Until::Running, Until::Terminated] {
+            let rule = states(&["!InvalidInstanceID.NotFound"]);
+            let progress = watch(until, Duration::from_millis(60), &[&rule]).await;
+            assert!(rule.num_calls() > 1, "{}", rule.num_calls());
+            assert_eq!(state_of(progress), (false, None));
+        }
+        let rule = states(&["!InvalidInstanceID.NotFound", "running"]);
+        assert_eq!(state_of(watch(Until::Running, LONG_ENOUGH, &[&rule]).await), (true, Some("running".to_owned())));
+    }
+
+    #[tokio::test]
     async fn the_bound_ends_it_with_the_state_so_far() {
         let rule = states(&["pending"]);
         let progress = watch(Until::Running, Duration::from_millis(60), &[&rule]).await;
@@ -366,9 +378,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_that_fails_for_now_is_tried_again_and_one_that_fails_for_good_is_an_error() {
-        let rule = states(&["!RequestLimitExceeded", "!InvalidInstanceID.NotFound", "running"]);
-        assert_eq!(state_of(watch(Until::Running, LONG_ENOUGH, &[&rule]).await), (true, Some("running".to_owned())));
+    async fn a_read_that_fails_for_now_ends_the_wait_and_one_that_fails_for_good_is_an_error() {
+        let rule = states(&["pending", "!RequestLimitExceeded", "running"]);
+        let progress = watch(Until::Running, LONG_ENOUGH, &[&rule]).await;
+        assert_eq!((state_of(progress), rule.num_calls()), ((false, Some("pending".to_owned())), 2));
         let error = watch(Until::Running, LONG_ENOUGH, &[&states(&["!UnauthorizedOperation"])]).await.unwrap_err();
         assert_eq!((error.code, error.missing_permission()), (Code::MissingPermission, Some("ec2:DescribeInstances")));
         assert!(error.detail.starts_with("EC2 accepted the call"), "{}", error.detail);
@@ -391,11 +404,13 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_shown_yet_is_looked_for_again_until_it_is_or_the_time_is_up() {
         assert_eq!(look(&[Ok(Some("it"))], LONG_ENOUGH).await, (Ok(Some("it")), 1));
-        let late = [Ok(None), Err(Code::Throttled), Ok(Some("it"))];
-        assert_eq!(look(&late, LONG_ENOUGH).await, (Ok(Some("it")), 3));
+        assert_eq!(look(&[Ok(None), Ok(None), Ok(Some("it"))], LONG_ENOUGH).await, (Ok(Some("it")), 3));
         let (shown, reads) = look(&[Ok(None)], Duration::from_millis(60)).await;
         assert!(shown == Ok(None) && reads > 1, "{shown:?} after {reads}");
-        assert_eq!(look(&[Err(Code::MissingPermission)], LONG_ENOUGH).await, (Err(Code::MissingPermission), 1));
+        // What the SDK gave up is not tried again on top of that.
+        for code in [Code::MissingPermission, Code::Throttled] {
+            assert_eq!(look(&[Err(code), Ok(Some("it"))], LONG_ENOUGH).await, (Err(code), 1));
+        }
     }
 
     #[test]

@@ -1,10 +1,9 @@
-//! Whether AWS's answer is whole, and sending the call again if it is not.
+//! Whether EC2's answer is whole.
 //!
 //! The SDK reads what is there: from half a document an empty list, from nonsense the success of a call that has nothing to
 //! answer. An instance would be taken for gone, or a change for done, because a connection broke at the wrong moment.
 
-use aws_sdk_ec2::config::interceptors::{AfterDeserializationInterceptorContextRef, InterceptorContext};
-use aws_sdk_ec2::config::retry::{ClassifyRetry, RetryAction};
+use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 
@@ -29,26 +28,6 @@ impl Intercept for WholeAnswer {
             return Ok(());
         }
         Err("the document has no end".into())
-    }
-}
-
-/// Has the SDK send a call again whose answer began and was not whole, as it does if no answer came at all. Every call of
-/// ours can be carried out twice: a launch has its token, and the others leave nothing to be done a second time.
-#[derive(Debug)]
-pub(crate) struct RetryBroken;
-
-impl ClassifyRetry for RetryBroken {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        match context.output_or_error() {
-            Some(Err(error)) if error.is_response_error() || error.is_interceptor_error() => {
-                RetryAction::transient_error()
-            }
-            _ => RetryAction::NoActionIndicated,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "RetryBroken"
     }
 }
 

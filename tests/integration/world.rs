@@ -157,7 +157,7 @@ async fn deploy(ec2: Ec2, timeout: Option<u8>) -> stack::Result<(Stack, Stub, St
             "ThrottlingRateLimit=10000",
             "ThrottlingBurstLimit=10000",
             if timeout.is_none() { "HealthSchedule=rate(1 minute)" } else { "HealthSchedule=rate(1 day)" },
-            "ImageOwners=self,999988887777",
+            "ImageOwners=999988887777",
             "ImageParameterArns=arn:aws:ssm:us-east-1:123456789012:parameter/cml/*",
         ]
         .map(str::to_owned)

@@ -79,6 +79,13 @@ EVERY_OTHER = itertools.cycle([True, False])
 def before_call(context, case, **_):
     negative = case.meta.is_negative_at if case.meta else lambda _: False
     path = case.path_parameters
+    if path and negative(ParameterLocation.PATH):
+        # MiniStack finds no permission for a path with a line break: its patterns do not match across one.
+        case.path_parameters = {name: str(value).replace("%0A", "%09") for name, value in path.items()}
+    query = case.query
+    if query and not negative(ParameterLocation.QUERY) and "wait" in query:
+        # OpenAPI has no words for parameters that exclude each other.
+        query.pop("dry_run", None)
     if path and not negative(ParameterLocation.PATH):
         path["region"] = REGION
         if "instance_id" in path:

@@ -48,7 +48,7 @@ fn the_tag_values_of_body_and_query_are_known_for_the_log() {
     let event = event(serde_json::json!({}), query, r#"{"name": "cml-1", "tags": {"Owner": "me", "bad": 1}}"#);
     let mut values = tag_values(&event);
     values.sort();
-    assert_eq!(values, ["bgp", "me", "ospf"]);
+    assert_eq!(values, ["bgp", "cml-1", "me", "ospf"]);
 }
 
 #[test]

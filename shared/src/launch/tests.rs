@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::volume::MAX_EXTRA_VOLUMES;
 
 fn read(json: Value) -> Result<CreateInstance, Invalid> {
     deserr::deserialize(json)
@@ -37,7 +38,7 @@ fn all_bad_fields_are_named_at_once() {
             "name",
             "security_group_ids[1]",
             "subnet_id",
-            "tags"
+            "tags.Name"
         ]
     );
 }
@@ -65,6 +66,7 @@ fn fields_that_do_not_fit_together_are_named_beside_fields_that_are_bad_by_thems
     assert_eq!(
         refused(members),
         [
+            "cpu.core_count",
             "cpu.nested_virtualization",
             "cpu.threads_per_core",
             "extra_volumes[0].size_gib",
@@ -79,6 +81,67 @@ fn fields_that_do_not_fit_together_are_named_beside_fields_that_are_bad_by_thems
 }
 
 #[test]
+fn a_member_that_is_bad_by_itself_hides_nothing_else_of_its_object() {
+    for (members, fields) in [
+        (json!({"cpu": {"core_count": 0, "threads_per_core": 3}}), &["cpu.core_count", "cpu.threads_per_core"][..]),
+        (json!({"cpu": {"core_count": "x", "cache": 1}}), &["cpu.cache", "cpu.core_count", "cpu.threads_per_core"]),
+        (json!({"extra_volumes": [{"type": "io2"}]}), &["extra_volumes[0].iops", "extra_volumes[0].size_gib"]),
+        (
+            json!({"root_volume": {"size_gib": "x", "throughput": 250}}),
+            &["root_volume.size_gib", "root_volume.throughput"],
+        ),
+        (json!({"tags": {"Name": "a", "aws:x": "b"}}), &["tags.Name", "tags.aws:x"]),
+        (
+            json!({"alternatives": [{}, {}, {}, {}, {}, {"subnet_id": "x"}]}),
+            &["alternatives", "alternatives[5].subnet_id"],
+        ),
+        (
+            json!({"placement": {"host_id": "h-12345678", "tenancy": "dedicated", "group": ""}}),
+            &["placement.group", "placement.tenancy"],
+        ),
+        (
+            json!({"capacity_reservation": {"id": "x", "preference": "open"}}),
+            &["capacity_reservation", "capacity_reservation.id"],
+        ),
+    ] {
+        assert_eq!(refused(members), fields);
+    }
+}
+
+#[test]
+fn ec2_takes_cores_and_threads_together_and_neither_of_a_metal_type() {
+    let counts = json!({"core_count": 2, "threads_per_core": 1});
+    assert!(refused(json!({"cpu": counts})).is_empty());
+    assert_eq!(refused(json!({"cpu": {"core_count": 2}})), ["cpu.threads_per_core"]);
+    assert_eq!(refused(json!({"cpu": {"threads_per_core": 1}})), ["cpu.core_count"]);
+    assert_eq!(refused(json!({"cpu": counts, "instance_type": "m5zn.metal"})), ["cpu.core_count"]);
+    let alternatives = json!([{"instance_type": "c5.4xlarge"}, {"instance_type": "c5.metal"}]);
+    assert_eq!(refused(json!({"cpu": counts, "alternatives": alternatives})), ["alternatives[1].instance_type"]);
+}
+
+#[test]
+fn what_is_of_on_demand_instances_does_not_go_with_spot() {
+    assert_eq!(refused(json!({"spot": {}, "termination_protection": true})), ["termination_protection"]);
+    let reservation = json!({"id": "cr-12345678"});
+    assert_eq!(refused(json!({"spot": {}, "capacity_reservation": reservation})), ["capacity_reservation"]);
+    let falls_back = json!({"spot": {}, "capacity_reservation": reservation, "on_demand_fallback": true});
+    assert!(refused(falls_back).is_empty());
+}
+
+#[test]
+fn a_spot_instance_that_would_outlive_its_interruption_is_refused_with_the_reason() {
+    for behavior in ["stop", "hibernate"] {
+        let body = json!({
+            "name": "a", "image_id": "ami-12345678", "instance_type": "c5.large", "spot": {"interruption_behavior": behavior},
+        });
+        let refused = read(body).unwrap_err().to_string();
+        assert!(refused.starts_with("spot.interruption_behavior: must be terminate"), "{refused}");
+        assert!(refused.contains(&format!("{behavior} needs a persistent spot request")), "{refused}");
+    }
+    assert!(refused(json!({"spot": {"interruption_behavior": "terminate"}})).is_empty());
+}
+
+#[test]
 fn every_option_has_a_value_that_is_refused() {
     for (members, field) in [
         (json!({"iam_instance_profile": "a b"}), "iam_instance_profile"),
@@ -90,9 +153,9 @@ fn every_option_has_a_value_that_is_refused() {
         (json!({"placement": {"host_id": "h-12345678", "tenancy": "dedicated"}}), "placement.tenancy"),
         (json!({"placement": {"availability_zone": "US"}}), "placement.availability_zone"),
         (json!({"placement": {"rack": 1}}), "placement.rack"),
-        (json!({"cpu": {"core_count": 0}}), "cpu.core_count"),
+        (json!({"cpu": {"core_count": 0, "threads_per_core": 1}}), "cpu.core_count"),
         (json!({"spot": {"max_price": "free"}}), "spot.max_price"),
-        (json!({"spot": {"interruption_behavior": "hibernate"}}), "spot.interruption_behavior"),
+        (json!({"spot": {"interruption_behavior": "wait"}}), "spot.interruption_behavior"),
         (json!({"capacity_reservation": {}}), "capacity_reservation"),
         (json!({"capacity_reservation": {"id": "cr-12345678", "preference": "open"}}), "capacity_reservation"),
         (json!({"alternatives": [{}, {}, {}, {}, {}, {}]}), "alternatives"),

@@ -2,19 +2,24 @@
 
 mod request;
 
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::operation::run_instances::RunInstancesError;
 use serde::Serialize;
+use tokio::time::timeout_at;
 
 use crate::clients::Clients;
 use crate::deadline;
-use crate::error::{Code, Error};
+use crate::error::{Code, Denied, Error, timeout};
 use crate::idempotency::Replay;
-use crate::image::{self, ImageChoice, LaunchImage};
+use crate::image::{self, ImageChoice, ImageVolume, LaunchImage};
 use crate::input::Invalid;
 use crate::instance::{self, Instance, InstanceId, InstanceType, Worker, managed_count};
 use crate::launch::{CreateInstance, Launch, SubnetId};
 use crate::mutation::{Mutation, permitted};
 use crate::parameter;
 use crate::region::Region;
+use crate::volume::{Volume, free_names};
 use crate::wait::{Progress, UntilUp, Wait, WaitQuery, once_shown};
 
 pub(crate) use request::run_instances;
@@ -120,27 +125,53 @@ pub async fn create_instance(
     let Mutation::Done(launched) = launched else { return Ok(launched) };
     let instance_id = InstanceId::try_from(launched.instance.instance_id.clone()).map_err(|_| unnamed())?;
     let worker = Worker { region: region.clone(), instance_id };
-    match wait {
-        Some(wait) => watch(clients, &worker, launched, wait).await,
+    let can_have_twins = launched.created && wanted.launch.falls_back();
+    let answer = match wait {
+        Some(wait) => watch(clients, &worker, launched, wait).await?,
         // What an earlier sending launched was found by a read.
-        None if launched.created => Ok(Mutation::Done(once_found(clients, &worker, launched).await)),
-        None => Ok(Mutation::Done(launched)),
-    }
+        None if launched.created => Mutation::Done(once_found(clients, &worker, launched).await),
+        None => Mutation::Done(launched),
+    };
+    let twins = match &caller.replay {
+        Some(replay) if can_have_twins => twins(clients, &worker, replay).await,
+        _ => Vec::new(),
+    };
+    Ok(answer.map(|launched| launched.with_warnings(twins)))
 }
 
-/// Watches a launched worker until it is where the caller wants it, or the time is up.
+/// Watches a launched worker until it is where the caller wants it, or the time is up. The launch is not lost because of a
+/// read: only EC2 taking it back is an error.
 async fn watch(
     clients: &Clients,
     worker: &Worker,
     launched: Launched,
     wait: Wait,
 ) -> Result<Mutation<Launched>, Error> {
-    Ok(match wait.watch(clients, worker).await? {
-        Progress::Reached(instance) => Mutation::Done(launched.seen_as(instance)),
-        Progress::Unfinished(Some(instance)) => Mutation::Unfinished(launched.seen_as(instance)),
-        Progress::Unfinished(None) => Mutation::Unfinished(launched),
+    Ok(match wait.watch(clients, worker).await {
+        Ok(Progress::Reached(instance)) => Mutation::Done(launched.seen_as(instance)),
+        Ok(Progress::Unfinished(Some(instance))) => Mutation::Unfinished(launched.seen_as(instance)),
+        Ok(Progress::Unfinished(None)) => Mutation::Unfinished(launched.unseen(worker, NOT_YET)),
+        Err(error) if error.code == Code::IncorrectState => return Err(error),
+        Err(error) => Mutation::Unfinished(launched.unseen(worker, &error.summary())),
     })
 }
+
+/// What else the same key launched: sendings at the same moment that found no capacity in the same places do not know of
+/// each other. A warning each; none if EC2 cannot be asked.
+async fn twins(clients: &Clients, worker: &Worker, replay: &Replay) -> Vec<String> {
+    let launched = replay.launched(clients, &worker.region).await.unwrap_or_default();
+    let others = launched.iter().filter(|other| other.instance_id != worker.instance_id.as_str() && !other.is_gone());
+    let warning = |other: &Instance| {
+        format!(
+            "The same Idempotency-Key also launched {}, at the same time and by another alternative: terminate one of them",
+            other.instance_id
+        )
+    };
+    others.map(warning).collect()
+}
+
+/// Why the caller's next call may not find a launch.
+const NOT_YET: &str = "calls for it may answer 404 or 403 for some seconds more";
 
 /// The launched worker as a read shows it, tagged as ours: without that the caller's next call would be refused. If none
 /// does, what RunInstances said of it: the launch is not lost because of a read.
@@ -151,13 +182,11 @@ async fn once_found(clients: &Clients, worker: &Worker, launched: Launched) -> L
             found => found.map(|instance| Some(instance).filter(|instance| instance.managed)),
         }
     };
-    let unseen = match once_shown(look).await {
-        Ok(Some(instance)) => return launched.seen_as(instance),
-        Ok(None) => "calls for it may answer 404 or 403 for some seconds more".to_owned(),
-        Err(error) => error.summary(),
-    };
-    let warning = format!("{} is launched, but no read shows it yet: {unseen}", worker.instance_id);
-    Launched { warnings: launched.warnings.into_iter().chain([warning]).collect(), ..launched }
+    match once_shown(look).await {
+        Ok(Some(instance)) => launched.seen_as(instance),
+        Ok(None) => launched.unseen(worker, NOT_YET),
+        Err(error) => launched.unseen(worker, &error.summary()),
+    }
 }
 
 async fn launch_or_find(
@@ -170,10 +199,10 @@ async fn launch_or_find(
     let ec2 = clients.ec2(region)?;
     let launch = &wanted.launch;
     let attempts = Attempt::all(launch);
-    check_types(clients, &attempts)?;
     if let ImageChoice::Parameter(name) = &wanted.image {
         parameter::check(clients, name)?;
     }
+    check_types(clients, &attempts)?;
     if dry_run {
         let image = find_image(clients, region, wanted).await?;
         let call = run_instances(ec2, launch, &Attempt::first(launch), &image, clients.managed_by(), caller);
@@ -189,7 +218,7 @@ async fn launch_or_find(
     room?;
     let launched = first_with_capacity(clients, region, launch, &attempts, &image?, caller).await;
     match (launched, &caller.replay) {
-        (Err(error), Some(replay)) if error.code == Code::IdempotencyMismatch => {
+        (Err(error), Some(replay)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
             let launched = launched_before(clients, region, replay, error).await?;
             Ok(Mutation::Done(Launched::again(launched, launch)))
         }
@@ -198,14 +227,14 @@ async fn launch_or_find(
 }
 
 /// EC2 knows the token from another launch. If that was this very request, an image name or SSM parameter leads elsewhere
-/// by now, and the look-up came before EC2's reads showed the first launch.
+/// by now, and the look-up came before EC2's reads showed the first launch; if they still do not, a later call can tell.
 async fn launched_before(
     clients: &Clients,
     region: &Region,
     replay: &Replay,
     mismatch: Error,
 ) -> Result<Instance, Error> {
-    once_shown(|| replay.find(clients, region)).await?.ok_or(mismatch)
+    once_shown(|| replay.find(clients, region)).await?.ok_or_else(|| mismatch.passing())
 }
 
 /// Tries one after the other, on to the next only where EC2 has no capacity.
@@ -226,7 +255,9 @@ async fn first_with_capacity(
         }
         let call = run_instances(ec2, launch, attempt, image, clients.managed_by(), caller)
             .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number)));
-        let error = match call.send().await.map_err(Error::from) {
+        let late = |_| Err(timeout(RunInstancesError::ACTION));
+        let answer = timeout_at(deadline::last_word(), call.send()).await.map_or_else(late, |sent| Ok(sent?));
+        let error = match answer {
             Ok(answer) => {
                 let instance = answer.instances().first().ok_or_else(unnamed)?;
                 let instance = Instance::from_ec2(instance, region, clients.managed_by());
@@ -237,11 +268,20 @@ async fn first_with_capacity(
             Err(error) => error,
         };
         if !is_about_capacity(&error) || number + 1 == attempts.len() {
-            return Err(after(&failed_attempts, error));
+            return Err(after(&failed_attempts, as_repeatable(error, caller)));
         }
         failed_attempts.push(attempt.failed(&error));
     }
     Err(unnamed())
+}
+
+/// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.
+fn as_repeatable(error: Error, caller: &Caller) -> Error {
+    if caller.replay.is_some() || !error.leaves_open() {
+        return error;
+    }
+    let advice = "there was no Idempotency-Key, so the same call could launch another: list the instances first";
+    Error { detail: format!("{}; {advice}", error.detail), retryable: false, ..error }
 }
 
 /// Another type, subnet or market can have what this one has not. A quota of spot instances is one of the spot market's.
@@ -267,6 +307,17 @@ fn unnamed() -> Error {
 }
 
 impl Launched {
+    /// The same launch, which no read shows.
+    fn unseen(self, worker: &Worker, why: &str) -> Self {
+        let warning = format!("{} is launched, but no read shows it yet: {why}", worker.instance_id);
+        self.with_warnings(vec![warning])
+    }
+
+    fn with_warnings(mut self, more: Vec<String>) -> Self {
+        self.warnings.extend(more);
+        self
+    }
+
     /// The same launch with the instance as it was read since.
     fn seen_as(self, instance: Instance) -> Self {
         let image_name = self.instance.image_name.clone();
@@ -282,11 +333,14 @@ impl Launched {
 
 fn check_types(clients: &Clients, attempts: &[Attempt]) -> Result<(), Error> {
     let config = clients.config();
-    let Some(refused) = attempts.iter().find(|attempt| !config.allows(&attempt.instance_type)) else {
+    let types = attempts.iter().map(|attempt| &attempt.instance_type);
+    let refused: BTreeSet<&str> = types.filter(|kind| !config.allows(kind)).map(InstanceType::as_str).collect();
+    if refused.is_empty() {
         return Ok(());
-    };
+    }
+    let refused = Vec::from_iter(refused).join(", ");
     let allowed: Vec<String> = config.allowed_instance_types.iter().map(ToString::to_string).collect();
-    let detail = format!("{} is not among the allowed instance types: {}", refused.instance_type, allowed.join(", "));
+    let detail = format!("Not among the allowed instance types {}: {refused}", allowed.join(", "));
     Err(Error::new(Code::InstanceTypeNotAllowed, detail))
 }
 
@@ -302,14 +356,30 @@ async fn check_fleet(clients: &Clients, region: &Region) -> Result<(), Error> {
 
 async fn find_image(clients: &Clients, region: &Region, wanted: &CreateInstance) -> Result<LaunchImage, Error> {
     let image = image::find(clients, region, &wanted.image).await?;
-    let smallest = image.root.as_ref().and_then(|root| root.size_gib);
-    match (wanted.launch.root_volume.size_gib.map(i32::from), smallest) {
-        (Some(size), Some(smallest)) if size < smallest => {
-            let detail = format!("must be at least {smallest}, the size of the image's own root volume");
-            Err(Invalid::field("root_volume.size_gib", detail).into())
+    fits(&image, &wanted.launch)?;
+    Ok(image)
+}
+
+/// Whether the volumes that are asked for go with those that the image has.
+fn fits(image: &LaunchImage, launch: &Launch) -> Result<(), Invalid> {
+    let (root, extra) = (&launch.root_volume, launch.extra_volumes.len());
+    let mut invalid = Invalid::default();
+    match (&image.root, root.size_gib.map(i32::from)) {
+        (None, _) if *root != Volume::default() => {
+            invalid.push(Invalid::field("root_volume", "must be absent: the image's root volume is not EBS"));
         }
-        _ => Ok(image),
+        (Some(ImageVolume { size_gib: Some(smallest), .. }), Some(size)) if size < *smallest => {
+            let detail = format!("must be at least {smallest}, the size of the image's own root volume");
+            invalid.push(Invalid::field("root_volume.size_gib", detail));
+        }
+        _ => {}
     }
+    let free = free_names(image).count();
+    if extra > free {
+        let detail = format!("must have at most {free} elements: the image uses the other device names itself");
+        invalid.push(Invalid::field("extra_volumes", detail));
+    }
+    invalid.none_or(())
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ pub struct StopBody {
     /// For the path without an instance.
     #[deserr(default)]
     pub instance_ids: Option<InstanceIds>,
-    /// Without a shutdown of the operating system; what it has not written is lost.
+    /// If the operating system does not shut down in time, without it: what it has not written is lost. Also for an
+    /// instance that hangs in `stopping`.
     #[deserr(default)]
     pub force: bool,
     /// With the memory saved, if the instance was launched so that it can; else stopped as usual.
@@ -52,13 +53,13 @@ impl StopBody {
 pub enum Manner {
     /// The operating system shuts down.
     Plain,
-    /// The power is cut.
+    /// The power is cut if the operating system does not shut down in time.
     Force,
     /// The memory is saved.
     Hibernate,
 }
 
-/// Stops instances; those that are stopping or stopped are left alone.
+/// Stops instances; those that are stopping or stopped are left alone, but for stopping ones that are to be forced.
 ///
 /// AWS: ec2:DescribeInstances, ec2:StopInstances.
 ///
@@ -93,6 +94,8 @@ impl Call for Stop<'_> {
 impl Change for Stop<'_> {
     fn step(&self, state: &str) -> Step {
         match state {
+            // What hangs in stopping is what force is for.
+            "stopping" if self.manner == Manner::Force => Step::Send,
             "stopping" | "stopped" => Step::Nothing,
             "shutting-down" | "terminated" => Step::Refuse("stopped"),
             _ => Step::Send,
@@ -239,6 +242,22 @@ mod tests {
     async fn force_reaches_ec2() {
         let (answer, calls) = stop_so(Manner::Force, "", "").await;
         assert_eq!((json(answer)["note"].clone(), calls), (serde_json::Value::Null, [0, 1, 0]));
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_hangs_in_stopping_can_be_forced() {
+        let read = mock!(Client::describe_instances).then_http_response(|| described("stopping", true));
+        let force = mock!(Client::stop_instances)
+            .match_requests(|r| r.force() == Some(true))
+            .then_http_response(|| state_change("StopInstances", "stopping", "stopping"));
+        let clients = testing::clients(&[&read, &force]);
+        let order = Order::one(worker(), false, None);
+        let answer = json(stop_instance(&clients, &order, Manner::Force).await);
+        assert_eq!((&answer["current_state"], force.num_calls()), (&"stopping".into(), 1));
+        for manner in [Manner::Plain, Manner::Hibernate] {
+            assert_eq!(json(stop_instance(&clients, &order, manner).await)["changed"], false);
+        }
+        assert_eq!(force.num_calls(), 1);
     }
 
     #[test]

@@ -30,8 +30,10 @@ async fn stack_parameters() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What the template makes of them: an empty list of regions or owners is the stack's own.
+/// What the template makes of them: an empty list of regions is the stack's own, and the account is always an owner.
 fn rendering(stack: &BTreeMap<String, String>) -> Parameters {
+    let others = stack["ImageOwners"].split(',').filter(|owner| !owner.is_empty());
+    let owners = std::iter::once(ACCOUNT_ID).chain(others).map(str::to_owned).collect();
     let given = |name: &'static str, own: &str| {
         let value = Some(stack[name].as_str()).filter(|value| !value.is_empty()).unwrap_or(own);
         (name, value.split(',').map(str::to_owned).collect())
@@ -47,7 +49,7 @@ fn rendering(stack: &BTreeMap<String, String>) -> Parameters {
         given("AllowedInstanceTypes", ""),
         given("AllowedRegions", REGION),
         given("AllowedSourceCidrs", ""),
-        given("ImageOwners", ACCOUNT_ID),
+        ("ImageOwners", owners),
         given("ImageParameterArns", ""),
         given("KmsKeyArns", ""),
     ])

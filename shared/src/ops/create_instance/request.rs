@@ -18,8 +18,8 @@ use crate::launch::{
     CapacityReservation, Cpu, HopLimit, InstanceProfile, Launch, Placement, ReservationPreference, ShutdownBehavior,
     Spot, Tenancy, UserData,
 };
-use crate::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, OWNERSHIP_KEY, tag};
-use crate::volume::beside_root;
+use crate::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, MAX_VALUE_LENGTH, OWNERSHIP_KEY, tag};
+use crate::volume::of_launch;
 
 /// The launch, all of it but the sending.
 pub(crate) fn run_instances(
@@ -30,6 +30,8 @@ pub(crate) fn run_instances(
     managed_by: &str,
     caller: &Caller,
 ) -> RunInstancesFluentBuilder {
+    // Reservations are of on-demand capacity.
+    let reservation = launch.capacity_reservation.as_ref().filter(|_| !attempt.spot);
     let call = ec2
         .run_instances()
         .min_count(1)
@@ -46,14 +48,13 @@ pub(crate) fn run_instances(
         .set_placement(placement(&launch.placement))
         .set_cpu_options(cpu_options(launch.cpu))
         .set_instance_market_options(launch.spot.as_ref().filter(|_| attempt.spot).map(market_options))
-        .set_capacity_reservation_specification(launch.capacity_reservation.as_ref().map(capacity_reservation))
+        .set_capacity_reservation_specification(reservation.map(capacity_reservation))
         .set_tag_specifications(Some(on_each_resource(launch, attempt, managed_by, caller)));
     network(with_volumes(call, launch, image), launch, attempt)
 }
 
 fn with_volumes(call: RunInstancesFluentBuilder, launch: &Launch, image: &LaunchImage) -> RunInstancesFluentBuilder {
-    let root = image.root.as_ref().map(|root| launch.root_volume.as_root(root));
-    let volumes: Vec<_> = root.into_iter().chain(beside_root(&launch.extra_volumes)).collect();
+    let volumes = of_launch(image, &launch.root_volume, &launch.extra_volumes);
     call.set_block_device_mappings(Some(volumes).filter(|volumes| !volumes.is_empty()))
 }
 
@@ -81,7 +82,7 @@ fn network(call: RunInstancesFluentBuilder, launch: &Launch, attempt: &Attempt) 
 fn on_each_resource(launch: &Launch, attempt: &Attempt, managed_by: &str, caller: &Caller) -> Vec<TagSpecification> {
     let tags: Vec<Tag> = [tag("Name", launch.name.as_str()), tag(OWNERSHIP_KEY, managed_by)]
         .into_iter()
-        .chain(caller.arn.as_ref().map(|arn| tag(CREATED_BY_KEY, arn)))
+        .chain(caller.arn.as_ref().map(|arn| tag(CREATED_BY_KEY, &as_value(arn))))
         .chain(caller.replay.as_ref().map(|replay| tag(FINGERPRINT_KEY, &replay.fingerprint)))
         .chain(launch.tags.to_ec2())
         .collect();
@@ -92,6 +93,11 @@ fn on_each_resource(launch: &Launch, attempt: &Attempt, managed_by: &str, caller
         .chain(request)
         .map(|kind| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.clone())).build())
         .collect()
+}
+
+/// The ARN of a user below a long path is longer than a tag value can be.
+fn as_value(arn: &str) -> String {
+    arn.chars().take(MAX_VALUE_LENGTH).collect()
 }
 
 /// IMDSv2 is never optional.

@@ -78,12 +78,13 @@ fn is_whole(r: &RunInstancesInput) -> bool {
     let imds = r.metadata_options().is_some_and(|o| {
         o.http_tokens() == Some(&HttpTokensState::Required) && o.http_put_response_hop_limit() == Some(2)
     });
-    let device = &r.block_device_mappings()[0];
+    let [device, other] = r.block_device_mappings() else { return false };
     kinds == [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface]
         && tagged
         && imds
         && (device.device_name(), device.ebs().and_then(EbsBlockDevice::encrypted)) == (Some("/dev/sda1"), Some(true))
         && device.ebs().and_then(EbsBlockDevice::volume_size) == Some(32)
+        && (other.device_name(), other.ebs().and_then(EbsBlockDevice::encrypted)) == (Some("/dev/sdb"), Some(true))
         && (r.image_id(), r.min_count(), r.max_count()) == (Some("ami-0123456789abcdef0"), Some(1), Some(1))
         && (r.subnet_id(), r.key_name()) == (Some("subnet-0123456789abcdef0"), Some("cml-workers"))
         && r.security_group_ids() == ["sg-0123456789abcdef0"]
@@ -102,6 +103,67 @@ async fn a_launch_by_name_sends_everything_in_one_request() {
     assert_eq!(run.num_calls(), 1);
 }
 
+const IMAGE_WITH_VOLUMES: &str = "<item><imageId>ami-0123456789abcdef0</imageId><name>cml-2.8.1-worker</name>\
+    <rootDeviceName>/dev/xvda</rootDeviceName><rootDeviceType>ebs</rootDeviceType><blockDeviceMapping>\
+    <item><deviceName>/dev/xvda</deviceName><ebs><volumeSize>8</volumeSize><encrypted>true</encrypted></ebs></item>\
+    <item><deviceName>/dev/xvdf</deviceName><ebs><volumeSize>16</volumeSize><encrypted>false</encrypted></ebs></item>\
+    <item><deviceName>/dev/sdg</deviceName><ebs><volumeSize>16</volumeSize><encrypted>true</encrypted></ebs></item>\
+    <item><deviceName>/dev/sdh</deviceName><virtualName>ephemeral0</virtualName></item></blockDeviceMapping></item>";
+
+#[tokio::test]
+async fn the_images_own_volumes_are_encrypted_and_the_callers_stand_beside_them() {
+    let images = images(IMAGE_WITH_VOLUMES);
+    let mut wanted = wanted();
+    wanted.launch.extra_volumes =
+        deserr::deserialize::<_, _, Invalid>(json!([{"size_gib": 1}, {"size_gib": 2}])).unwrap();
+    let mapped = |r: &RunInstancesInput| {
+        let mappings = r.block_device_mappings().iter().map(|device| {
+            let ebs = device.ebs().unwrap();
+            (device.device_name().unwrap(), ebs.encrypted().unwrap(), ebs.volume_size().unwrap())
+        });
+        // /dev/sdg is encrypted as it is; /dev/sdh is no EBS volume and its name stays free.
+        let expected = [("/dev/xvda", true, 8), ("/dev/xvdf", true, 16), ("/dev/sdh", true, 1), ("/dev/sdi", true, 2)];
+        mappings.eq(expected)
+    };
+    let run = mock!(Client::run_instances).match_requests(mapped).then_http_response(launched);
+    assert!(done(create(&[&images, &run], &wanted, false).await).created);
+
+    wanted.launch.extra_volumes =
+        deserr::deserialize::<_, _, Invalid>(json!(vec![json!({"size_gib": 1}); 10])).unwrap();
+    let error = create(&[&images, &run], &wanted, false).await.unwrap_err();
+    assert_eq!((error.fields.errors()[0].field.as_str(), run.num_calls()), ("extra_volumes", 1));
+    assert!(error.detail.contains("at most 9"), "{}", error.detail);
+}
+
+#[tokio::test]
+async fn a_root_volume_is_not_asked_of_an_image_without_ebs() {
+    let images = images(
+        "<item><imageId>ami-0123456789abcdef0</imageId><name>cml-2.8.1-worker</name><rootDeviceName>/dev/sda1</rootDeviceName>\
+         <rootDeviceType>instance-store</rootDeviceType></item>",
+    );
+    let run = mock!(Client::run_instances)
+        .match_requests(|r| r.block_device_mappings().is_empty())
+        .then_http_response(launched);
+    let mut wanted = wanted();
+    assert!(done(create(&[&images, &run], &wanted, false).await).created);
+    wanted.launch.root_volume.encrypted = Some(false);
+    let error = create(&[&images, &run], &wanted, false).await.unwrap_err();
+    assert_eq!((error.fields.errors()[0].field.as_str(), run.num_calls()), ("root_volume", 1));
+}
+
+#[tokio::test]
+async fn a_callers_arn_is_a_tag_value_however_long_it_is() {
+    let images = images(IMAGE);
+    let arn = format!("arn:aws:iam::123456789012:user/{}/cml", "path/".repeat(100));
+    let cut = tag("CreatedBy", &arn[..256]);
+    let run = mock!(Client::run_instances)
+        .match_requests(move |r| r.tag_specifications().iter().all(|s| s.tags().contains(&cut)))
+        .then_http_response(launched);
+    let clients = testing::clients(&[&images, &run, &shown()]);
+    let caller = Caller { arn: Some(arn), replay: None };
+    assert!(done(create_instance(&clients, &region(), &wanted(), &caller, NO_WAIT).await).created);
+}
+
 #[tokio::test]
 async fn a_name_that_no_image_has_launches_nothing() {
     let images = images("<item><imageId>ami-0bbbbbbbbbbbbbbb0</imageId><name>cml-2.8.1-workers</name></item>");
@@ -115,8 +177,10 @@ async fn a_type_that_is_not_allowed_never_reaches_ec2() {
     let images = images(IMAGE);
     let mut wanted = wanted();
     wanted.launch.instance_type = InstanceType::try_from("t3.micro".to_owned()).unwrap();
+    wanted.launch.alternatives = deserr::deserialize::<_, _, Invalid>(json!([{"instance_type": "t4g.nano"}])).unwrap();
     let error = create(&[&images], &wanted, true).await.unwrap_err();
     assert_eq!((error.code, images.num_calls()), (Code::InstanceTypeNotAllowed, 0));
+    assert!(error.detail.ends_with(": t3.micro, t4g.nano"), "{}", error.detail);
 }
 
 #[tokio::test]
@@ -200,6 +264,31 @@ async fn when_nothing_has_capacity_the_answer_tells_of_each_try() {
 }
 
 #[tokio::test]
+async fn an_alternatives_subnet_and_a_reservation_are_those_of_their_try() {
+    let images = images(IMAGE);
+    let sent = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&sent);
+    let spot = mock!(Client::run_instances)
+        .match_requests(move |r| {
+            let is_spot = r.instance_market_options().is_some();
+            let subnet = r.subnet_id().map(str::to_owned);
+            seen.lock().unwrap().push((subnet, is_spot, r.capacity_reservation_specification().is_some()));
+            is_spot
+        })
+        .then_http_response(|| ec2_error(500, "InsufficientInstanceCapacity", "none"));
+    let on_demand = mock!(Client::run_instances).then_http_response(launched);
+    let wanted = read(json!({
+        "name": "a", "image_name": "cml-2.8.1-worker", "instance_type": "c5.2xlarge", "spot": {}, "on_demand_fallback": true,
+        "capacity_reservation": {"preference": "open"}, "alternatives": [{"subnet_id": "subnet-0aaaaaaaaaaaaaaa0"}],
+    }));
+    let launched = done(create(&[&images, &spot, &on_demand], &wanted, false).await);
+    let other = Some("subnet-0aaaaaaaaaaaaaaa0".to_owned());
+    assert_eq!(*sent.lock().unwrap(), [(None, true, false), (other.clone(), true, false), (None, false, true)]);
+    let failed = launched.failed_attempts.into_iter().map(|attempt| (attempt.subnet_id, attempt.lifecycle));
+    assert_eq!(failed.collect::<Vec<_>>(), [(None, "spot"), (other, "spot")]);
+}
+
+#[tokio::test]
 async fn spot_falls_back_to_on_demand_only_when_told_to() {
     let body = |fallback: bool| {
         read(
@@ -267,6 +356,105 @@ async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
             .unwrap_err();
         assert_eq!(error.code, Code::IdempotencyMismatch);
         assert!(error.detail.contains(ID));
+    }
+}
+
+/// DescribeInstances that answers these documents one after the other, and the last one from then on.
+fn one_after_the_other(documents: Vec<String>) -> Rule {
+    let next = Mutex::new(0);
+    mock!(Client::describe_instances).then_http_response(move || {
+        let mut next = next.lock().unwrap();
+        let document = documents[*next].clone();
+        *next = (*next + 1).min(documents.len() - 1);
+        xml(200, document)
+    })
+}
+
+#[tokio::test]
+async fn an_instance_that_ec2_shows_without_its_tags_is_nobodys_launch_yet() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let replay = caller.replay.clone().unwrap();
+    let bare = launched_with("pending", &replay.token(0), "").replace("IdempotencyFingerprint", "Lab");
+    for (fingerprint, code) in [(replay.fingerprint.as_str(), None), ("other", Some(Code::IdempotencyMismatch))] {
+        let tagged = launched_with("pending", &replay.token(0), fingerprint);
+        let shown = one_after_the_other(vec![bare.clone(), bare.clone(), tagged]);
+        let again =
+            create_instance(&testing::clients(&[&shown]), &region(), &with_alternatives(), &caller, NO_WAIT).await;
+        assert_eq!((again.err().map(|error| error.code), shown.num_calls()), (code, 3));
+    }
+    // Without an end to it the caller may ask again; nothing was launched.
+    let shown = one_after_the_other(vec![bare]);
+    let deadline = SystemTime::now() + Duration::from_secs(3);
+    let (clients, region, wanted) = (testing::clients(&[&shown]), region(), with_alternatives());
+    let create = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);
+    let error = deadline::within(deadline, create).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (Code::IdempotencyMismatch, true), "{}", error.detail);
+    assert!(error.detail.contains(ID), "{}", error.detail);
+}
+
+#[tokio::test]
+async fn what_a_key_launched_twice_at_the_same_moment_is_named() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let replay = caller.replay.clone().unwrap();
+    let (images, run) = (images(IMAGE), mock!(Client::run_instances).then_http_response(launched));
+    let nothing = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>".to_owned();
+    let of = |id: &str, state: &str, token: usize| {
+        launched_with(state, &replay.token(token), &replay.fingerprint).replace(ID, id)
+    };
+    let reservation = |document: &str| {
+        let (_, after) = document.split_once("<reservationSet>").unwrap();
+        after.split_once("</reservationSet>").unwrap().0.to_owned()
+    };
+    let twins =
+        [of("i-0aaaaaaaaaaaaaaa1", "terminated", 2), of("i-0aaaaaaaaaaaaaaa2", "pending", 1), of(ID, "pending", 0)];
+    let twins = twins.map(|document| reservation(&document)).concat();
+    let twins =
+        format!("<DescribeInstancesResponse><reservationSet>{twins}</reservationSet></DescribeInstancesResponse>");
+    let by_token = one_after_the_other(vec![nothing, twins]);
+    let shown = mock!(Client::describe_instances)
+        .match_requests(|r| r.instance_ids() == [ID])
+        .then_http_response(|| testing::described("pending", true));
+    let clients = testing::clients(&[&images, &run, &shown, &by_token]);
+    let launched = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
+    assert_eq!((launched.instance.instance_id.as_str(), by_token.num_calls()), (ID, 2));
+    let named = launched.warnings.iter().filter(|warning| warning.contains("also launched"));
+    let named: Vec<&String> = named.collect();
+    assert!(named.len() == 1 && named[0].contains("i-0aaaaaaaaaaaaaaa2"), "{named:?}");
+    // A later sending is answered with what is not gone, and of that with what was tried first.
+    let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
+    assert_eq!((again.instance.instance_id.as_str(), again.created, run.num_calls()), (ID, false, 1));
+}
+
+#[tokio::test]
+async fn without_a_key_a_launch_that_may_have_happened_is_not_called_repeatable() {
+    let images = images(IMAGE);
+    for (status, code, open) in [(500, "InternalError", true), (503, "RequestLimitExceeded", false)] {
+        let run = mock!(Client::run_instances).then_http_response(move || ec2_error(status, code, "EC2's words."));
+        let shown = mock!(Client::describe_instances).then_http_response(|| {
+            xml(200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>")
+        });
+        let clients = testing::clients(&[&images, &run, &shown]);
+        for (caller, has_key) in [(Caller::default(), false), (with_key(&json!({})), true)] {
+            let error = create_instance(&clients, &region(), &wanted(), &caller, NO_WAIT).await.unwrap_err();
+            assert_eq!(error.retryable, has_key || !open, "{code}: {}", error.detail);
+            assert_eq!(error.detail.contains("Idempotency-Key"), open && !has_key, "{}", error.detail);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mismatch_that_no_read_explains_yet_can_be_asked_about_again() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let nothing = mock!(Client::describe_instances)
+        .then_http_response(|| xml(200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"));
+    let images = images(IMAGE);
+    for (code, retryable) in [("IdempotentParameterMismatch", true), ("IdempotentInstanceTerminated", false)] {
+        let run = mock!(Client::run_instances).then_http_response(move || ec2_error(400, code, "EC2's words."));
+        let clients = testing::clients(&[&images, &run, &nothing]);
+        let (region, wanted) = (region(), wanted());
+        let create = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);
+        let error = deadline::within(SystemTime::now() + Duration::from_secs(6), create).await.unwrap_err();
+        assert_eq!((error.code, error.retryable), (Code::IdempotencyMismatch, retryable), "{code}");
     }
 }
 
@@ -372,4 +560,25 @@ async fn a_launch_is_watched_until_it_runs_and_keeps_what_only_the_launch_knows(
     let instance = &launched.instance;
     assert_eq!((instance.state.as_str(), instance.image_name.as_deref()), ("running", Some("cml-2.8.1-worker")));
     assert!(launched.created);
+}
+
+#[tokio::test]
+async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
+    let images = images(IMAGE);
+    let run = mock!(Client::run_instances).then_http_response(launched);
+    let wait = WaitQuery { dry_run: false, wait: Some(UntilUp::Running) };
+    for code in ["UnauthorizedOperation", "RequestLimitExceeded"] {
+        let read = mock!(Client::describe_instances).then_http_response(move || ec2_error(400, code, "EC2's words."));
+        let clients = testing::clients(&[&images, &run, &read]);
+        let answer = create_instance(&clients, &region(), &wanted(), &Caller::default(), wait).await.unwrap();
+        let Mutation::Unfinished(launched) = answer else { panic!("{answer:?}") };
+        assert_eq!((launched.instance.instance_id.as_str(), launched.created), (ID, true));
+        assert!(launched.warnings.last().unwrap().contains("no read shows it yet"), "{:?}", launched.warnings);
+    }
+    // What EC2 takes back is no launch.
+    let gone = mock!(Client::describe_instances).then_http_response(|| testing::described("terminated", true));
+    let clients = testing::clients(&[&images, &run, &gone]);
+    let error = create_instance(&clients, &region(), &wanted(), &Caller::default(), wait).await.unwrap_err();
+    assert_eq!(error.code, Code::IncorrectState);
+    assert!(error.detail.contains(ID) && error.detail.contains("User initiated shutdown"), "{}", error.detail);
 }
