@@ -154,6 +154,11 @@ DIFFERENCES = [
         "The seed takes the first data point it is given for the average of the window; ours averages all of them.",
         UNORDERED, where="cloudwatch.GetMetricStatistics"),
     Difference(
+        "get-instance-resources-utilization", "start_time is the begin of a period",
+        "The seed starts inside a period, whose one data point has the time stamp of its begin and is then left out.",
+        "The value specified is inclusive; results include data points with the specified time stamp.",
+        where="cloudwatch.GetMetricStatisticsInput.StartTime"),
+    Difference(
         "get-instance-resources-utilization", "outcome for a missing instance",
         "The seed wraps every error of this call in the same exception; ours says that the instance is not there.",
         NOT_VALID, where="ec2.DescribeInstances"),
@@ -478,9 +483,21 @@ def lifecycle(bench, ours, foreign):
 
 
 def utilization(bench, instance_id):
+    def window(situation, seed, ours):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        start, end = (datetime.datetime.fromisoformat(ours[name]) for name in ("start_time", "end_time"))
+        operation, minute = "get-instance-resources-utilization", datetime.timedelta(minutes=1)
+        bench.compare.fact(operation, f"end_time of {situation} is now", now - seed.end_time < minute, now - end < minute)
+        bench.compare.fact(operation, f"window of {situation} is covered", *(
+            end - start >= datetime.timedelta(minutes=5)
+            for start, end in [(seed.start_time, seed.end_time), (start, end)]))
+        bench.compare.fact(operation, "start_time is the begin of a period", *(
+            time.timestamp() % ours["period_seconds"] == 0 for time in (seed.start_time, start)))
+
     def both(situation):
         seed = bench.seed.call("get_instance_resources_utilization", instance_id, bench.seed.window)
         ours = bench.api.read(f"/{instance_id}/utilization", [("window", "5m")])
+        window(situation, seed, ours)
         for metric, theirs in [("cpu", seed.avg_cpu_utilization), ("memory", seed.avg_memory_utilization)]:
             fact = f"{metric} average of {situation}"
             bench.compare.fact("get-instance-resources-utilization", fact, theirs, ours[metric]["average"])

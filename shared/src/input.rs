@@ -214,7 +214,7 @@ pub(crate) fn boolean(text: String) -> Result<bool, Refusal> {
 pub struct Nothing {}
 
 /// Declares a string type that is checked once, where it enters: `TryFrom<String>`, `Deserr`, `Display`, `Serialize`.
-/// `schema(…)` says the same as the check, for `openapi.yaml`; a test compares the two.
+/// `schema(…)` says the same as the check, for `openapi.yaml`; `make fuzz` compares the two.
 macro_rules! checked_string {
     ($(#[$doc:meta])* $name:ident, schema($($schema:tt)*), $check:expr) => {
         $(#[$doc])*

@@ -177,13 +177,21 @@ checked_string! {
 checked_string! {
     /// An instance profile: its name, or its ARN.
     InstanceProfile,
-    schema(max_length = 2048, pattern = r"^([A-Za-z0-9+=,.@_-]+|arn:[A-Za-z0-9+=,.@_:/-]*)$"),
-    |name| {
-        let known = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@-_:/".contains(&b);
-        let is_name = !name.contains([':', '/']) || name.starts_with("arn:");
-        if (1..=2048).contains(&name.len()) && name.bytes().all(known) && is_name { Ok(()) } else {
-            Err("must be the name or the ARN of an instance profile")
-        }
+    schema(pattern = r"^([A-Za-z0-9+=,.@_-]{1,128}|arn:[a-z-]+:iam::[0-9]{12}:instance-profile/[A-Za-z0-9+=,.@_/-]{1,600})$"),
+    |profile| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@-_".contains(&b);
+        let is_name = |name: &str| (1..=128).contains(&name.len()) && name.bytes().all(known);
+        let is_path = |path: &str| (1..=600).contains(&path.len()) && path.bytes().all(|b| known(b) || b == b'/');
+        let is_partition = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let is_account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+        let is_profile = match profile.splitn(6, ':').collect::<Vec<_>>()[..] {
+            ["arn", partition, "iam", "", account, resource] => {
+                let path = resource.strip_prefix("instance-profile/");
+                is_partition(partition) && is_account(account) && path.is_some_and(is_path)
+            }
+            _ => is_name(profile),
+        };
+        if is_profile { Ok(()) } else { Err("must be the name or the ARN of an instance profile") }
     }
 }
 

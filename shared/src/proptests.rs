@@ -19,11 +19,14 @@ use crate::idempotency::IdempotencyKey;
 use crate::image::{ImageId, ImageName, ImageNamePattern, Owner};
 use crate::input::{Invalid, Nothing, Refusal};
 use crate::instance::{InstanceId, InstanceType, Worker};
-use crate::launch::{CapacityReservationId, CreateInstance, HostId, MaxPrice, PrivateIp, SecurityGroupId, SubnetId};
+use crate::launch::{
+    AvailabilityZone, CapacityReservationId, CreateInstance, HostId, InstanceProfile, KeyName, MaxPrice,
+    PlacementGroup, PrivateIp, SecurityGroupId, SubnetId, UserData, WorkerName,
+};
 use crate::lifecycle::{InstancesBody, Place};
 use crate::mutation::DryRun;
 use crate::ops::delete_instance_tags::TagKeys;
-use crate::ops::get_all_instances::ListQuery;
+use crate::ops::get_all_instances::{ListQuery, State, TagFilterKey};
 use crate::ops::get_ami_ids_by_name::ImageQuery;
 use crate::ops::get_instance_details::DetailsQuery;
 use crate::ops::health::HealthQuery;
@@ -34,6 +37,7 @@ use crate::parameter::ParameterName;
 use crate::region::Region;
 use crate::tags::{OUR_KEYS, TagKey, TagValue};
 use crate::utilization::WindowQuery;
+use crate::volume::KmsKeyId;
 use crate::wait::{UntilUp, WaitQuery};
 
 type Parser = fn(String) -> Result<String, Refusal>;
@@ -42,8 +46,9 @@ fn parse<T: TryFrom<String, Error = Refusal> + Into<String>>(text: String) -> Re
     T::try_from(text).map(Into::into)
 }
 
-/// Each parser of one string, with what AWS takes.
-const TEXTS: [(&str, &str, Parser); 17] = [
+/// Each parser of one string, with what AWS takes. The first so many take none of some characters.
+const STRICT: usize = 18;
+const TEXTS: [(&str, &str, Parser); 26] = [
     ("InstanceId", "i-([0-9a-f]{8}|[0-9a-f]{17})", parse::<InstanceId>),
     ("ImageId", "ami-([0-9a-f]{8}|[0-9a-f]{17})", parse::<ImageId>),
     ("SubnetId", "subnet-([0-9a-f]{8}|[0-9a-f]{17})", parse::<SubnetId>),
@@ -58,9 +63,26 @@ const TEXTS: [(&str, &str, Parser); 17] = [
     ("ParameterName", "(/[a-zA-Z0-9_.-]{1,20}){1,15}", parse::<ParameterName>),
     ("PrivateIp", r"10\.(25[0-5]|1[0-9]{2}|[1-9]?[0-9])\.(2[0-4][0-9]|[1-9][0-9])\.[1-9]", parse::<PrivateIp>),
     ("MaxPrice", r"[1-9][0-9]{0,3}(\.[0-9]{1,5})?", parse::<MaxPrice>),
+    ("AvailabilityZone", "[a-z]{2}-[a-z]{4,9}-[1-9][a-f]", parse::<AvailabilityZone>),
+    (
+        "InstanceProfile",
+        r"[A-Za-z0-9+=,.@_-]{1,128}|arn:aws:iam::[0-9]{12}:instance-profile/[a-z/]{1,40}",
+        parse::<InstanceProfile>,
+    ),
+    (
+        "KmsKeyId",
+        "[0-9a-f]{8}-[0-9a-f]{12}|alias/[a-z/_-]{1,40}|arn:aws:kms:us-east-1:[0-9]{12}:key/[0-9a-f-]{8}",
+        parse::<KmsKeyId>,
+    ),
+    ("State", "pending|running|shutting-down|stopping|stopped|terminated", parse::<State>),
     ("TagKey", r"[b-zB-Z][\p{L}\p{N} _.:/=+\-@]{0,60}", parse::<TagKey>),
     ("TagValue", r"[\p{L}\p{N} _.:/=+\-@]{0,256}", parse::<TagValue>),
     ("IdempotencyKey", "[!-~]{1,64}", parse::<IdempotencyKey>),
+    ("KeyName", "[ -~]{1,255}", parse::<KeyName>),
+    ("PlacementGroup", "[ -~]{1,255}", parse::<PlacementGroup>),
+    ("TagFilterKey", r"[\p{L}\p{N} _.:/=+\-@]{1,128}", parse::<TagFilterKey>),
+    ("UserData", r"[\x00-\x7f]{0,200}", parse::<UserData>),
+    ("WorkerName", r"[\p{L}\p{N} _.:/=+\-@]{1,256}", parse::<WorkerName>),
 ];
 
 fn config() -> ProptestConfig {
@@ -180,7 +202,7 @@ proptest! {
 
     #[test]
     fn one_wrong_character_anywhere_is_refused(
-        (_, text, parser) in select(&TEXTS[..14]).prop_flat_map(|(name, regex, parser)| {
+        (_, text, parser) in select(&TEXTS[..STRICT]).prop_flat_map(|(name, regex, parser)| {
             string_regex(regex).unwrap().prop_map(move |text| (name, text, parser))
         }),
         at in any::<Index>(),

@@ -1,7 +1,10 @@
 //! `create-instance`.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tests::client::Answer;
+use tests::stub::{Recorded, Reply, Times};
 
 use crate::world::{REGION, assert_ok, assert_problem, assert_refused, unique, world};
 
@@ -10,7 +13,7 @@ async fn create(body: serde_json::Value) -> Answer {
 }
 
 /// Launches that reached EC2 for a worker of this name.
-fn launches(name: &str) -> Vec<tests::stub::Recorded> {
+fn launches(name: &str) -> Vec<Recorded> {
     let name = name.to_owned();
     world().ec2_stub.requests_matching(move |r| r.action == "RunInstances" && r.params.values().any(|v| *v == name))
 }
@@ -198,4 +201,65 @@ async fn a_launch_that_is_waited_for_is_answered_as_it_runs() {
     assert_eq!(answer.json["state"], "running");
     let refused = world().api.request("POST", &format!("{path}&dry_run=true"), Some(world().launch_body("x"))).await;
     assert_refused(&refused, &["wait"]);
+}
+
+/// How many workers of this name EC2 has.
+async fn workers(name: &str) -> usize {
+    let named = aws_sdk_ec2::types::Filter::builder().name("tag:Name").values(name).build();
+    let answer = world().ec2().describe_instances().filters(named).send().await.unwrap();
+    answer.reservations().iter().map(|reservation| reservation.instances().len()).sum()
+}
+
+#[tokio::test]
+async fn without_a_key_each_sending_is_a_launch_of_its_own() {
+    let name = unique("create");
+    let body = world().launch_body(&name);
+    let (first, second) = (create(body.clone()).await, create(body).await);
+    assert_eq!((first.status, second.status), (201, 201), "{}", second.text);
+    assert_ne!(first.json["instance_id"], second.json["instance_id"]);
+    assert_eq!(workers(&name).await, 2);
+}
+
+#[tokio::test]
+async fn without_a_key_too_a_lost_answer_launches_nothing_twice() {
+    let name = unique("create");
+    let worker = name.clone();
+    let launch = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == worker);
+    let script = world().ec2_stub.script(launch, Times::Exactly(1), Reply::closed().after_work());
+    let answer = create(world().launch_body(&name)).await;
+    assert_ok(&answer, 201);
+    let tokens: BTreeSet<_> =
+        launches(&name).iter().map(|launch| launch.param("ClientToken").map(str::to_owned)).collect();
+    assert_eq!((script.hits(), launches(&name).len(), tokens.len(), workers(&name).await), (1, 2, 1, 1));
+}
+
+#[tokio::test]
+async fn the_same_key_sent_twice_at_once_launches_once() {
+    let name = unique("create");
+    let body = world().launch_body(&name);
+    let (first, second) = tokio::join!(create_with_key(&name, &body), create_with_key(&name, &body));
+    assert!([first.status, second.status].iter().all(|status| [200, 201].contains(status)), "{}", second.text);
+    assert_eq!(first.json["instance_id"], second.json["instance_id"]);
+    assert_eq!(workers(&name).await, 1);
+}
+
+#[tokio::test]
+async fn what_will_not_nest_is_refused_or_said_in_the_answer() {
+    let name = unique("create");
+    let mut body = world().launch_body(&name);
+    body["cpu"] = json!({"nested_virtualization": true});
+    let refused = create(body.clone()).await;
+    assert_refused(&refused, &["cpu.nested_virtualization"]);
+    let detail = refused.json["detail"].as_str().unwrap();
+    assert!(["c8i", "m8i", "r8i"].iter().all(|family| detail.contains(family)), "{detail}");
+    assert!(launches(&name).is_empty());
+    body["cpu"] = json!({});
+    body["termination_protection"] = true.into();
+    let launched = create(body).await;
+    assert_ok(&launched, 201);
+    let warnings = launched.json["warnings"].to_string();
+    assert!(
+        warnings.contains("no operation of this API lifts it") && warnings.contains("cannot run nested"),
+        "{warnings}"
+    );
 }

@@ -85,14 +85,19 @@ impl Functions {
 
     /// Invokes a function with its file of `events/`, changed by `change`; gives the response's status and body.
     pub async fn call(&self, name: &str, change: impl FnOnce(&mut Value)) -> (u64, Value) {
+        let response = self.respond(name, change).await;
+        let body = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        (response["statusCode"].as_u64().unwrap(), body)
+    }
+
+    /// The same; gives the response as API Gateway gets it.
+    pub async fn respond(&self, name: &str, change: impl FnOnce(&mut Value)) -> Value {
         let event = fs::read_to_string(repository().join(format!("events/{name}.json"))).unwrap();
         let mut event: Value = serde_json::from_str(&event).unwrap();
         change(&mut event);
         let file = self.aws.folder().join(format!("{name}.event.json"));
         fs::write(&file, event.to_string()).unwrap();
-        let response = self.invoke(name, &file).await;
-        let body = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
-        (response["statusCode"].as_u64().unwrap(), body)
+        self.invoke(name, &file).await
     }
 
     /// Invokes a function with an event file.

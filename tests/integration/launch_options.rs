@@ -27,6 +27,11 @@ fn options() -> Vec<LaunchOption> {
             vec![("TagSpecification.1.Tag.4.Key", "Lab"), ("TagSpecification.1.Tag.4.Value", "a")],
         ),
         ("iam_instance_profile", json!("CMLWorker"), vec![("IamInstanceProfile.Name", "CMLWorker")]),
+        (
+            "iam_instance_profile",
+            json!("arn:aws:iam::123456789012:instance-profile/CMLWorker"),
+            vec![("IamInstanceProfile.Arn", "arn:aws:iam::123456789012:instance-profile/CMLWorker")],
+        ),
         ("user_data", json!("#cloud-config"), vec![("UserData", "I2Nsb3VkLWNvbmZpZw==")]),
         (
             "root_volume",
@@ -41,13 +46,29 @@ fn options() -> Vec<LaunchOption> {
                 ("BlockDeviceMapping.1.Ebs.Encrypted", "true"),
             ],
         ),
+        ("root_volume", json!({"encrypted": false}), vec![("BlockDeviceMapping.1.Ebs.Encrypted", "false")]),
         (
             "extra_volumes",
-            json!([{"size_gib": 100}, {"size_gib": 8, "encrypted": false}]),
+            json!([{
+                "size_gib": 100, "type": "io2", "iops": 5000, "kms_key_id": "alias/cml", "delete_on_termination": false,
+            }]),
+            vec![
+                ("BlockDeviceMapping.2.Ebs.VolumeType", "io2"),
+                ("BlockDeviceMapping.2.Ebs.Iops", "5000"),
+                ("BlockDeviceMapping.2.Ebs.KmsKeyId", "alias/cml"),
+                ("BlockDeviceMapping.2.Ebs.DeleteOnTermination", "false"),
+            ],
+        ),
+        (
+            "extra_volumes",
+            json!([{"size_gib": 100}, {"size_gib": 8, "type": "gp3", "throughput": 250, "encrypted": false}]),
             vec![
                 ("BlockDeviceMapping.2.DeviceName", "/dev/sdf"),
                 ("BlockDeviceMapping.2.Ebs.VolumeSize", "100"),
+                ("BlockDeviceMapping.2.Ebs.VolumeType", "gp3"),
                 ("BlockDeviceMapping.2.Ebs.Encrypted", "true"),
+                ("BlockDeviceMapping.2.Ebs.DeleteOnTermination", "true"),
+                ("BlockDeviceMapping.3.Ebs.Throughput", "250"),
                 ("BlockDeviceMapping.3.DeviceName", "/dev/sdg"),
                 ("BlockDeviceMapping.3.Ebs.Encrypted", "false"),
             ],
@@ -66,15 +87,20 @@ fn options() -> Vec<LaunchOption> {
         ("detailed_monitoring", json!(true), vec![("Monitoring.Enabled", "true")]),
         ("termination_protection", json!(true), vec![("DisableApiTermination", "true")]),
         ("shutdown_behavior", json!("terminate"), vec![("InstanceInitiatedShutdownBehavior", "terminate")]),
+        ("shutdown_behavior", json!("stop"), vec![("InstanceInitiatedShutdownBehavior", "stop")]),
         (
             "placement",
-            json!({"availability_zone": "us-east-1a", "group": "near", "host_id": "h-12345678"}),
+            json!({"availability_zone": "us-east-1a", "group": "near", "tenancy": "dedicated"}),
             vec![
                 ("Placement.AvailabilityZone", "us-east-1a"),
                 ("Placement.GroupName", "near"),
-                ("Placement.HostId", "h-12345678"),
-                ("Placement.Tenancy", "host"),
+                ("Placement.Tenancy", "dedicated"),
             ],
+        ),
+        (
+            "placement",
+            json!({"host_id": "h-12345678"}),
+            vec![("Placement.HostId", "h-12345678"), ("Placement.Tenancy", "host")],
         ),
         (
             "cpu",
@@ -96,6 +122,11 @@ fn options() -> Vec<LaunchOption> {
             "capacity_reservation",
             json!({"id": "cr-12345678"}),
             vec![("CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId", "cr-12345678")],
+        ),
+        (
+            "capacity_reservation",
+            json!({"preference": "none"}),
+            vec![("CapacityReservationSpecification.CapacityReservationPreference", "none")],
         ),
     ]
 }
@@ -137,11 +168,13 @@ async fn nested_virtualization_reaches_ec2_for_a_type_that_has_it() {
 
 #[tokio::test]
 async fn a_public_address_moves_subnet_and_groups_to_the_interface() {
-    let sent = received(&[("associate_public_ip", json!(true))]).await;
+    let sent = received(&[("associate_public_ip", json!(true)), ("private_ip", json!("172.31.0.78"))]).await;
     let info = &world().stack.info;
+    assert_eq!(sent.param("NetworkInterface.1.PrivateIpAddress"), Some("172.31.0.78"));
     assert_eq!(sent.param("NetworkInterface.1.SubnetId"), Some(info.subnet_id.as_str()));
     assert_eq!(sent.param("NetworkInterface.1.SecurityGroupId.1"), Some(info.security_group_id.as_str()));
-    assert_eq!((sent.param("SubnetId"), sent.param("SecurityGroupId.1")), (None, None));
+    let beside = ["SubnetId", "SecurityGroupId.1", "PrivateIpAddress"].map(|name| sent.param(name));
+    assert_eq!(beside, [None; 3]);
 }
 
 #[tokio::test]
@@ -166,7 +199,7 @@ async fn a_launch_without_capacity_tries_the_alternatives_with_tokens_of_their_o
         (&first.json["instance_type"], &first.json["failed_attempts"][0]["instance_type"]),
         (&json!("c5.4xlarge"), &json!("c5.2xlarge"))
     );
-    assert!(script.hits() > 0);
+    assert_eq!(script.hits(), 1, "what has no capacity is not sent again");
     let sent = world().ec2_stub.requests_matching(of_worker.clone());
     let token = |kind: &str| {
         sent.iter().find(|r| r.param("InstanceType") == Some(kind)).unwrap().param("ClientToken").unwrap().to_owned()
@@ -196,6 +229,9 @@ async fn spot_without_capacity_falls_back_to_on_demand_when_told_to() {
     assert_eq!(answer.json["failed_attempts"][0]["lifecycle"], "spot");
     let sent = world().ec2_stub.requests_matching(of_worker);
     assert_eq!(sent.iter().map(is_spot).collect::<Vec<_>>(), [true, false]);
+    // On-demand there is no request to be tagged.
+    let fourth = sent.iter().map(|launch| launch.param("TagSpecification.4.ResourceType"));
+    assert_eq!(fourth.collect::<Vec<_>>(), [Some("spot-instances-request"), None]);
     assert_eq!(script.hits(), 1);
 }
 

@@ -75,8 +75,8 @@ async fn a_parameter_that_is_missing_or_holds_no_image_is_a_404() {
 #[tokio::test]
 async fn a_denied_read_is_a_403_that_names_the_permission() {
     let (name, parameter) = (unique("parameter"), format!("/cml/{}", unique("denied")));
-    let body = r#"{"__type":"AccessDeniedException","message":"User is not authorized to perform: ssm:GetParameter on resource: arn"}"#;
-    let reply = Reply::raw(400, &[("content-type", "application/x-amz-json-1.1")], body);
+    let message = "User is not authorized to perform: ssm:GetParameter on resource: arn";
+    let reply = Reply::ssm_error(400, "AccessDeniedException", message);
     let reads = action("GetParameter").body_contains(&parameter);
     let script = world().cloudwatch_stub.script(reads, Times::Always, reply);
     let denied = create(&name, &parameter).await;

@@ -89,9 +89,10 @@ def before_call(context, case, **_):
     if path and not negative(ParameterLocation.PATH):
         path["region"] = REGION
         if "instance_id" in path:
-            # A termination uses its worker up.
-            terminates = case.operation.method.upper() == "DELETE" and case.operation.path.endswith("{instance_id}")
-            path["instance_id"] = ours() if terminates else next(WORKERS)
+            # A termination uses its worker up, and so do tags by and by: there are 50 at most.
+            method, route = case.operation.method.upper(), case.operation.path
+            uses_up = method == "PATCH" or (method == "DELETE" and route.endswith("{instance_id}"))
+            path["instance_id"] = ours() if uses_up else next(WORKERS)
     body = case.body
     if isinstance(body, dict) and not negative(ParameterLocation.BODY) and next(EVERY_OTHER):
         if case.operation.definition.raw.get("operationId") == "create-instance":

@@ -1,4 +1,5 @@
-"""Starts moto with what EC2 does with a ClientToken: a launch that is sent again launches nothing.
+"""Starts moto with what EC2 does with a ClientToken: a launch that is sent again launches nothing; and with EC2's own error
+for an instance profile that is not there.
 
 moto keeps the token and does nothing with it. As EC2 documents it, the same token with the same parameters answers the first
 launch, with other parameters `IdempotentParameterMismatch`; and DescribeInstances finds it by the filter `client-token`. The
@@ -6,9 +7,11 @@ names used are moto's internals: requirements.txt pins the version they were rea
 """
 
 import sys
+import threading
 
 from moto.ec2 import utils
 from moto.ec2.exceptions import EC2ClientError
+from moto.iam.exceptions import NotFoundException
 from moto.ec2.responses.instances import InstanceResponse
 from moto.server import main
 
@@ -16,6 +19,7 @@ utils.filter_dict_attribute_mapping["client-token"] = "client_token"
 
 launch = InstanceResponse.run_instances
 launched = {}
+lock = threading.Lock()
 
 
 class IdempotentParameterMismatch(EC2ClientError):
@@ -23,14 +27,23 @@ class IdempotentParameterMismatch(EC2ClientError):
         super().__init__("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
 
 
+class InvalidParameterValue(EC2ClientError):
+    def __init__(self, message):
+        super().__init__("InvalidParameterValue", message)
+
+
 def run_instances(self):
     key = (self.current_account, self.region, self._get_param("ClientToken"))
     parameters = {name: value for name, value in self.data.items() if not name.startswith("X-Amz")}
-    if key[2] is None or key not in launched:
-        answer = launch(self)
-        launched[key] = (parameters, answer)
-        return answer
-    sent, answer = launched[key]
+    with lock:
+        if key[2] is None or key not in launched:
+            try:
+                answer = launch(self)
+            except NotFoundException as error:
+                raise InvalidParameterValue(error.message)
+            launched[key] = (parameters, answer)
+            return answer
+        sent, answer = launched[key]
     if sent != parameters:
         raise IdempotentParameterMismatch
     return answer

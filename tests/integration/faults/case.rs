@@ -1,16 +1,21 @@
 //! One case: an operation, one of its AWS calls, and a way for it to fail.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use shared::ops::Operation;
 use tests::client::Answer;
-use tests::stub::{REQUEST_ID, Recorded};
+use tests::stub::{REQUEST_ID, Recorded, Times};
+use tokio::sync::OnceCell;
 
 use super::classes::{Expected, FAULTS, Fault, Service};
 use super::points::{Point, Purpose, add_subject, points};
 use crate::denied::call;
 use crate::world::{World, unique};
+
+/// The parameter that names the image of some launches.
+const PARAMETER: &str = "/cml/fault";
 
 /// API Gateway's own patience.
 const GATEWAY: Duration = Duration::from_secs(29);
@@ -64,8 +69,8 @@ impl Case {
     /// Lets it happen.
     pub async fn happen(&self, world: &World) -> Happened {
         let (id, mark) = (self.subject(world).await, unique("fault"));
-        // Looking an image up is the one call of a launch that does not hold the worker's name.
-        let image_name = &world.stack.info.image_name;
+        let image_name = &self.image_name(world).await;
+        // MiniStack is everything else.
         let stub = if self.point.service() == Service::Ec2 { &world.ec2_stub } else { &world.cloudwatch_stub };
         let script = stub.script(
             self.matcher(&id, &mark, image_name),
@@ -84,9 +89,28 @@ impl Case {
 
     fn matcher(&self, id: &str, mark: &str, image_name: &str) -> impl Fn(&Recorded) -> bool + Send + Sync + use<> {
         let (point, id) = (self.point, id.to_owned());
-        let is_launch = self.operation.name == "create-instance" && point.action == "DescribeImages";
-        let mark = if is_launch { image_name.to_owned() } else { mark.to_owned() };
+        // Looking an image up are the calls of a launch that do not hold the worker's name.
+        let mark = match (self.operation.name, point.action) {
+            ("create-instance", "DescribeImages") => image_name.to_owned(),
+            ("create-instance", "GetParameter") => PARAMETER.to_owned(),
+            _ => mark.to_owned(),
+        };
         move |request| point.is(request, &id, &mark)
+    }
+
+    /// What a launch names its image by.
+    async fn image_name(&self, world: &World) -> String {
+        let info = &world.stack.info;
+        if self.point.service() != Service::Ssm {
+            return info.image_name.clone();
+        }
+        static PUT: OnceCell<()> = OnceCell::const_new();
+        let put = async || {
+            let arguments = ["--type", "String", "--name", PARAMETER, "--value", &info.image_id];
+            world.stack.run_aws("ssm put-parameter", &arguments).await.unwrap();
+        };
+        PUT.get_or_init(put).await;
+        format!("ssm:{PARAMETER}")
     }
 
     /// An instance in the state that the operation is for.
@@ -131,7 +155,8 @@ impl Case {
                 mistakes.push(mistake);
             }
         };
-        expect(happened.hits > 0, "the fault did not happen".to_owned());
+        let tries = self.tries();
+        expect(tries.contains(&happened.hits), format!("sent {} times, not {tries:?}", happened.hits));
         expect(happened.took < GATEWAY, format!("took {:?}", happened.took));
         expect((200..300).contains(&happened.again.status), format!("again: {}", happened.again.text));
         if self.changes_something() {
@@ -198,8 +223,31 @@ impl Case {
     }
 
     fn permission(&self) -> String {
-        let service = if self.point.service() == Service::Ec2 { "ec2" } else { "cloudwatch" };
+        let service = match self.point.service() {
+            Service::Ec2 => "ec2",
+            Service::CloudWatch => "cloudwatch",
+            Service::Ssm => "ssm",
+        };
         format!("{service}:{}", self.point.action)
+    }
+
+    /// How often the call is sent: the SDK's tries, and nothing on top of them.
+    fn tries(&self) -> RangeInclusive<u32> {
+        let (service, name) = (self.point.service(), self.fault.name);
+        let unreadable = ["answers nonsense", "answers an empty document", "answers half a document"].contains(&name);
+        let tries = match self.fault.expected {
+            // What is no document is an answer to the SDK where the document has no end that could be missing.
+            _ if unreadable && service != Service::Ec2 => 1,
+            // It corrects its clock.
+            _ if name == "finds the clocks apart" => 3,
+            Expected::Problem { code: "throttled" | "aws_error", retryable: true, .. } => 3,
+            _ => 1,
+        };
+        match service {
+            // CPU and memory are asked for at the same time; the one that fails first answers for both.
+            Service::CloudWatch if self.fault.times == Times::Always => tries..=2 * tries,
+            _ => tries..=tries,
+        }
     }
 }
 

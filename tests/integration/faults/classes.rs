@@ -22,11 +22,12 @@ pub struct Fault {
     pub expected: Expected,
 }
 
-/// Who fails: the two write their errors differently.
+/// Who fails: each writes its errors differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     Ec2,
     CloudWatch,
+    Ssm,
 }
 
 /// What the caller gets.
@@ -80,9 +81,9 @@ pub const FAULTS: [Fault; 27] = [
     lasting("answers 503", unavailable, FAILED),
     lasting("is hidden by a proxy's error page", |_| page(), UNREADABLE),
     lasting("denies the permission", denied, said(403, "missing_permission", false)),
-    lasting("finds the credentials expired", |service| error(service, 400, "ExpiredToken"), NO_CREDENTIALS),
+    lasting("finds the credentials expired", expired, NO_CREDENTIALS),
     lasting("does not know the credentials", wrong_key, NO_CREDENTIALS),
-    lasting("finds the signature wrong", |service| error(service, 403, "SignatureDoesNotMatch"), NO_CREDENTIALS),
+    lasting("finds the signature wrong", wrong_signature, NO_CREDENTIALS),
     lasting("finds the clocks apart", skewed, NO_CREDENTIALS),
     lasting(
         "answers an error code that nobody knows",
@@ -115,6 +116,7 @@ fn error(service: Service, status: u16, code: &str) -> Reply {
     match service {
         Service::Ec2 => Reply::ec2_error(status, code, SENTENCE),
         Service::CloudWatch => Reply::cloudwatch_error(status, code, SENTENCE),
+        Service::Ssm => Reply::ssm_error(status, code, SENTENCE),
     }
 }
 
@@ -122,6 +124,7 @@ fn throttled(service: Service) -> Reply {
     match service {
         Service::Ec2 => error(service, 503, "RequestLimitExceeded"),
         Service::CloudWatch => error(service, 400, "Throttling"),
+        Service::Ssm => error(service, 400, "ThrottlingException"),
     }
 }
 
@@ -129,13 +132,14 @@ fn internal_error(service: Service) -> Reply {
     match service {
         Service::Ec2 => error(service, 500, "InternalError"),
         Service::CloudWatch => error(service, 500, "InternalServiceError"),
+        Service::Ssm => error(service, 500, "InternalServerError"),
     }
 }
 
 fn unavailable(service: Service) -> Reply {
     match service {
         Service::Ec2 => error(service, 503, "Unavailable"),
-        Service::CloudWatch => error(service, 503, "ServiceUnavailable"),
+        Service::CloudWatch | Service::Ssm => error(service, 503, "ServiceUnavailable"),
     }
 }
 
@@ -143,6 +147,19 @@ fn denied(service: Service) -> Reply {
     match service {
         Service::Ec2 => error(service, 403, "UnauthorizedOperation"),
         Service::CloudWatch => error(service, 403, "AccessDenied"),
+        Service::Ssm => error(service, 400, "AccessDeniedException"),
+    }
+}
+
+fn expired(service: Service) -> Reply {
+    let code = if service == Service::Ssm { "ExpiredTokenException" } else { "ExpiredToken" };
+    error(service, 400, code)
+}
+
+fn wrong_signature(service: Service) -> Reply {
+    match service {
+        Service::Ec2 | Service::CloudWatch => error(service, 403, "SignatureDoesNotMatch"),
+        Service::Ssm => error(service, 400, "InvalidSignatureException"),
     }
 }
 
@@ -150,6 +167,7 @@ fn wrong_key(service: Service) -> Reply {
     match service {
         Service::Ec2 => error(service, 401, "AuthFailure"),
         Service::CloudWatch => error(service, 403, "InvalidClientTokenId"),
+        Service::Ssm => error(service, 400, "UnrecognizedClientException"),
     }
 }
 
@@ -160,7 +178,7 @@ fn skewed(service: Service) -> Reply {
     let date = ahead.fmt(DateTimeFormat::HttpDate).unwrap();
     match service {
         Service::Ec2 => error(service, 401, "AuthFailure").with_header("date", &date),
-        Service::CloudWatch => error(service, 403, "SignatureDoesNotMatch").with_header("date", &date),
+        Service::CloudWatch | Service::Ssm => wrong_signature(service).with_header("date", &date),
     }
 }
 
@@ -173,11 +191,16 @@ fn garbage(service: Service) -> Reply {
         Service::Ec2 => ("text/xml;charset=UTF-8", b"<<<\x00 no xml & \xff"),
         // A map of a thousand pairs that does not hold any; 0xff ends what was never begun.
         Service::CloudWatch => ("application/cbor", b"\xb9\x03\xe8\xff\xff"),
+        Service::Ssm => ("application/x-amz-json-1.1", b"{\"Parameter\": <<<\x00"),
     };
     Reply::raw(200, &[("content-type", media_type), ("smithy-protocol", "rpc-v2-cbor")], body)
 }
 
 fn empty(service: Service) -> Reply {
-    let media_type = if service == Service::Ec2 { "text/xml;charset=UTF-8" } else { "application/cbor" };
+    let media_type = match service {
+        Service::Ec2 => "text/xml;charset=UTF-8",
+        Service::CloudWatch => "application/cbor",
+        Service::Ssm => "application/x-amz-json-1.1",
+    };
     Reply::raw(200, &[("content-type", media_type), ("smithy-protocol", "rpc-v2-cbor")], "")
 }

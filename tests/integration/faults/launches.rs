@@ -84,3 +84,40 @@ async fn a_launch_is_answered_once_a_read_shows_it() {
     assert_eq!((answer["state"].as_str(), launched(&functions).await.len()), (Some("pending"), 2));
     functions.aws.stop().unwrap();
 }
+
+#[tokio::test]
+async fn a_launch_that_is_waited_for_and_not_shown_is_a_202_that_names_it() {
+    let functions = Functions::start(&[CREATE]).await;
+    let sees = |request: &Recorded| request.action == "DescribeInstances" && request.param("InstanceId.1").is_some();
+    let unknown = Reply::ec2_error(400, "InvalidInstanceID.NotFound", "The instance ID does not exist");
+    let script = functions.ec2_stub.script(sees, Times::Always, unknown);
+    let response = functions
+        .respond(CREATE, |event| {
+            with_key("key-1")(event);
+            event["multiValueQueryStringParameters"] = serde_json::json!({"wait": ["running"]});
+        })
+        .await;
+    assert_eq!((response["statusCode"].as_u64(), script.hits() > 1), (Some(202), true), "{response}");
+    let answer: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+    let [id] = &launched(&functions).await[..] else { panic!("one worker") };
+    assert_eq!((answer["instance_id"].as_str(), answer["state"].as_str()), (Some(&**id), Some("pending")));
+    assert!(answer["warnings"].to_string().contains("no read shows it yet"), "{answer}");
+    assert!(response["multiValueHeaders"]["location"].to_string().contains(id), "{response}");
+    functions.aws.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_full_fleet_is_a_422_and_launches_nothing() {
+    // Two demo workers, which are ours, and one that is not.
+    let mut functions = Functions::start(&[]).await;
+    let run = ec2(&functions.aws.ec2_endpoint()).run_instances().image_id(&functions.aws.workers.image.id);
+    run.instance_type("c5.2xlarge".into()).min_count(1).max_count(1).send().await.unwrap();
+    for (most, status) in [("2", 422), ("3", 201)] {
+        functions.add(CREATE, CREATE, &[ROOT.as_slice(), &[("CML_MAX_WORKERS", most)]].concat()).await;
+        let (answered, answer) = functions.call(CREATE, with_key("key-1")).await;
+        assert_eq!(answered, status, "{answer}");
+        assert_eq!(launched(&functions).await.len(), usize::from(status == 201));
+        functions.kill(CREATE).await;
+    }
+    functions.aws.stop().unwrap();
+}

@@ -33,7 +33,11 @@ pub enum Purpose {
 impl Point {
     /// Whose call it is.
     pub fn service(self) -> Service {
-        if self.action == "GetMetricStatistics" { Service::CloudWatch } else { Service::Ec2 }
+        match self.action {
+            "GetMetricStatistics" => Service::CloudWatch,
+            "GetParameter" => Service::Ssm,
+            _ => Service::Ec2,
+        }
     }
 
     /// Whether a request is this call, of the case with this instance and this mark.
@@ -42,7 +46,9 @@ impl Point {
             && match self.purpose {
                 Purpose::Read if self.action == "DescribeRegions" => true,
                 Purpose::Read | Purpose::Change => {
-                    request.params.values().any(|value| value == mark || value == id) || request.body_contains(id)
+                    let in_form = request.params.values().any(|value| value == mark || value == id);
+                    // JSON and CBOR have no form.
+                    in_form || request.body_contains(id) || (request.params.is_empty() && request.body_contains(mark))
                 }
                 Purpose::LookUp => request.param("Filter.1.Name") == Some("client-token"),
                 Purpose::See => request.param("InstanceId.1").is_some_and(|id| !is_subject(id)),
@@ -50,7 +56,7 @@ impl Point {
     }
 }
 
-/// The calls of an operation, in their order.
+/// The calls of an operation, in their order. A launch asks for a parameter only if that names its image.
 ///
 /// # Panics
 /// If an operation was added and not written down here.
@@ -60,6 +66,7 @@ pub fn points(operation: &Operation) -> Vec<Point> {
     match operation.name {
         "create-instance" => vec![
             Point { action: "DescribeInstances", purpose: Purpose::LookUp },
+            read("GetParameter"),
             read("DescribeImages"),
             Point { action: "RunInstances", purpose: Purpose::Change },
             Point { action: "DescribeInstances", purpose: Purpose::See },

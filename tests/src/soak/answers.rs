@@ -24,6 +24,7 @@ pub fn faults(stub: &Stub) -> Vec<Script> {
         (317, half()),
         (331, half().cut_short()),
         (337, Reply::raw(200, &XML, "<<<\u{0} nonsense")),
+        (1009, Reply::silence()),
     ]
     .map(|(period, reply)| stub.script(every(period), Times::Always, reply))
     .into()

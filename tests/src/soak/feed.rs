@@ -17,6 +17,8 @@ use tokio::time::sleep;
 
 use crate::stack::{Result, repository};
 
+/// What an invocation has: enough for a launch to begin, and so little that silence is cut off by it.
+const TIMEOUT: Duration = Duration::from_secs(8);
 /// How often it is looked how far the function is.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long one invocation may take: more than the function's own budget.
@@ -142,7 +144,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response<String> {
         // The last one was answered: the process waits until it is ended.
         std::future::pending::<()>().await;
     }
-    let deadline = SystemTime::now() + Duration::from_secs(27);
+    let deadline = SystemTime::now() + TIMEOUT;
     let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut response = Response::new(shared.event(number).to_string());
     let headers = [

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -48,6 +49,11 @@ impl Program {
         environment: &[(&str, &str)],
     ) -> Result<Self> {
         let pid_file = folder.join(format!("{name}.pid"));
+        // One of an earlier program of this name would be taken for this one's.
+        match fs::remove_file(&pid_file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         let mut lifeline = Command::new(tool("python")?);
         lifeline.arg("-I").arg(repository().join("tests/local/lifeline.py")).arg(&pid_file).args(command);
         // A group of its own: what ends our whole group must leave it alive, to end the program.

@@ -113,6 +113,15 @@ impl Reply {
         Self::raw(status, &headers, cbor_map([("__type", &shape), ("message", message)]))
     }
 
+    /// An error as Systems Manager writes it in AWS's JSON protocol, with [`REQUEST_ID`].
+    ///
+    /// # Panics
+    /// If `status` is no HTTP status.
+    pub fn ssm_error(status: u16, code: &str, message: &str) -> Self {
+        let headers = [(CONTENT_TYPE.as_str(), "application/x-amz-json-1.1"), ("x-amzn-requestid", REQUEST_ID)];
+        Self::raw(status, &headers, serde_json::json!({"__type": code, "message": message}).to_string())
+    }
+
     /// Exactly this answer, right or wrong.
     ///
     /// # Panics
