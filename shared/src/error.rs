@@ -69,7 +69,7 @@ impl Code {
     }
 }
 
-/// Which [`Code`] an AWS error code means, and the request field it speaks of, if it does of one.
+/// Which [`Code`] an AWS error code means, and the request field it speaks of, if it does of one: most are create's.
 ///
 /// Codes that are not here are [`Code::AwsError`], with the AWS code kept in the answer.
 pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[

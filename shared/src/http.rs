@@ -85,11 +85,7 @@ impl<Query, Input> Request<InRegion, Query, Input> {
 }
 
 fn idempotency_key(event: &lambda_http::Request) -> Result<Option<IdempotencyKey>, Invalid> {
-    let mut headers = event.headers().get_all(IDEMPOTENCY_KEY).iter();
-    let Some(header) = headers.next() else { return Ok(None) };
-    if headers.next().is_some() {
-        return Err(Invalid::field(IDEMPOTENCY_KEY, "must be given once"));
-    }
+    let Some(header) = event.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let text = String::from_utf8_lossy(header.as_bytes()).into_owned();
     let key = IdempotencyKey::try_from(text).map_err(|refusal| Invalid::field(IDEMPOTENCY_KEY, refusal.0))?;
     Ok(Some(key))

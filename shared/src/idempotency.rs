@@ -49,26 +49,31 @@ impl Replay {
         hex(&format!("{} {attempt}", self.scope))
     }
 
-    /// What an earlier sending with this key launched.
+    /// What earlier sendings with this key launched; nothing if there were none. More than one instance is there only if
+    /// they knew nothing of each other.
     ///
     /// # Errors
     /// [`Code::IdempotencyMismatch`] if the key was used with another body, or if what it launched is gone.
-    pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Option<Instance>, Error> {
-        let Some(found) = self.launched(clients, region).await?.into_iter().next() else { return Ok(None) };
-        if found.tags.contains_key(FINGERPRINT_KEY) {
-            return self.same_request(found).map(Some);
+    pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
+        let launched = self.launched(clients, region).await?;
+        let Some(first) = launched.first() else { return Ok(launched) };
+        if first.tags.contains_key(FINGERPRINT_KEY) {
+            self.check(first)?;
+            return Ok(launched);
         }
         // EC2 can show an instance before its tags: until then nobody knows whose request launched it.
-        let tagged = |instance: &Instance| instance.tags.contains_key(FINGERPRINT_KEY);
-        let look = async || Ok(self.launched(clients, region).await?.into_iter().find(tagged));
-        match once_shown(look).await? {
-            Some(found) => self.same_request(found).map(Some),
-            None => {
-                let id = found.instance_id;
-                let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
-                Err(Error::new(Code::IdempotencyMismatch, detail).passing())
-            }
-        }
+        let is_tagged = |instance: &Instance| instance.tags.contains_key(FINGERPRINT_KEY);
+        let look = async || {
+            let launched = self.launched(clients, region).await?;
+            Ok(launched.first().is_some_and(is_tagged).then_some(launched))
+        };
+        let Some(launched) = once_shown(look).await? else {
+            let id = &first.instance_id;
+            let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
+            return Err(Error::new(Code::IdempotencyMismatch, detail).passing());
+        };
+        launched.first().map_or(Ok(()), |first| self.check(first))?;
+        Ok(launched)
     }
 
     /// Everything that this key launched, in any try: another body may have had more of them. What is not gone comes first,
@@ -92,14 +97,18 @@ impl Replay {
         Ok(ours.into_iter().map(|(_, _, instance)| instance).collect())
     }
 
-    fn same_request(&self, found: Instance) -> Result<Instance, Error> {
+    /// Whether an instance that this key launched is an answer to this request.
+    ///
+    /// # Errors
+    /// [`Code::IdempotencyMismatch`] if it is another request's, or gone.
+    pub fn check(&self, found: &Instance) -> Result<(), Error> {
         let id = &found.instance_id;
         let refused = if found.tags.get(FINGERPRINT_KEY) != Some(&self.fingerprint) {
             format!("This Idempotency-Key launched {id} for another request: use a new key for a new request")
         } else if found.is_gone() {
             format!("This request launched {id}, which is {} by now: use a new key to launch another", found.state)
         } else {
-            return Ok(found);
+            return Ok(());
         };
         Err(Error::new(Code::IdempotencyMismatch, refused))
     }

@@ -319,9 +319,19 @@ async fn follow(
     };
     Ok(match progress {
         Progress::Reached(instance) => Mutation::Done(StateChanges::One(change.followed_by(&instance))),
-        Progress::Unfinished(Some(instance)) => Mutation::Unfinished(StateChanges::One(change.followed_by(&instance))),
-        Progress::Unfinished(None) => Mutation::Unfinished(StateChanges::One(change)),
+        // It passes by itself or it does not; either way EC2 accepted the call.
+        Progress::Unfinished(_, Some(error)) if !error.retryable => return Err(unwatched(worker, error)),
+        Progress::Unfinished(Some(instance), _) => {
+            Mutation::Unfinished(StateChanges::One(change.followed_by(&instance)))
+        }
+        Progress::Unfinished(None, _) => Mutation::Unfinished(StateChanges::One(change)),
     })
+}
+
+fn unwatched(worker: &Worker, error: Error) -> Error {
+    let id = &worker.instance_id;
+    let detail = format!("EC2 accepted the call for {id}, but cannot be asked about it now: {}", error.detail);
+    Error { detail, ..error }
 }
 
 #[cfg(test)]

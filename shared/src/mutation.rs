@@ -23,7 +23,7 @@ pub struct DryRun {
 pub enum Mutation<T> {
     /// It was carried out, or already was as it should be.
     Done(T),
-    /// EC2 accepted it, and the time to wait for its end is up.
+    /// EC2 accepted it, and its end was not seen: the time to wait is up, or EC2 cannot be asked any more.
     Unfinished(T),
     /// It would have been permitted; nothing changed.
     DryRun(Permitted),

@@ -107,7 +107,7 @@ fn one_of_both<W>(query: WaitQuery<W>, _: ValuePointerRef) -> Result<WaitQuery<W
 /// How often something is looked for that EC2 has and does not show yet, and how long: its reads lag behind its writes by
 /// seconds.
 const SHOWN_EVERY: Duration = Duration::from_millis(500);
-const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a read shows of something that EC2 has just made, once one does; nothing if none does in time.
 ///
@@ -148,8 +148,8 @@ pub struct Wait {
 pub enum Progress {
     /// It is where it should be.
     Reached(Instance),
-    /// The time is up; the instance as it was seen last, if EC2 showed it at all.
-    Unfinished(Option<Instance>),
+    /// The time is up, or EC2 cannot be asked any more; the instance as it was seen last, if EC2 showed it at all.
+    Unfinished(Option<Instance>, Option<Error>),
 }
 
 /// What a state means to somebody who waits.
@@ -196,19 +196,19 @@ impl Wait {
     }
 
     /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up. A read
-    /// that the SDK gave up for now ends it too: EC2 accepted the call, and that must not look as if it did not.
+    /// that fails ends it too: the SDK has tried it again already.
     ///
     /// AWS: ec2:DescribeInstances; for [`Until::Healthy`] ec2:DescribeInstanceStatus.
     ///
     /// # Errors
-    /// [`Code::IncorrectState`] if EC2 took the change back or something else undid it, with EC2's reason; a read that
-    /// EC2 refuses for good.
+    /// [`Code::IncorrectState`] if EC2 took the change back or something else undid it, with EC2's reason.
     pub async fn watch(&self, clients: &Clients, worker: &Worker) -> Result<Progress, Error> {
         let mut seen = None;
         match timeout_at(self.end, self.look(clients, worker, &mut seen)).await {
             Ok(Ok(instance)) => Ok(Progress::Reached(instance)),
-            Ok(Err(error)) if !error.retryable => Err(error),
-            Ok(Err(_)) | Err(_) => Ok(Progress::Unfinished(seen)),
+            Ok(Err(error)) if error.code == Code::IncorrectState => Err(error),
+            Ok(Err(error)) => Ok(Progress::Unfinished(seen, Some(error))),
+            Err(_) => Ok(Progress::Unfinished(seen, None)),
         }
     }
 
@@ -216,40 +216,27 @@ impl Wait {
         let mut lost = false;
         loop {
             sleep(self.every).await;
-            let Some((instance, course)) = self.read(clients, worker).await? else { continue };
-            match course {
-                Course::Reached => return Ok(instance),
+            let instance = match find(clients, worker).await {
+                // It was launched a second ago, or EC2's reads do not agree with each other.
+                Err(error) if error.code == Code::InstanceNotFound => continue,
+                found => seen.insert(found?),
+            };
+            match self.course(clients, worker, instance).await? {
+                Course::Reached => return Ok(instance.clone()),
                 // EC2's reads lag behind its writes: one that shows the old state proves nothing, two in a row do.
-                Course::Lost if lost => return Err(undone(&worker.instance_id, &instance)),
+                Course::Lost if lost => return Err(undone(&worker.instance_id, instance)),
                 course => lost = course == Course::Lost,
             }
-            *seen = Some(instance);
         }
     }
 
-    /// The instance and what its state means; nothing if EC2 does not show it yet.
-    async fn read(&self, clients: &Clients, worker: &Worker) -> Result<Option<(Instance, Course)>, Error> {
-        match self.read_once(clients, worker).await {
-            Ok(read) => Ok(Some(read)),
-            // It was launched a second ago, or EC2's reads do not agree with each other.
-            Err(error) if error.code == Code::InstanceNotFound => Ok(None),
-            Err(error) => {
-                let id = &worker.instance_id;
-                let detail =
-                    format!("EC2 accepted the call for {id}, but cannot be asked about it now: {}", error.detail);
-                Err(Error { detail, ..error })
-            }
-        }
-    }
-
-    async fn read_once(&self, clients: &Clients, worker: &Worker) -> Result<(Instance, Course), Error> {
-        let instance = find(clients, worker).await?;
+    async fn course(&self, clients: &Clients, worker: &Worker, instance: &Instance) -> Result<Course, Error> {
         let course = self.until.course(&instance.state);
         if self.until == Until::Healthy && course == Course::Reached {
-            let healthy = read_status(clients, worker, &instance).await?.healthy;
-            return Ok((instance, if healthy { Course::Reached } else { Course::Onward }));
+            let healthy = read_status(clients, worker, instance).await?.healthy;
+            return Ok(if healthy { Course::Reached } else { Course::Onward });
         }
-        Ok((instance, course))
+        Ok(course)
     }
 }
 
@@ -292,7 +279,7 @@ mod tests {
     fn state_of(progress: Result<Progress, Error>) -> (bool, Option<String>) {
         match progress.unwrap() {
             Progress::Reached(instance) => (true, Some(instance.state)),
-            Progress::Unfinished(instance) => (false, instance.map(|instance| instance.state)),
+            Progress::Unfinished(instance, _) => (false, instance.map(|instance| instance.state)),
         }
     }
 
@@ -378,13 +365,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_that_fails_for_now_ends_the_wait_and_one_that_fails_for_good_is_an_error() {
-        let rule = states(&["pending", "!RequestLimitExceeded", "running"]);
-        let progress = watch(Until::Running, LONG_ENOUGH, &[&rule]).await;
-        assert_eq!((state_of(progress), rule.num_calls()), ((false, Some("pending".to_owned())), 2));
-        let error = watch(Until::Running, LONG_ENOUGH, &[&states(&["!UnauthorizedOperation"])]).await.unwrap_err();
-        assert_eq!((error.code, error.missing_permission()), (Code::MissingPermission, Some("ec2:DescribeInstances")));
-        assert!(error.detail.starts_with("EC2 accepted the call"), "{}", error.detail);
+    async fn a_read_that_fails_ends_the_wait_with_what_was_seen_and_the_reason() {
+        for (states_, code) in [
+            (&["pending", "!RequestLimitExceeded", "running"], Code::Throttled),
+            (&["pending", "!UnauthorizedOperation", "running"], Code::MissingPermission),
+        ] {
+            let rule = states(states_);
+            let progress = watch(Until::Running, LONG_ENOUGH, &[&rule]).await.unwrap();
+            let Progress::Unfinished(Some(seen), Some(because)) = progress else { panic!("{progress:?}") };
+            assert_eq!((seen.state.as_str(), because.code, rule.num_calls()), ("pending", code, 2));
+        }
+        // What was read before the checks could not be is known all the same.
+        let denied = mock!(Client::describe_instance_status)
+            .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "EC2's words."));
+        let progress = watch(Until::Healthy, LONG_ENOUGH, &[&states(&["running"]), &denied]).await.unwrap();
+        let Progress::Unfinished(Some(seen), Some(because)) = progress else { panic!("{progress:?}") };
+        assert_eq!(seen.state, "running");
+        assert_eq!(because.missing_permission(), Some("ec2:DescribeInstanceStatus"));
     }
 
     /// What becomes of a look for something that these reads show, and how many were made.

@@ -94,6 +94,9 @@ def before_call(context, case, **_):
             uses_up = method == "PATCH" or (method == "DELETE" and route.endswith("{instance_id}"))
             path["instance_id"] = ours() if uses_up else next(WORKERS)
     body = case.body
+    if isinstance(body, dict) and not negative(ParameterLocation.BODY) and case.operation.method.upper() == "PATCH":
+        # An instance has 50 tags at most, and these have two already.
+        case.body = body = {**body, "tags": dict(itertools.islice(body["tags"].items(), 48))}
     if isinstance(body, dict) and not negative(ParameterLocation.BODY) and next(EVERY_OTHER):
         if case.operation.definition.raw.get("operationId") == "create-instance":
             case.body = {"name": body["name"], "image_name": STACK["image_name"], "instance_type": "c5.2xlarge"}

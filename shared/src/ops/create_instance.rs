@@ -13,14 +13,14 @@ use crate::deadline;
 use crate::error::{Code, Denied, Error, timeout};
 use crate::idempotency::Replay;
 use crate::image::{self, ImageChoice, ImageVolume, LaunchImage};
-use crate::input::Invalid;
+use crate::input::{FieldError, Invalid};
 use crate::instance::{self, Instance, InstanceId, InstanceType, Worker, managed_count};
 use crate::launch::{CreateInstance, Launch, SubnetId};
 use crate::mutation::{Mutation, permitted};
 use crate::parameter;
 use crate::region::Region;
 use crate::volume::{Volume, free_names};
-use crate::wait::{Progress, UntilUp, Wait, WaitQuery, once_shown};
+use crate::wait::{Progress, SHOWN_WITHIN, UntilUp, Wait, WaitQuery, once_shown};
 
 pub(crate) use request::run_instances;
 
@@ -147,27 +147,35 @@ async fn watch(
     launched: Launched,
     wait: Wait,
 ) -> Result<Mutation<Launched>, Error> {
-    Ok(match wait.watch(clients, worker).await {
-        Ok(Progress::Reached(instance)) => Mutation::Done(launched.seen_as(instance)),
-        Ok(Progress::Unfinished(Some(instance))) => Mutation::Unfinished(launched.seen_as(instance)),
-        Ok(Progress::Unfinished(None)) => Mutation::Unfinished(launched.unseen(worker, NOT_YET)),
-        Err(error) if error.code == Code::IncorrectState => return Err(error),
-        Err(error) => Mutation::Unfinished(launched.unseen(worker, &error.summary())),
+    Ok(match wait.watch(clients, worker).await? {
+        Progress::Reached(instance) => Mutation::Done(launched.seen_as(instance)),
+        Progress::Unfinished(Some(instance), because) => {
+            let warning =
+                because.map(|error| format!("{} cannot be read now: {}", worker.instance_id, error.summary()));
+            Mutation::Unfinished(launched.seen_as(instance).with_warnings(warning))
+        }
+        Progress::Unfinished(None, because) => {
+            let why = because.map_or(NOT_YET.to_owned(), |error| error.summary());
+            Mutation::Unfinished(launched.unseen(worker, &why))
+        }
     })
 }
 
-/// What else the same key launched: sendings at the same moment that found no capacity in the same places do not know of
-/// each other. A warning each; none if EC2 cannot be asked.
+/// What else the same key launched, if EC2 can be asked now: the launch is answered all the same.
 async fn twins(clients: &Clients, worker: &Worker, replay: &Replay) -> Vec<String> {
-    let launched = replay.launched(clients, &worker.region).await.unwrap_or_default();
-    let others = launched.iter().filter(|other| other.instance_id != worker.instance_id.as_str() && !other.is_gone());
-    let warning = |other: &Instance| {
-        format!(
-            "The same Idempotency-Key also launched {}, at the same time and by another alternative: terminate one of them",
-            other.instance_id
-        )
-    };
-    others.map(warning).collect()
+    let launched = timeout_at(deadline::at_most(SHOWN_WITHIN), replay.launched(clients, &worker.region)).await;
+    let launched = launched.ok().and_then(Result::ok).unwrap_or_default();
+    twins_of(worker.instance_id.as_str(), &launched).collect()
+}
+
+/// A warning for each other instance of the same key. Sendings that EC2's reads do not show to each other can launch by
+/// different alternatives, whose tokens differ.
+fn twins_of<'a>(id: &'a str, launched: &'a [Instance]) -> impl Iterator<Item = String> + 'a {
+    let others = launched.iter().filter(move |other| other.instance_id != id && !other.is_gone());
+    others.map(|other| {
+        let other = &other.instance_id;
+        format!("The same Idempotency-Key also launched {other}, by another alternative: terminate one of the two")
+    })
 }
 
 /// Why the caller's next call may not find a launch.
@@ -210,31 +218,27 @@ async fn launch_or_find(
     }
     // First of all: a retry is answered even if its image is gone by now, or the fleet full with what it launched.
     if let Some(replay) = &caller.replay
-        && let Some(instance) = replay.find(clients, region).await?
+        && let Some(launched) = Launched::again(replay.find(clients, region).await?, launch)
     {
-        return Ok(Mutation::Done(Launched::again(instance, launch)));
+        return Ok(Mutation::Done(launched));
     }
     let (room, image) = tokio::join!(check_fleet(clients, region), find_image(clients, region, wanted));
     room?;
     let launched = first_with_capacity(clients, region, launch, &attempts, &image?, caller).await;
     match (launched, &caller.replay) {
         (Err(error), Some(replay)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
-            let launched = launched_before(clients, region, replay, error).await?;
-            Ok(Mutation::Done(Launched::again(launched, launch)))
+            let launched = launched_before(clients, region, replay).await?;
+            Launched::again(launched, launch).map(Mutation::Done).ok_or(error)
         }
         (launched, _) => launched.map(Mutation::Done),
     }
 }
 
 /// EC2 knows the token from another launch. If that was this very request, an image name or SSM parameter leads elsewhere
-/// by now, and the look-up came before EC2's reads showed the first launch; if they still do not, a later call can tell.
-async fn launched_before(
-    clients: &Clients,
-    region: &Region,
-    replay: &Replay,
-    mismatch: Error,
-) -> Result<Instance, Error> {
-    once_shown(|| replay.find(clients, region)).await?.ok_or_else(|| mismatch.passing())
+/// by now, and the look-up came before EC2's reads showed the first launch.
+async fn launched_before(clients: &Clients, region: &Region, replay: &Replay) -> Result<Vec<Instance>, Error> {
+    let look = async || Ok(Some(replay.find(clients, region).await?).filter(|launched| !launched.is_empty()));
+    Ok(once_shown(look).await?.unwrap_or_default())
 }
 
 /// Tries one after the other, on to the next only where EC2 has no capacity.
@@ -262,13 +266,18 @@ async fn first_with_capacity(
                 let instance = answer.instances().first().ok_or_else(unnamed)?;
                 let instance = Instance::from_ec2(instance, region, clients.managed_by());
                 let instance = Instance { image_name: image.name.clone(), ..instance };
+                // EC2 keeps a token for longer than it shows what was launched with it.
+                if let (Some(replay), true) = (&caller.replay, instance.is_gone()) {
+                    replay.check(&instance)?;
+                }
                 let warnings = launch.warnings(&attempt.instance_type);
                 return Ok(Launched { instance, warnings, failed_attempts, created: true });
             }
             Err(error) => error,
         };
-        if !is_about_capacity(&error) || number + 1 == attempts.len() {
-            return Err(after(&failed_attempts, as_repeatable(error, caller)));
+        if !others_may_do(&error) || number + 1 == attempts.len() {
+            let error = as_repeatable(of_attempt(error, number, launch), caller);
+            return Err(after(&failed_attempts, error));
         }
         failed_attempts.push(attempt.failed(&error));
     }
@@ -280,12 +289,30 @@ fn as_repeatable(error: Error, caller: &Caller) -> Error {
     if caller.replay.is_some() || !error.leaves_open() {
         return error;
     }
-    let advice = "there was no Idempotency-Key, so the same call could launch another: list the instances first";
-    Error { detail: format!("{}; {advice}", error.detail), retryable: false, ..error }
+    let advice = "without an Idempotency-Key the same call could launch another: list the instances first";
+    Error { detail: format!("{} ({advice})", error.detail), retryable: false, ..error }
+}
+
+/// The error with the field that this try took its type or subnet from.
+fn of_attempt(error: Error, number: usize, launch: &Launch) -> Error {
+    let alternative = (number % (1 + launch.alternatives.len())).checked_sub(1);
+    let Some((index, given)) = alternative.and_then(|index| Some((index, launch.alternatives.get(index)?))) else {
+        return error;
+    };
+    let is_its_own = match error.fields.errors().first().map(|error| error.field.as_str()) {
+        Some("instance_type") => given.instance_type.is_some(),
+        Some("subnet_id") => given.subnet_id.is_some(),
+        _ => false,
+    };
+    let place = |field: &FieldError| Invalid::field(format!("alternatives[{index}].{}", field.field), &field.detail);
+    match error.fields.errors().first().filter(|_| is_its_own).map(place) {
+        Some(fields) => Error { fields, ..error },
+        None => error,
+    }
 }
 
 /// Another type, subnet or market can have what this one has not. A quota of spot instances is one of the spot market's.
-fn is_about_capacity(error: &Error) -> bool {
+fn others_may_do(error: &Error) -> bool {
     error.code == Code::InsufficientCapacity || error.aws_code() == Some("MaxSpotInstanceCountExceeded")
 }
 
@@ -310,10 +337,10 @@ impl Launched {
     /// The same launch, which no read shows.
     fn unseen(self, worker: &Worker, why: &str) -> Self {
         let warning = format!("{} is launched, but no read shows it yet: {why}", worker.instance_id);
-        self.with_warnings(vec![warning])
+        self.with_warnings([warning])
     }
 
-    fn with_warnings(mut self, more: Vec<String>) -> Self {
+    fn with_warnings(mut self, more: impl IntoIterator<Item = String>) -> Self {
         self.warnings.extend(more);
         self
     }
@@ -324,10 +351,13 @@ impl Launched {
         Self { instance: Instance { image_name, ..instance }, ..self }
     }
 
-    fn again(instance: Instance, launch: &Launch) -> Self {
-        let launched = instance.instance_type.clone().and_then(|name| InstanceType::try_from(name).ok());
-        let warnings = launch.warnings(&launched.unwrap_or_else(|| launch.instance_type.clone()));
-        Self { instance, warnings, failed_attempts: Vec::new(), created: false }
+    /// What earlier sendings launched, the first of it; nothing if they launched nothing.
+    fn again(launched: Vec<Instance>, launch: &Launch) -> Option<Self> {
+        let first = launched.first()?.clone();
+        let kind = first.instance_type.clone().and_then(|name| InstanceType::try_from(name).ok());
+        let warnings = launch.warnings(&kind.unwrap_or_else(|| launch.instance_type.clone()));
+        let twins: Vec<String> = twins_of(&first.instance_id, &launched).collect();
+        Some(Self { instance: first, warnings, failed_attempts: Vec::new(), created: false }.with_warnings(twins))
     }
 }
 

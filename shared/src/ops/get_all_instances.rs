@@ -121,7 +121,7 @@ crate::input::checked_string! {
 crate::input::checked_string! {
     /// The key of a tag that is asked for: any tag, also AWS's and the ownership tag. In a query it stands behind `tag.`.
     TagFilterKey,
-    schema(pattern = r"^tag\.[^\x00]{1,128}$"),
+    schema(pattern = r"^tag\.[\s\S]{1,128}$"),
     |key| if (1..=128).contains(&key.chars().count()) { Ok(()) } else { Err("a tag key must have 1 to 128 characters") }
 }
 

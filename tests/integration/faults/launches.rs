@@ -121,3 +121,23 @@ async fn a_full_fleet_is_a_422_and_launches_nothing() {
     }
     functions.aws.stop().unwrap();
 }
+
+#[tokio::test]
+async fn a_launch_is_answered_although_ec2_says_no_more_once_it_is_launched() {
+    let functions = Functions::start(&[CREATE]).await;
+    let by_token = |request: &Recorded| request.param("Filter.1.Name") == Some("client-token");
+    // The first look-up is for what an earlier sending launched.
+    let first = functions.ec2_stub.script(by_token, Times::Exactly(1), Reply::pass_through());
+    let script = functions.ec2_stub.script(by_token, Times::Always, Reply::silence());
+    let (status, answer) = functions
+        .call(CREATE, |event| {
+            with_key("key-1")(event);
+            let mut body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+            body["alternatives"] = serde_json::json!([{"instance_type": "c5.4xlarge"}]);
+            event["body"] = body.to_string().into();
+        })
+        .await;
+    assert_eq!((status, first.hits(), script.hits()), (201, 1, 1), "{answer}");
+    assert_eq!(answer["instance_id"].as_str(), launched(&functions).await.first().map(String::as_str));
+    functions.aws.stop().unwrap();
+}

@@ -135,7 +135,7 @@ fn good() -> Happened {
         json,
     };
     let (answer, again) = (answer(429, json), answer(200, json!({})));
-    Happened { hits: 3, answer, took: Duration::from_secs(2), done: 0, again, done_in_the_end: 1 }
+    Happened { hits: 3, sent: 3, answer, took: Duration::from_secs(2), done: 0, again, done_in_the_end: 1 }
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn each_kind_of_mistake_is_noticed() {
     assert_eq!(case.mistakes(&good()), Vec::<String>::new());
     let spoilers: [fn(&mut Happened); 16] = [
         |happened| happened.hits = 0,
-        |happened| happened.hits = 9,
+        |happened| happened.sent = 9,
         |happened| happened.took = Duration::from_secs(30),
         |happened| happened.done = 1,
         |happened| happened.done_in_the_end = 0,

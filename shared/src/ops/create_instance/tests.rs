@@ -423,6 +423,7 @@ async fn what_a_key_launched_twice_at_the_same_moment_is_named() {
     // A later sending is answered with what is not gone, and of that with what was tried first.
     let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
     assert_eq!((again.instance.instance_id.as_str(), again.created, run.num_calls()), (ID, false, 1));
+    assert!(again.warnings.last().unwrap().contains("i-0aaaaaaaaaaaaaaa2"), "{:?}", again.warnings);
 }
 
 #[tokio::test]
@@ -443,19 +444,40 @@ async fn without_a_key_a_launch_that_may_have_happened_is_not_called_repeatable(
 }
 
 #[tokio::test]
-async fn a_mismatch_that_no_read_explains_yet_can_be_asked_about_again() {
+async fn what_ec2_still_answers_for_a_worker_that_it_shows_no_longer_is_no_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let nothing = mock!(Client::describe_instances)
         .then_http_response(|| xml(200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"));
+    let gone = testing::described("terminated", true);
+    let gone = String::from_utf8(gone.body().bytes().unwrap().to_vec()).unwrap();
+    let (_, instances) = gone.split_once("<instancesSet>").unwrap();
+    let (instances, _) = instances.split_once("</instancesSet>").unwrap();
+    let gone = format!("<RunInstancesResponse><instancesSet>{instances}</instancesSet></RunInstancesResponse>");
+    let run = mock!(Client::run_instances).then_http_response(move || xml(200, gone.clone()));
     let images = images(IMAGE);
-    for (code, retryable) in [("IdempotentParameterMismatch", true), ("IdempotentInstanceTerminated", false)] {
-        let run = mock!(Client::run_instances).then_http_response(move || ec2_error(400, code, "EC2's words."));
-        let clients = testing::clients(&[&images, &run, &nothing]);
-        let (region, wanted) = (region(), wanted());
-        let create = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);
-        let error = deadline::within(SystemTime::now() + Duration::from_secs(6), create).await.unwrap_err();
-        assert_eq!((error.code, error.retryable), (Code::IdempotencyMismatch, retryable), "{code}");
+    let clients = testing::clients(&[&images, &run, &nothing]);
+    let error = create_instance(&clients, &region(), &wanted(), &caller, NO_WAIT).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (Code::IdempotencyMismatch, false));
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_alternative_that_it_is_about() {
+    let images = images(IMAGE);
+    for (code, field) in [
+        ("InvalidSubnetID.NotFound", "alternatives[1].subnet_id"),
+        ("InvalidInstanceType", "alternatives[1].instance_type"),
+        ("InvalidKeyPair.NotFound", "key_name"),
+    ] {
+        let full = without_capacity(&["c5.2xlarge", "c5.4xlarge"], "InsufficientInstanceCapacity").0;
+        let refused = mock!(Client::run_instances).then_http_response(move || ec2_error(400, code, "EC2's words."));
+        let error = create(&[&images, &full, &refused], &with_alternatives(), false).await.unwrap_err();
+        assert_eq!(error.fields.errors()[0].field, field);
     }
+    // The first alternative has no subnet of its own: it is the launch's.
+    let full = without_capacity(&["c5.2xlarge"], "InsufficientInstanceCapacity").0;
+    let refused = mock!(Client::run_instances).then_http_response(|| ec2_error(400, "InvalidSubnetID.NotFound", "no"));
+    let error = create(&[&images, &full, &refused], &with_alternatives(), false).await.unwrap_err();
+    assert_eq!(error.fields.errors()[0].field, "subnet_id");
 }
 
 #[tokio::test]
@@ -541,6 +563,16 @@ async fn a_full_fleet_launches_nothing() {
 }
 
 #[tokio::test]
+async fn a_fleet_that_cannot_be_counted_launches_nothing() {
+    let images = images(IMAGE);
+    let uncounted = mock!(Client::describe_instances).then_http_response(|| ec2_error(500, "InternalError", "no"));
+    let (_, run) = without_capacity(&[], "");
+    let clients = testing::clients_with(&[&images, &uncounted, &run], |config| config.max_workers = Some(9));
+    let error = create_instance(&clients, &region(), &wanted(), &Caller::default(), NO_WAIT).await.unwrap_err();
+    assert_eq!((error.code, error.retryable, run.num_calls()), (Code::AwsError, true, 0));
+}
+
+#[tokio::test]
 async fn a_root_volume_below_the_images_is_refused_before_the_launch() {
     let images = images(IMAGE);
     let mut wanted = wanted();
@@ -575,6 +607,16 @@ async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
         assert_eq!((launched.instance.instance_id.as_str(), launched.created), (ID, true));
         assert!(launched.warnings.last().unwrap().contains("no read shows it yet"), "{:?}", launched.warnings);
     }
+    let running = mock!(Client::describe_instances).then_http_response(|| testing::described("running", true));
+    let denied = mock!(Client::describe_instance_status)
+        .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "You are not authorized."));
+    let clients = testing::clients(&[&images, &run, &running, &denied]);
+    let healthy = WaitQuery { dry_run: false, wait: Some(UntilUp::Healthy) };
+    let answer = create_instance(&clients, &region(), &wanted(), &Caller::default(), healthy).await.unwrap();
+    let Mutation::Unfinished(launched) = answer else { panic!("{answer:?}") };
+    assert_eq!(launched.instance.state, "running");
+    let warning = launched.warnings.last().unwrap();
+    assert!(warning.contains("cannot be read now") && warning.contains("ec2:DescribeInstanceStatus"), "{warning}");
     // What EC2 takes back is no launch.
     let gone = mock!(Client::describe_instances).then_http_response(|| testing::described("terminated", true));
     let clients = testing::clients(&[&images, &run, &gone]);
