@@ -1,27 +1,30 @@
 //! Launch a worker.
 
+mod attempts;
 mod request;
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::operation::run_instances::RunInstancesError;
 use serde::Serialize;
 use tokio::time::timeout_at;
 
 use crate::clients::Clients;
 use crate::deadline;
-use crate::error::{Code, Denied, Error, timeout};
+use crate::error::{Code, Error};
 use crate::idempotency::Replay;
 use crate::image::{self, ImageChoice, ImageVolume, LaunchImage};
-use crate::input::{FieldError, Invalid};
+use crate::input::Invalid;
 use crate::instance::{self, Instance, InstanceId, InstanceType, Worker, managed_count};
-use crate::launch::{CreateInstance, Launch, SubnetId};
+use crate::launch::{CreateInstance, Launch};
 use crate::mutation::{Mutation, permitted};
 use crate::parameter;
 use crate::region::Region;
 use crate::volume::{Volume, free_names};
 use crate::wait::{Progress, SHOWN_WITHIN, UntilUp, Wait, WaitQuery, once_shown};
 
+pub(crate) use attempts::Attempt;
+pub use attempts::FailedAttempt;
+use attempts::{first_with_capacity, unnamed};
 pub(crate) use request::run_instances;
 
 /// Who asks, and whether the answer can be asked for again.
@@ -46,62 +49,6 @@ pub struct Launched {
     pub failed_attempts: Vec<FailedAttempt>,
     /// False if an earlier sending of the same request launched it.
     pub created: bool,
-}
-
-/// One try that found no capacity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct FailedAttempt {
-    /// The type.
-    pub instance_type: String,
-    /// The subnet, if one was named.
-    pub subnet_id: Option<String>,
-    /// `on-demand` or `spot`.
-    pub lifecycle: &'static str,
-    /// EC2's code.
-    pub aws_code: Option<String>,
-    /// EC2's words.
-    pub detail: String,
-}
-
-/// One thing to try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Attempt {
-    pub instance_type: InstanceType,
-    pub subnet_id: Option<SubnetId>,
-    pub spot: bool,
-}
-
-impl Attempt {
-    /// What a launch asks for itself.
-    pub(crate) fn first(launch: &Launch) -> Self {
-        let spot = launch.spot.is_some();
-        Self { instance_type: launch.instance_type.clone(), subnet_id: launch.subnet_id.clone(), spot }
-    }
-
-    /// Everything to try, in order: as asked, the alternatives, and all of it on-demand if spot may fall back.
-    fn all(launch: &Launch) -> Vec<Self> {
-        let first = Self::first(launch);
-        let alternatives = launch.alternatives.iter().map(|other| Self {
-            instance_type: other.instance_type.clone().unwrap_or_else(|| first.instance_type.clone()),
-            subnet_id: other.subnet_id.clone().or_else(|| first.subnet_id.clone()),
-            spot: first.spot,
-        });
-        let asked: Vec<Self> = std::iter::once(first.clone()).chain(alternatives).collect();
-        let on_demand =
-            asked.clone().into_iter().filter(|_| launch.on_demand_fallback).map(|a| Self { spot: false, ..a });
-        asked.iter().cloned().chain(on_demand).collect()
-    }
-
-    fn failed(&self, error: &Error) -> FailedAttempt {
-        FailedAttempt {
-            instance_type: self.instance_type.to_string(),
-            subnet_id: self.subnet_id.as_ref().map(ToString::to_string),
-            lifecycle: if self.spot { "spot" } else { "on-demand" },
-            aws_code: error.aws_code().map(str::to_owned),
-            detail: error.detail.clone(),
-        }
-    }
 }
 
 /// Launches one instance: tagged as ours by RunInstances itself, IMDSv2 only, its root volume encrypted unless refused.
@@ -239,98 +186,6 @@ async fn launch_or_find(
 async fn launched_before(clients: &Clients, region: &Region, replay: &Replay) -> Result<Vec<Instance>, Error> {
     let look = async || Ok(Some(replay.find(clients, region).await?).filter(|launched| !launched.is_empty()));
     Ok(once_shown(look).await?.unwrap_or_default())
-}
-
-/// Tries one after the other, on to the next only where EC2 has no capacity.
-async fn first_with_capacity(
-    clients: &Clients,
-    region: &Region,
-    launch: &Launch,
-    attempts: &[Attempt],
-    image: &LaunchImage,
-    caller: &Caller,
-) -> Result<Launched, Error> {
-    let ec2 = clients.ec2(region)?;
-    let mut failed_attempts = Vec::new();
-    for (number, attempt) in attempts.iter().enumerate() {
-        if deadline::is_near() {
-            let late = Error::new(Code::AwsTimeout, "There was no time left to launch: nothing was launched");
-            return Err(after(&failed_attempts, late));
-        }
-        let call = run_instances(ec2, launch, attempt, image, clients.managed_by(), caller)
-            .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number)));
-        let late = |_| Err(timeout(RunInstancesError::ACTION));
-        let answer = timeout_at(deadline::last_word(), call.send()).await.map_or_else(late, |sent| Ok(sent?));
-        let error = match answer {
-            Ok(answer) => {
-                let instance = answer.instances().first().ok_or_else(unnamed)?;
-                let instance = Instance::from_ec2(instance, region, clients.managed_by());
-                let instance = Instance { image_name: image.name.clone(), ..instance };
-                // EC2 keeps a token for longer than it shows what was launched with it.
-                if let (Some(replay), true) = (&caller.replay, instance.is_gone()) {
-                    replay.check(&instance)?;
-                }
-                let warnings = launch.warnings(&attempt.instance_type);
-                return Ok(Launched { instance, warnings, failed_attempts, created: true });
-            }
-            Err(error) => error,
-        };
-        if !others_may_do(&error) || number + 1 == attempts.len() {
-            let error = as_repeatable(of_attempt(error, number, launch), caller);
-            return Err(after(&failed_attempts, error));
-        }
-        failed_attempts.push(attempt.failed(&error));
-    }
-    Err(unnamed())
-}
-
-/// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.
-fn as_repeatable(error: Error, caller: &Caller) -> Error {
-    if caller.replay.is_some() || !error.leaves_open() {
-        return error;
-    }
-    let advice = "without an Idempotency-Key the same call could launch another: list the instances first";
-    Error { detail: format!("{} ({advice})", error.detail), retryable: false, ..error }
-}
-
-/// The error with the field that this try took its type or subnet from.
-fn of_attempt(error: Error, number: usize, launch: &Launch) -> Error {
-    let alternative = (number % (1 + launch.alternatives.len())).checked_sub(1);
-    let Some((index, given)) = alternative.and_then(|index| Some((index, launch.alternatives.get(index)?))) else {
-        return error;
-    };
-    let is_its_own = match error.fields.errors().first().map(|error| error.field.as_str()) {
-        Some("instance_type") => given.instance_type.is_some(),
-        Some("subnet_id") => given.subnet_id.is_some(),
-        _ => false,
-    };
-    let place = |field: &FieldError| Invalid::field(format!("alternatives[{index}].{}", field.field), &field.detail);
-    match error.fields.errors().first().filter(|_| is_its_own).map(place) {
-        Some(fields) => Error { fields, ..error },
-        None => error,
-    }
-}
-
-/// Another type, subnet or market can have what this one has not. A quota of spot instances is one of the spot market's.
-fn others_may_do(error: &Error) -> bool {
-    error.code == Code::InsufficientCapacity || error.aws_code() == Some("MaxSpotInstanceCountExceeded")
-}
-
-/// The last refusal, with what was tried before it.
-fn after(failed: &[FailedAttempt], error: Error) -> Error {
-    if failed.is_empty() {
-        return error;
-    }
-    let before: Vec<String> = failed
-        .iter()
-        .map(|attempt| format!("{} ({}): {}", attempt.instance_type, attempt.lifecycle, attempt.detail))
-        .collect();
-    Error { detail: format!("{} Tried before: {}", error.detail, before.join("; ")), ..error }
-}
-
-fn unnamed() -> Error {
-    let detail = "EC2 accepted the launch but named no instance: list the instances before trying again";
-    Error::new(Code::AwsError, detail)
 }
 
 impl Launched {
