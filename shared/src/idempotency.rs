@@ -55,25 +55,24 @@ impl Replay {
     /// # Errors
     /// [`Code::IdempotencyMismatch`] if the key was used with another body, or if what it launched is gone.
     pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
-        let launched = self.launched(clients, region).await?;
-        let Some(first) = launched.first() else { return Ok(launched) };
-        if first.tags.contains_key(FINGERPRINT_KEY) {
-            self.check(first)?;
-            return Ok(launched);
+        let mut launched = self.launched(clients, region).await?;
+        if let Some(first) = launched.first().filter(|first| !is_tagged(first)) {
+            launched = self.once_tagged(clients, region, &first.instance_id).await?;
         }
-        // EC2 can show an instance before its tags: until then nobody knows whose request launched it.
-        let is_tagged = |instance: &Instance| instance.tags.contains_key(FINGERPRINT_KEY);
+        launched.first().map_or(Ok(()), |first| self.check(first))?;
+        Ok(launched)
+    }
+
+    /// EC2 can show an instance before its tags: until then nobody knows whose request launched it.
+    async fn once_tagged(&self, clients: &Clients, region: &Region, id: &str) -> Result<Vec<Instance>, Error> {
         let look = async || {
             let launched = self.launched(clients, region).await?;
             Ok(launched.first().is_some_and(is_tagged).then_some(launched))
         };
-        let Some(launched) = once_shown(look).await? else {
-            let id = &first.instance_id;
+        once_shown(look).await?.ok_or_else(|| {
             let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
-            return Err(Error::new(Code::IdempotencyMismatch, detail).passing());
-        };
-        launched.first().map_or(Ok(()), |first| self.check(first))?;
-        Ok(launched)
+            Error::new(Code::IdempotencyMismatch, detail).passing()
+        })
     }
 
     /// Everything that this key launched, in any try: another body may have had more of them. What is not gone comes first,
@@ -89,9 +88,11 @@ impl Replay {
         let attempt = |instance: &types::Instance| tokens.iter().position(|own| instance.client_token() == Some(own));
         let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
         let mut ours: Vec<(bool, usize, Instance)> = instances
-            .filter_map(|instance| Some((attempt(instance)?, instance)))
-            .map(|(attempt, instance)| (attempt, Instance::from_ec2(instance, region, clients.managed_by())))
-            .map(|(attempt, instance)| (instance.is_gone(), attempt, instance))
+            .filter_map(|instance| {
+                let attempt = attempt(instance)?;
+                let instance = Instance::from_ec2(instance, region, clients.managed_by());
+                Some((instance.is_gone(), attempt, instance))
+            })
             .collect();
         ours.sort_by_key(|(is_gone, attempt, _)| (*is_gone, *attempt));
         Ok(ours.into_iter().map(|(_, _, instance)| instance).collect())
@@ -112,6 +113,10 @@ impl Replay {
         };
         Err(Error::new(Code::IdempotencyMismatch, refused))
     }
+}
+
+fn is_tagged(instance: &Instance) -> bool {
+    instance.tags.contains_key(FINGERPRINT_KEY)
 }
 
 fn hex(text: &str) -> String {

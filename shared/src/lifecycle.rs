@@ -319,7 +319,7 @@ async fn follow(
     };
     Ok(match progress {
         Progress::Reached(instance) => Mutation::Done(StateChanges::One(change.followed_by(&instance))),
-        // It passes by itself or it does not; either way EC2 accepted the call.
+        // No later look would show more: the caller has to know why.
         Progress::Unfinished(_, Some(error)) if !error.retryable => return Err(unwatched(worker, error)),
         Progress::Unfinished(Some(instance), _) => {
             Mutation::Unfinished(StateChanges::One(change.followed_by(&instance)))

@@ -6,7 +6,7 @@ use serde_json::json;
 use tests::client::Answer;
 use tests::stub::{Recorded, Reply, Times};
 
-use crate::world::{REGION, assert_ok, assert_problem, assert_refused, unique, world};
+use crate::world::{REGION, assert_ok, assert_problem, assert_refused, launch_of, unique, world};
 
 async fn create(body: serde_json::Value) -> Answer {
     world().api.request("POST", &format!("/regions/{REGION}/instances"), Some(body)).await
@@ -14,8 +14,7 @@ async fn create(body: serde_json::Value) -> Answer {
 
 /// Launches that reached EC2 for a worker of this name.
 fn launches(name: &str) -> Vec<Recorded> {
-    let name = name.to_owned();
-    world().ec2_stub.requests_matching(move |r| r.action == "RunInstances" && r.params.values().any(|v| *v == name))
+    world().ec2_stub.requests_matching(launch_of(name))
 }
 
 #[tokio::test]
@@ -128,8 +127,7 @@ async fn a_dry_run_asks_ec2_and_launches_nothing() {
     assert_ok(&answer, 200);
     assert_eq!(answer.json, json!({"dry_run": true, "permitted": true}));
     assert!(launches(&name).iter().all(|launch| launch.param("DryRun") == Some("true")));
-    let filter = aws_sdk_ec2::types::Filter::builder().name("tag:Name").values(&name).build();
-    assert!(world().ec2().describe_instances().filters(filter).send().await.unwrap().reservations().is_empty());
+    assert_eq!(world().workers_named(&name).await, 0);
 }
 
 #[tokio::test]
@@ -203,13 +201,6 @@ async fn a_launch_that_is_waited_for_is_answered_as_it_runs() {
     assert_refused(&refused, &["wait"]);
 }
 
-/// How many workers of this name EC2 has.
-async fn workers(name: &str) -> usize {
-    let named = aws_sdk_ec2::types::Filter::builder().name("tag:Name").values(name).build();
-    let answer = world().ec2().describe_instances().filters(named).send().await.unwrap();
-    answer.reservations().iter().map(|reservation| reservation.instances().len()).sum()
-}
-
 #[tokio::test]
 async fn without_a_key_each_sending_is_a_launch_of_its_own() {
     let name = unique("create");
@@ -217,20 +208,18 @@ async fn without_a_key_each_sending_is_a_launch_of_its_own() {
     let (first, second) = (create(body.clone()).await, create(body).await);
     assert_eq!((first.status, second.status), (201, 201), "{}", second.text);
     assert_ne!(first.json["instance_id"], second.json["instance_id"]);
-    assert_eq!(workers(&name).await, 2);
+    assert_eq!(world().workers_named(&name).await, 2);
 }
 
 #[tokio::test]
 async fn without_a_key_too_a_lost_answer_launches_nothing_twice() {
     let name = unique("create");
-    let worker = name.clone();
-    let launch = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == worker);
-    let script = world().ec2_stub.script(launch, Times::Exactly(1), Reply::closed().after_work());
+    let script = world().ec2_stub.script(launch_of(&name), Times::Exactly(1), Reply::closed().after_work());
     let answer = create(world().launch_body(&name)).await;
     assert_ok(&answer, 201);
     let tokens: BTreeSet<_> =
         launches(&name).iter().map(|launch| launch.param("ClientToken").map(str::to_owned)).collect();
-    assert_eq!((script.hits(), launches(&name).len(), tokens.len(), workers(&name).await), (1, 2, 1, 1));
+    assert_eq!((script.hits(), launches(&name).len(), tokens.len(), world().workers_named(&name).await), (1, 2, 1, 1));
 }
 
 #[tokio::test]
@@ -240,7 +229,7 @@ async fn the_same_key_sent_twice_at_once_launches_once() {
     let (first, second) = tokio::join!(create_with_key(&name, &body), create_with_key(&name, &body));
     assert!([first.status, second.status].iter().all(|status| [200, 201].contains(status)), "{}", second.text);
     assert_eq!(first.json["instance_id"], second.json["instance_id"]);
-    assert_eq!(workers(&name).await, 1);
+    assert_eq!(world().workers_named(&name).await, 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::stack::repository;
 use tests::stub::{Recorded, Reply, Times};
 
-use crate::world::{REGION, assert_ok, unique, world};
+use crate::world::{REGION, assert_ok, launch_of, unique, world};
 
 /// A field with a value, and the parameters of RunInstances that it becomes.
 type LaunchOption = (&'static str, Value, Vec<(&'static str, &'static str)>);
@@ -145,8 +145,7 @@ async fn received(members: &[(&str, Value)]) -> Recorded {
     let answer = world().api.request("POST", &path, Some(body)).await;
     // What moto does not know of it refuses; what was sent is what counts here. Our own refusals name a field.
     assert!(answer.json.get("field").is_none() || answer.json.get("aws_code").is_some(), "{}", answer.text);
-    let launch = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == name);
-    world().ec2_stub.requests_matching(launch).remove(0)
+    world().ec2_stub.requests_matching(launch_of(&name)).remove(0)
 }
 
 #[tokio::test]
@@ -182,8 +181,7 @@ async fn a_launch_without_capacity_tries_the_alternatives_with_tokens_of_their_o
     let name = unique("option");
     let mut body = world().launch_body(&name);
     body["alternatives"] = json!([{"instance_type": "c5.4xlarge"}]);
-    let worker = name.clone();
-    let of_worker = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == worker);
+    let of_worker = launch_of(&name);
     let full = Reply::ec2_error(500, "InsufficientInstanceCapacity", "We currently do not have sufficient capacity.");
     let is_first = of_worker.clone();
     let script = world().ec2_stub.script(
@@ -219,7 +217,7 @@ async fn spot_without_capacity_falls_back_to_on_demand_when_told_to() {
     let mut body = world().launch_body(&name);
     body["spot"] = json!({});
     body["on_demand_fallback"] = true.into();
-    let of_worker = move |r: &Recorded| r.action == "RunInstances" && r.params.values().any(|value| *value == name);
+    let of_worker = launch_of(&name);
     let is_spot = |r: &Recorded| r.param("InstanceMarketOptions.MarketType") == Some("spot");
     let of_spot = of_worker.clone();
     let full = Reply::ec2_error(400, "SpotMaxPriceTooLow", "Your Spot request price is lower than required.");

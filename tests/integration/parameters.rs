@@ -4,7 +4,7 @@ use serde_json::json;
 use tests::client::Answer;
 use tests::stub::{Matcher, Recorded, Reply, Times, action};
 
-use crate::world::{REGION, assert_ok, assert_problem, assert_refused, unique, world};
+use crate::world::{REGION, assert_ok, assert_problem, assert_refused, launch_of, unique, world};
 
 /// A parameter with this value, as whoever builds images writes it.
 async fn parameter(value: &str) -> String {
@@ -22,10 +22,7 @@ async fn create(name: &str, parameter: &str) -> Answer {
 }
 
 fn launches(name: &str) -> Vec<Recorded> {
-    let name = name.to_owned();
-    world().ec2_stub.requests_matching(move |r: &Recorded| {
-        r.action == "RunInstances" && r.params.values().any(|value| *value == name)
-    })
+    world().ec2_stub.requests_matching(launch_of(name))
 }
 
 fn reads(parameter: &str) -> usize {

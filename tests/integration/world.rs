@@ -4,12 +4,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use aws_sdk_ec2::types::{Instance, InstanceType, ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceType, ResourceType, Tag, TagSpecification};
 use serde_json::{Value, json};
 use shared::ops::{OPERATIONS, Operation};
 use tests::client::{Answer, Client};
 use tests::stack::{self, Ec2, Options, STACK_NAME, Stack, pids_of};
-use tests::stub::{Reply, Stub};
+use tests::stub::{Matcher, Recorded, Reply, Stub};
 use tokio::runtime::Runtime;
 
 /// The region of every test.
@@ -112,6 +112,13 @@ impl World {
         answer.reservations()[0].instances()[0].clone()
     }
 
+    /// How many workers of this name EC2 has.
+    pub async fn workers_named(&self, name: &str) -> usize {
+        let named = Filter::builder().name("tag:Name").values(name).build();
+        let answer = self.ec2().describe_instances().filters(named).send().await.unwrap();
+        answer.reservations().iter().map(|reservation| reservation.instances().len()).sum()
+    }
+
     /// EC2's own word for an instance's state.
     pub async fn state(&self, id: &str) -> String {
         self.instance(id).await.state().unwrap().name().unwrap().as_str().to_owned()
@@ -185,6 +192,12 @@ pub fn described(id: &str, state: &str, reason: &str) -> Reply {
 </item></instancesSet></item></reservationSet></DescribeInstancesResponse>"#
     );
     Reply::raw(200, &[("content-type", "text/xml;charset=UTF-8")], document)
+}
+
+/// Launches of a worker of this name.
+pub fn launch_of(name: &str) -> impl Matcher + Clone + use<> {
+    let name = name.to_owned();
+    move |request: &Recorded| request.action == "RunInstances" && request.params.values().any(|value| *value == name)
 }
 
 /// A name that no other test has.

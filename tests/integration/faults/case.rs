@@ -134,9 +134,7 @@ impl Case {
     /// tags carried out. Asked of EC2 and of its own answers, whether or not the function got to see them.
     async fn done(&self, world: &World, id: &str, mark: &str) -> usize {
         if self.operation.name == "create-instance" {
-            let named = aws_sdk_ec2::types::Filter::builder().name("tag:Name").values(mark).build();
-            let launched = world.ec2().describe_instances().filters(named).send().await.unwrap();
-            return launched.reservations().iter().map(|reservation| reservation.instances().len()).sum();
+            return world.workers_named(mark).await;
         }
         let Some(Point { action, .. }) = points(self.operation).into_iter().find(|p| p.purpose == Purpose::Change)
         else {

@@ -125,20 +125,21 @@ fn as_repeatable(error: Error, caller: &Caller) -> Error {
 
 /// The error with the field that this try took its type or subnet from.
 fn of_attempt(error: Error, number: usize, launch: &Launch) -> Error {
-    let alternative = (number % (1 + launch.alternatives.len())).checked_sub(1);
-    let Some((index, given)) = alternative.and_then(|index| Some((index, launch.alternatives.get(index)?))) else {
+    let index = (number % (1 + launch.alternatives.len())).checked_sub(1);
+    let given = index.and_then(|index| Some((index, launch.alternatives.get(index)?)));
+    let (Some((index, given)), Some(FieldError { field, detail })) = (given, error.fields.errors().first()) else {
         return error;
     };
-    let is_its_own = match error.fields.errors().first().map(|error| error.field.as_str()) {
-        Some("instance_type") => given.instance_type.is_some(),
-        Some("subnet_id") => given.subnet_id.is_some(),
+    let is_its_own = match field.as_str() {
+        "instance_type" => given.instance_type.is_some(),
+        "subnet_id" => given.subnet_id.is_some(),
         _ => false,
     };
-    let place = |field: &FieldError| Invalid::field(format!("alternatives[{index}].{}", field.field), &field.detail);
-    match error.fields.errors().first().filter(|_| is_its_own).map(place) {
-        Some(fields) => Error { fields, ..error },
-        None => error,
+    if !is_its_own {
+        return error;
     }
+    let fields = Invalid::field(format!("alternatives[{index}].{field}"), detail);
+    Error { fields, ..error }
 }
 
 /// Another type, subnet or market can have what this one has not. A quota of spot instances is one of the spot market's.
