@@ -38,6 +38,7 @@ lint: $(VENV)/installed ## Check formatting, code, documentation, templates and 
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	$(VENV)/bin/cfn-lint template.yaml iam/bootstrap.yaml iam/audit.yaml
+	$(VENV)/bin/python tests/template/lint.py
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
 
@@ -53,7 +54,7 @@ build: ## Build the functions for AWS into target/lambda/<operation>/bootstrap
 
 deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [PARAMETERS="Key=value ..."]
 	$(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml
-	$(AWS) cloudformation deploy --template-file target/packaged.yaml --stack-name $(STACK) \
+	$(AWS) cloudformation deploy --template-file target/packaged.yaml --s3-bucket $(BUCKET) --stack-name $(STACK) \
 		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 watch: $(VENV)/installed ## Serve the functions with `cargo lambda watch` against a local AWS, rebuilt on change [EC2=ministack]

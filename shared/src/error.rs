@@ -353,15 +353,21 @@ fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_reques
     let Some(aws_code) = error.code() else { return unreadable(E::ACTION, aws_request_id) };
     let message = error.message().unwrap_or("AWS gave no message");
     let (code, field) = read_code(aws_code, message);
-    let detail = without_encoded_message(message).to_owned();
+    let denial = (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, E::ACTION)));
+    let remedy = denial.as_ref().filter(|denial| denial.action == "iam:PassRole").map_or("", |_| PASSABLE_ROLES);
+    let detail = format!("{}{remedy}", without_encoded_message(message));
     Error {
         retryable: code.retryable() || (code == Code::AwsError && status >= 500),
         fields: field.map(|field| Invalid::field(field, &detail)).unwrap_or_default(),
         aws: AwsAnswer::boxed(Some(aws_code), aws_request_id),
-        denial: (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, E::ACTION))),
+        denial,
         ..Error::new(code, detail)
     }
 }
+
+/// What a refused instance profile lacks most often. AWS's message shows the role's ARN, and the path in it is easily missed.
+const PASSABLE_ROLES: &str = " The deployment's PolicyMode=hardened lets a worker have a role whose name begins with \
+                              WorkerRoleName and which has no path; the other modes let it have none.";
 
 /// Whether an AWS error code means that there is no capacity right now.
 pub(crate) fn is_about_capacity(aws_code: &str) -> bool {

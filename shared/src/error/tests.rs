@@ -252,3 +252,14 @@ async fn an_unreachable_endpoint_is_an_aws_error_worth_a_retry() {
     let error = Error::from(Client::from_conf(config).describe_regions().send().await.unwrap_err());
     assert_eq!((error.code, error.retryable), (Code::AwsError, true), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_refused_profile_says_which_roles_pass() {
+    let message = "User: arn:aws:sts::123456789012:assumed-role/cml is not authorized to perform: iam:PassRole on resource: \
+                   arn:aws:iam::123456789012:role/team/CMLWorker because no identity-based policy allows the iam:PassRole action";
+    let error = read(403, "UnauthorizedOperation", message).await;
+    assert_eq!(error.missing_permission(), Some("iam:PassRole"));
+    assert!(error.detail.starts_with(message) && error.detail.contains("which has no path"), "{}", error.detail);
+    let other = read(403, "UnauthorizedOperation", "You are not authorized to perform this operation.").await;
+    assert!(!other.detail.contains("path"), "{}", other.detail);
+}

@@ -44,12 +44,14 @@ fn rendering(stack: &BTreeMap<String, String>) -> Parameters {
         known("AWS::Partition", "aws"),
         known("AWS::Region", REGION),
         known("ManagedBy", &stack["ManagedBy"]),
+        known("NameSuffix", &stack["NameSuffix"]),
         known("RestApiId", &world().stack.info.rest_api_id),
         known("WorkerRoleName", &stack["WorkerRoleName"]),
         given("AllowedInstanceTypes", ""),
         given("AllowedRegions", REGION),
         given("AllowedSourceCidrs", ""),
         ("ImageOwners", owners),
+        given("NetworkOwners", ""),
         given("ImageParameterArns", ""),
         given("KmsKeyArns", ""),
     ])
@@ -60,7 +62,7 @@ fn rendering(stack: &BTreeMap<String, String>) -> Parameters {
 fn expected(file: &str, stack: &BTreeMap<String, String>) -> Value {
     let idle = |statement: &Value| {
         let names = |parameter: &str| statement.to_string().contains(&format!("${{{parameter}}}"));
-        ["ImageParameterArns", "KmsKeyArns"].iter().any(|list| names(list) && stack[*list].is_empty())
+        ["ImageParameterArns", "KmsKeyArns", "NetworkOwners"].iter().any(|list| names(list) && stack[*list].is_empty())
             || (names("AllowedSourceCidrs") && stack["AllowedSourceCidrs"] == "0.0.0.0/0")
     };
     let mut policy = template(file);

@@ -26,8 +26,10 @@ pub const SECOND_KEY: &str = "arn:aws:kms:us-west-2:123456789012:key/66666666-77
 pub const IMAGE_PARAMETER: &str = "arn:aws:ssm:us-east-1:123456789012:parameter/cml/worker-image";
 /// Another one.
 pub const SECOND_IMAGE_PARAMETER: &str = "arn:aws:ssm:us-west-2:123456789012:parameter/cml/worker-image";
-/// A partner account whose images are trusted.
+/// A partner account whose images are trusted, and that shares subnets and security groups with ours.
 pub const PARTNER: &str = "111122223333";
+/// Another account that shares them.
+pub const NETWORK_OWNER: &str = "444455556666";
 
 /// A policy as it is deployed.
 pub fn policy(file: &str) -> Value {
@@ -54,6 +56,8 @@ fn parameters() -> Parameters {
         ("ImageParameterArns", &[IMAGE_PARAMETER, SECOND_IMAGE_PARAMETER]),
         ("KmsKeyArns", &[KEY, SECOND_KEY]),
         ("ManagedBy", &["cml-cloud-manager"]),
+        ("NameSuffix", &[""]),
+        ("NetworkOwners", &[PARTNER, NETWORK_OWNER]),
         ("RestApiId", &[REST_API_ID]),
         ("WorkerRoleName", &["CMLWorker"]),
     ]

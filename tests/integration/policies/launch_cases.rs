@@ -4,8 +4,9 @@ use tests::iam::{Account, Check, Request, expand};
 
 use super::files::{KEY, SECOND_KEY};
 use super::recorded::{
-    AMAZONS_IMAGE, Calls, DISGUISED_PROFILE, ENCRYPTED_IMAGE, MISNAMED_PROFILE, PARTNERS_IMAGE, ROLE, SHARED_SUBNET,
-    STRANGERS_IMAGE, STRANGERS_SNAPSHOT,
+    AMAZONS_IMAGE, Calls, DISGUISED_PROFILE, ENCRYPTED_IMAGE, MISNAMED_PROFILE, OTHER_SHARED_SUBNET, PARTNERS_IMAGE,
+    PROFILE_OF_ROLE_WITH_PATH, PROFILE_WITH_PATH, ROLE, SHARED_GROUP, SHARED_RESERVATION, SHARED_SUBNET, STRANGERS_GROUP,
+    STRANGERS_IMAGE, STRANGERS_SNAPSHOT, STRANGERS_SUBNET,
 };
 use super::{A, D, Row};
 
@@ -14,6 +15,7 @@ pub fn rows(calls: &Calls) -> Vec<Row> {
     let launch = Launch { calls, request: calls.request("RunInstances") };
     [
         launch.places(),
+        launch.networks(),
         launch.instance_types(),
         launch.ownership(),
         launch.other_tags(),
@@ -54,8 +56,22 @@ impl Launch<'_> {
             ("launch in a region with a name that begins alike", in_region("us-west-1"), [A, D, D]),
             ("launch into the default network without a key pair", defaults, [A, A, A]),
             ("launch with a second security group", self.with("SecurityGroupId.2", "sg-0b"), [A, A, A]),
-            ("launch into a subnet that another account shares", self.with("SubnetId", SHARED_SUBNET), [A, A, D]),
             ("launch with detailed monitoring", self.with("Monitoring.Enabled", "true"), [A, A, A]),
+        ]
+    }
+
+    /// Subnets and security groups that other accounts share by AWS RAM.
+    fn networks(&self) -> Vec<Row> {
+        let subnet = |id| self.with("SubnetId", id);
+        let group = |id| self.with("SecurityGroupId.2", id);
+        let reservation = "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId";
+        vec![
+            ("launch into a subnet that the partner shares", subnet(SHARED_SUBNET), [A, A, A]),
+            ("launch into a subnet that the other network owner shares", subnet(OTHER_SHARED_SUBNET), [A, A, A]),
+            ("launch into a subnet that a stranger shares", subnet(STRANGERS_SUBNET), [A, A, D]),
+            ("launch with a security group that the partner shares", group(SHARED_GROUP), [A, A, A]),
+            ("launch with a security group that a stranger shares", group(STRANGERS_GROUP), [A, A, D]),
+            ("launch into a reservation that the partner shares", self.with(reservation, SHARED_RESERVATION), [A, A, D]),
         ]
     }
 
@@ -152,6 +168,8 @@ impl Launch<'_> {
             ("launch with another role in a profile named like the workers'", named(DISGUISED_PROFILE), [D, D, D]),
             ("launch with the workers' role in another profile", named(MISNAMED_PROFILE), [D, D, D]),
             ("launch with a profile of another account", of_account("999999999999"), [D, D, D]),
+            ("launch with a profile that has a path", named(PROFILE_WITH_PATH), [D, D, D]),
+            ("launch with a role that has a path", named(PROFILE_OF_ROLE_WITH_PATH), [D, D, D]),
         ]
     }
 

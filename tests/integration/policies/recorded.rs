@@ -8,7 +8,7 @@ use tests::stack::ACCOUNT_ID;
 use tests::stub::Recorded;
 use tokio::sync::OnceCell;
 
-use super::files::{KEY, PARTNER};
+use super::files::{KEY, NETWORK_OWNER, PARTNER};
 use crate::denied::call;
 use crate::world::{unique, world};
 
@@ -41,8 +41,22 @@ pub const PARTNERS_IMAGE: &str = "ami-0aaaaaaaaaaaaaaa3";
 pub const ENCRYPTED_IMAGE: &str = "ami-0aaaaaaaaaaaaaaa4";
 /// A snapshot of a stranger.
 pub const STRANGERS_SNAPSHOT: &str = "snap-0aaaaaaaaaaaaaaa1";
-/// A subnet that another account shares with ours.
+/// A subnet that the partner shares with ours.
 pub const SHARED_SUBNET: &str = "subnet-0aaaaaaaaaaaaaaa1";
+/// A subnet that the other network owner shares.
+pub const OTHER_SHARED_SUBNET: &str = "subnet-0aaaaaaaaaaaaaaa2";
+/// A subnet that a stranger shares.
+pub const STRANGERS_SUBNET: &str = "subnet-0aaaaaaaaaaaaaaa3";
+/// A security group that the partner shares.
+pub const SHARED_GROUP: &str = "sg-0aaaaaaaaaaaaaaa1";
+/// A security group that a stranger shares.
+pub const STRANGERS_GROUP: &str = "sg-0aaaaaaaaaaaaaaa2";
+/// A capacity reservation that the partner shares.
+pub const SHARED_RESERVATION: &str = "cr-0aaaaaaaaaaaaaaa1";
+/// An instance profile of a path, and the role of a path in it.
+pub const PROFILE_WITH_PATH: &str = "team/CMLWorker";
+/// An instance profile without a path that holds a role with one.
+pub const PROFILE_OF_ROLE_WITH_PATH: &str = "CMLWorkerOfTeam";
 /// An instance profile with the name of a worker's, and another role in it.
 pub const DISGUISED_PROFILE: &str = "CMLWorkerDisguised";
 /// An instance profile with another name, and a worker's role in it.
@@ -152,8 +166,17 @@ fn account() -> Account {
         (PARTNERS_IMAGE, PARTNER),
         (STRANGERS_SNAPSHOT, "999999999999"),
         (SHARED_SUBNET, PARTNER),
+        (OTHER_SHARED_SUBNET, NETWORK_OWNER),
+        (STRANGERS_SUBNET, "999999999999"),
+        (SHARED_GROUP, PARTNER),
+        (STRANGERS_GROUP, "999999999999"),
+        (SHARED_RESERVATION, PARTNER),
     ];
-    let profile_roles = [(DISGUISED_PROFILE, "Administrator"), (MISNAMED_PROFILE, "CMLWorker")];
+    let profile_roles = [
+        (DISGUISED_PROFILE, "Administrator"),
+        (MISNAMED_PROFILE, "CMLWorker"),
+        (PROFILE_OF_ROLE_WITH_PATH, "team/CMLWorker"),
+    ];
     Account {
         id: ACCOUNT_ID.to_owned(),
         resources: resources.map(|(id, resource)| (id.to_owned(), resource)).into(),

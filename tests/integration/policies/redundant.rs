@@ -6,7 +6,7 @@ const API: &str = "api-resource-policy";
 const WORKER: &str = "worker-role";
 
 /// File, mutant, because.
-pub const LIST: [(&str, &str, &str); 17] = [
+pub const LIST: [(&str, &str, &str); 18] = [
     (
         GUARDRAIL,
         "DenyLifecycleOfUnmanaged: resource arn:aws:ec2:*:*:instance/* → *",
@@ -41,6 +41,11 @@ pub const LIST: [(&str, &str, &str); 17] = [
         HARDENED,
         "LaunchManagedInstance: resource arn:aws:ec2:*:123456789012:instance/* → *",
         "of what a launch uses only the instance has the keys ec2:MetadataHttpTokens and ec2:InstanceType",
+    ),
+    (
+        HARDENED,
+        "LaunchInSharedNetworks: StringEquals → StringEqualsIfExists",
+        "AWS knows the account of every subnet and security group: it is in their ARNs",
     ),
     (
         HARDENED,

@@ -2,7 +2,7 @@
 
 use tests::iam::{Check, Request, Resource, expand};
 
-use super::recorded::{Calls, FOREIGN, ROLE, SECOND, UNTAGGED, VOLUME};
+use super::recorded::{Calls, FOREIGN, ROLE, SECOND, SHARED_GROUP, UNTAGGED, VOLUME};
 use super::{A, D, Row};
 
 /// The rows: what is tagged how, and whether with base, guardrail, hardened.
@@ -21,6 +21,7 @@ fn tagging(calls: &Calls) -> Vec<Row> {
         ("tag an untagged volume", of("vol-0b"), [A, D, D]),
         ("tag a volume of ours", of(VOLUME), [A, A, D]),
         ("tag a security group", of("sg-0b"), [A, D, D]),
+        ("tag a security group that the partner shares", of(SHARED_GROUP), [A, D, D]),
         ("tag an image", of("ami-0b"), [A, D, D]),
         ("tag a snapshot", of("snap-0b"), [A, D, D]),
         ("tag two workers", also(SECOND), [A, A, A]),

@@ -15,7 +15,13 @@ pub fn expand(request: &Request, account: &Account, principal: &str) -> Vec<Chec
         action if action.starts_with("Describe") => vec![on_everything(request)],
         _ => instance_checks(request, account),
     };
-    checks.into_iter().map(|check| in_region(check, &request.region).by(principal)).collect()
+    checks.into_iter().map(|check| in_account(in_region(check, &request.region)).by(principal)).collect()
+}
+
+/// The account that owns the resource is in its ARN, but for images and snapshots.
+fn in_account(check: Check) -> Check {
+    let owner = check.resource.split(':').nth(4).filter(|owner| !owner.is_empty()).map(str::to_owned);
+    check.with_some("aws:ResourceAccount", owner)
 }
 
 /// EC2 knows both keys of the region, the other services the global one.

@@ -91,7 +91,10 @@ pub(super) fn gateway_problem() -> Schema {
     let integer = || ObjectBuilder::new().schema_type(Type::Integer);
     let codes: BTreeSet<&str> = GATEWAY_CODES.iter().map(|(_, code)| *code).collect();
     ObjectBuilder::new()
-        .description(Some("A refusal of API Gateway's own, or of a function that failed before it could answer."))
+        .description(Some(
+            "A refusal of API Gateway's own, or of a function that failed before it could answer. `request_refused` has no \
+             `status`: API Gateway's templates cannot name it.",
+        ))
         .property("type", text().pattern(Some("^urn:cml:problem:[a-z_]+$")))
         .property("title", text())
         .property("status", integer())
@@ -103,7 +106,6 @@ pub(super) fn gateway_problem() -> Schema {
         .property("retry_after_seconds", integer())
         .required("type")
         .required("title")
-        .required("status")
         .required("detail")
         .required("code")
         .required("request_id")

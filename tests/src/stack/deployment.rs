@@ -16,7 +16,7 @@ const MAKE_BUCKET: &str = "s3api create-bucket --bucket cml-workers-code";
 const PACKAGE: &str = "cloudformation package --template-file template.yaml --output-template-file packaged.yaml \
                        --s3-bucket cml-workers-code";
 
-const DEPLOY: &str = "cloudformation deploy --template-file packaged.yaml \
+const DEPLOY: &str = "cloudformation deploy --template-file packaged.yaml --s3-bucket cml-workers-code \
                       --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --stack-name";
 
 /// Deploys an unchanged copy of `template.yaml` and its nested stack from `folder`, where the functions are staged. Gives the REST API's id.

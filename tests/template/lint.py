@@ -1,0 +1,281 @@
+"""Checks the templates as CloudFormation gets them, for sets of parameter values. `make lint` runs it.
+
+What a linter says of template.yaml itself is no answer: SAM makes names, and writes values into places, that stand nowhere in
+it. So each set of values is transformed as AWS would transform it, and the result is judged.
+"""
+
+import collections
+import json
+import re
+import sys
+
+import cfnlint.api
+from cfnlint.config import ManualArgs
+
+import cloudformation
+from cloudformation import read, resolved, transformed
+
+REGIONS = ["us-east-1", "us-west-2"]
+
+# A value for every list, with two entries.
+TWO_ENTRIES = {
+    "AllowedRegions": "us-east-1,us-west-2",
+    "AllowedInstanceTypes": "c5.*,m5zn.metal",
+    "AllowedSourceCidrs": "203.0.113.0/24,198.51.100.7/32",
+    "BusinessDays": "1,2",
+    "BusinessHours": "8,9",
+    "ImageOwners": "111122223333,amazon",
+    "ImageParameterArns": "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*,"
+    "arn:aws:ssm:us-east-1::parameter/aws/service/ami-amazon-linux-latest/*",
+    "KmsKeyArns": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555,"
+    "arn:aws:kms:us-west-2:123456789012:key/66666666-7777-8888-9999-000000000000",
+    "NetworkOwners": "111122223333,444455556666",
+}
+
+# How many entries each list may have, and the longest one that its pattern takes.
+LONGEST_ENTRY = {
+    "AllowedRegions": (8, "r" * 16),
+    "AllowedInstanceTypes": (20, "t" * 20),
+    "AllowedSourceCidrs": (50, "f" * 39 + "/128"),
+    "BusinessDays": (7, "7"),
+    "BusinessHours": (24, "23"),
+    "ImageOwners": (5, "aws-backup-vault"),
+    "ImageParameterArns": (3, f"arn:{'p' * 16}:ssm:{'r' * 16}:123456789012:parameter/{'n' * 80}"),
+    "KmsKeyArns": (2, f"arn:{'p' * 16}:kms:{'r' * 16}:123456789012:key/{'k' * 36}"),
+    "NetworkOwners": (3, "111122223333"),
+}
+LONGEST_TEXT = {"ManagedBy": "m" * 64, "NameSuffix": "-" + "s" * 19, "WorkerRoleName": "w" * 40}
+FULL = {name: ",".join([entry] * count) for name, (count, entry) in LONGEST_ENTRY.items()} | LONGEST_TEXT
+# The partition whose name makes the longest ARNs.
+LONGEST_PARTITION = "aws-us-gov"
+
+PARAMETER_SETS = {
+    "defaults": {},
+    "Audit": {"Audit": "true", "AlarmEmail": "ops@example.com"},
+    "two entries in every list": TWO_ENTRIES | {"Audit": "true"},
+    "guardrail": {"PolicyMode": "guardrail"} | TWO_ENTRIES,
+    "base": {"PolicyMode": "base"},
+    "a suffix": {"NameSuffix": "-lab", "PolicyMode": "guardrail"},
+}
+
+# What iam/audit.yaml gets from template.yaml.
+AUDIT = {
+    "Name": "cml-workers",
+    "RetentionDays": "365",
+    "AlarmEmail": "ops@example.com",
+    "RunInstancesThreshold": "20",
+    "FailedAuthenticationThreshold": "10",
+    "BusinessHours": FULL["BusinessHours"],
+    "BusinessDays": FULL["BusinessDays"],
+}
+PRINCIPAL = {"PrincipalArns": "arn:aws:iam::123456789012:user/alice"}
+
+# Characters without white space: IAM's quotas for a managed policy, a role's trust policy and all policies in a role
+# ("IAM and AWS STS quotas"), and API Gateway's for a resource policy ("Amazon API Gateway quotas": 8,192 bytes).
+MOST_OF_MANAGED, MOST_OF_TRUST, MOST_IN_ROLE, MOST_OF_API = 6_144, 2_048, 10_240, 8_192
+# "Quotas for CloudWatch metric math": an expression has at most 2,048 characters.
+MOST_OF_EXPRESSION = 2_048
+
+
+def fill(template, values):
+    """The template with these values as the defaults of its parameters, which is where cfn-lint takes them from."""
+    filled = json.loads(json.dumps(template))
+    for name, value in values.items():
+        filled["Parameters"][name]["Default"] = value
+    return filled
+
+
+def linted(template, values):
+    """What cfn-lint finds in a template with these values."""
+    for match in cfnlint.api.lint(json.dumps(fill(template, values)), config=ManualArgs(regions=REGIONS)):
+        yield f"{match.rule.id} {match.message} ({'/'.join(map(str, getattr(match, 'path', None) or []))})"
+
+
+def leaves(value, path=()):
+    """Every text in a document, with the names that lead to it."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from leaves(member, (*path, name))
+    elif isinstance(value, list):
+        for element in value:
+            yield from leaves(element, path)
+    else:
+        yield path, value
+
+
+def policies(resources):
+    """Every policy of the resolved resources: where it is, how large it may be, and itself. Those in one role are one."""
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::ManagedPolicy":
+            yield name, MOST_OF_MANAGED, properties["PolicyDocument"]
+        elif resource["Type"] == "AWS::IAM::Role":
+            yield f"{name}: trust", MOST_OF_TRUST, properties["AssumeRolePolicyDocument"]
+            inline = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+            yield f"{name}: policies", MOST_IN_ROLE, inline
+        elif resource["Type"] == "AWS::ApiGateway::RestApi":
+            yield f"{name}: resource policy", MOST_OF_API, properties["Body"]["x-amazon-apigateway-policy"]
+
+
+def size(policy):
+    return len(re.sub(r"\s", "", json.dumps(policy, ensure_ascii=False)))
+
+
+def credentials(template):
+    """Where API Gateway would call a function with the caller's credentials, or with any but its own permission."""
+    for path, value in leaves(template):
+        if path[-1] == "credentials":
+            yield f"{'/'.join(path)} is {value!r}: every caller would need lambda:InvokeFunction"
+
+
+def strayed_lists(resources):
+    """Where a list of two became one text: IAM would compare with a text that holds a comma."""
+    for name, _, policy in policies(resources):
+        for path, value in leaves(policy):
+            if isinstance(value, str) and "," in value:
+                yield f"{name}: {'/'.join(path)} is one text, {value!r}"
+
+
+def lost_entries(resources, lists):
+    """Entries of lists that no policy has, though all of them are for policies but the two of the alarms."""
+    found = {value for _, _, policy in policies(resources) for _, value in leaves(policy)}
+    for name in sorted(set(lists) - {"BusinessDays", "BusinessHours"}):
+        for entry in lists[name].split(","):
+            if entry not in found:
+                yield f"{name}: {entry} is in no policy"
+
+
+def unsuffixed(resources, suffix):
+    """IAM names that another stack of the account would have too."""
+    named = ("ManagedPolicyName", "RoleName", "InstanceProfileName", "UserName", "GroupName")
+    for name, resource in resources.items():
+        for member in named:
+            given = resource.get("Properties", {}).get(member)
+            if given is not None and not given.endswith(suffix):
+                yield f"{name}: {member} {given} does not end in NameSuffix"
+
+
+def fixed_fallback(resources):
+    """API Gateway: "Changing the status code of this fallback gateway response changes the status codes of all other 4XX responses"."""
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::ApiGateway::RestApi":
+            fallback = resource["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"]["DEFAULT_4XX"]
+            if "statusCode" in fallback or '"status"' in json.dumps(fallback["responseTemplates"]).replace("\\", ""):
+                yield f"{name}: DEFAULT_4XX gives all other 4XX responses one status"
+
+
+def oversized(resources, largest):
+    for name, most, policy in policies(resources):
+        largest[name] = max(largest[name], size(policy))
+        if size(policy) > most:
+            yield f"{name} has {size(policy)} characters, {most} are the most"
+
+
+def faults_of_values(values, largest):
+    """What is wrong with template.yaml deployed with these values."""
+    template = transformed(values)
+    resources = resolved(template, values)["Resources"]
+    yield from linted(template, values)
+    yield from credentials(template)
+    yield from strayed_lists(resources)
+    yield from fixed_fallback(resources)
+    yield from unsuffixed(resources, values.get("NameSuffix", ""))
+    yield from oversized(resources, largest)
+    if set(TWO_ENTRIES) <= set(values) and values.get("PolicyMode") is None:
+        yield from lost_entries(resources, TWO_ENTRIES)
+
+
+def is_list(parameter):
+    return "separated by commas" in parameter.get("ConstraintDescription", "")
+
+
+def takes(parameter, value):
+    return re.fullmatch(parameter["AllowedPattern"], value) is not None
+
+
+def faults_of_lists(parameters):
+    """Lists whose length nothing bounds, or that are not split the same way whoever runs SAM."""
+    lists = {name for name, parameter in parameters.items() if is_list(parameter)}
+    if lists != set(TWO_ENTRIES) or lists != set(LONGEST_ENTRY):
+        yield f"the lists of template.yaml are {sorted(lists)}: each needs a value in TWO_ENTRIES and in LONGEST_ENTRY"
+    for name in sorted(lists & set(LONGEST_ENTRY)):
+        parameter, (count, entry) = parameters[name], LONGEST_ENTRY[name]
+        if parameter["Type"] != "String":
+            yield f"{name}: a list is a String that is split where it is used"
+        if not takes(parameter, FULL[name]):
+            yield f"{name}: refuses {count} entries such as {entry}"
+        if takes(parameter, f"{FULL[name]},{entry}"):
+            yield f"{name}: takes more than {count} entries, which IAM may refuse and nobody explains"
+        if str(count) not in parameter["ConstraintDescription"]:
+            yield f"{name}: ConstraintDescription does not say that {count} entries are the most"
+        # An entry's own end may be of a fixed length, so that only its middle can grow.
+        if any(takes(parameter, entry[:at] + entry[at] + entry[at:]) for at in range(len(entry)) if entry[at].isalpha()):
+            yield f"{name}: takes a longer entry than {entry}"
+
+
+def faults_of_texts(parameters):
+    for name, text in LONGEST_TEXT.items():
+        parameter = parameters[name]
+        longer = text + text[-1]
+        bounded = len(longer) > parameter.get("MaxLength", len(longer)) or not takes(parameter, longer)
+        if not takes(parameter, text) or not bounded:
+            yield f"{name}: {len(text)} characters should be the most"
+
+
+def faults_of_bootstrap(parameters):
+    """iam/bootstrap.yaml makes the same policy from the same parameters."""
+    for name, parameter in read("iam/bootstrap.yaml")["Parameters"].items():
+        for member in ("Type", "AllowedPattern", "ConstraintDescription", "Default", "MaxLength"):
+            if name in parameters and parameter.get(member) != parameters[name].get(member):
+                yield f"{name}: {member} is another one in template.yaml"
+
+
+def faults_of_audit():
+    audit = read("iam/audit.yaml")
+    resources = resolved(audit, AUDIT)["Resources"]
+    yield from linted(audit, AUDIT)
+    for name, resource in resources.items():
+        # A Retain keeps a bucket and roles of a stack that never came to be, and the next try makes more of them.
+        if resource.get("DeletionPolicy") == "Retain":
+            yield f"{name}: DeletionPolicy Retain should be RetainExceptOnCreate"
+        for metric in resource.get("Properties", {}).get("Metrics", []):
+            if len(metric.get("Expression", "")) > MOST_OF_EXPRESSION:
+                yield f"{name}: its expression is longer than {MOST_OF_EXPRESSION} characters"
+    # "The role policy doesn't support the use of aws:SourceArn and aws:SourceAccount" (required policy for CloudWatch Logs).
+    if "Condition" in json.dumps(resources["AuditLogsRole"]["Properties"]["AssumeRolePolicyDocument"]):
+        yield "AuditLogsRole: CloudTrail assumes the role of its log group without the keys that a condition could ask for"
+
+
+def faults_at_the_limits(largest):
+    """Every list and text as long as it may be, in the partition with the longest name."""
+    for mode in ("hardened", "guardrail", "base"):
+        values = FULL | {"PolicyMode": mode}
+        resources = resolved(transformed(values), values, partition=LONGEST_PARTITION)["Resources"]
+        yield from oversized(resources, largest)
+    bootstrap = read("iam/bootstrap.yaml")
+    values = PRINCIPAL | {name: value for name, value in FULL.items() if name in bootstrap["Parameters"]}
+    yield from oversized(resolved(bootstrap, values, partition=LONGEST_PARTITION)["Resources"], largest)
+
+
+def faults(largest):
+    parameters = cloudformation.read("template.yaml")["Parameters"]
+    groups = {"lists": faults_of_lists(parameters), "texts": faults_of_texts(parameters)}
+    groups |= {f"template.yaml, {name}": faults_of_values(values, largest) for name, values in PARAMETER_SETS.items()}
+    groups["at the limits"] = faults_at_the_limits(largest)
+    groups["iam/bootstrap.yaml"] = [*faults_of_bootstrap(parameters), *linted(read("iam/bootstrap.yaml"), PRINCIPAL)]
+    groups["iam/audit.yaml"] = faults_of_audit()
+    for group, found in groups.items():
+        yield from (f"{group}: {fault}" for fault in found)
+
+
+def main():
+    largest = collections.Counter()
+    found = sorted(set(faults(largest)))
+    print(*found, sep="\n")
+    print(f"templates: {len(PARAMETER_SETS)} sets of values, {len(largest)} policies, {len(found)} faults; at the limits", end=" ")
+    print(f"CMLWorkerManagementPolicy has {largest['CMLWorkerManagementPolicy']:,} of {MOST_OF_MANAGED:,} characters")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
