@@ -21,6 +21,7 @@ run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print h
 	@target/debug/local
 
 test: $(VENV)/installed ## Run the unit tests and the integration tests
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/template
 	cargo build --workspace
 	cargo test --workspace
 

@@ -33,6 +33,7 @@ mod permissions;
 mod policies;
 mod reading;
 mod run;
+mod second_stack;
 mod self_test;
 mod sequences;
 mod soaking;

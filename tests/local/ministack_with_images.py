@@ -10,6 +10,8 @@ import pathlib
 from ministack.app import main
 from ministack.services import ec2
 
+import ministack_audit
+
 IMAGES = json.loads(pathlib.Path(__file__).with_name("images.json").read_text(encoding="utf-8"))
 
 ec2._STUB_AMIS[:] = [
@@ -17,5 +19,7 @@ ec2._STUB_AMIS[:] = [
     for image in IMAGES
     if image["state"] == "available"  # MiniStack knows no other state
 ]
+
+ministack_audit.add()
 
 main()

@@ -63,6 +63,11 @@ impl Client {
         }
     }
 
+    /// Where the API is, with the stage.
+    pub fn url(&self) -> &str {
+        &self.api_url
+    }
+
     /// The same caller without a signature.
     #[must_use]
     pub fn unsigned(&self) -> Self {

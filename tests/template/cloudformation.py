@@ -42,10 +42,11 @@ def packaged():
     return template
 
 
-def transformed(values):
+def transformed(values, template=None):
     """What SAM makes of template.yaml deployed with these parameters, as AWS runs it: with their values."""
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
-    document = Translator({}, Parser()).translate(sam_template=packaged(), parameter_values=dict(values))
+    template = packaged() if template is None else template
+    document = Translator({}, Parser()).translate(sam_template=template, parameter_values=dict(values))
     # SAM builds the API from dictionaries of its own class; CloudFormation gets JSON.
     return json.loads(json.dumps(document))
 

@@ -136,6 +136,16 @@ def strayed_lists(resources):
                 yield f"{name}: {'/'.join(path)} is one text, {value!r}"
 
 
+def resource_policy_faults(resources, cidrs):
+    """The API's resource policy is iam/api-resource-policy.json. No emulator keeps it, so that it is compared here."""
+    with open(cloudformation.REPOSITORY / "iam/api-resource-policy.json", encoding="utf-8") as file:
+        text = file.read().replace("${AWS::Partition}", "aws").replace("${AWS::AccountId}", cloudformation.ACCOUNT_ID)
+    expected = json.loads(text.replace('"${AllowedSourceCidrs}"', json.dumps(cidrs.split(","))[1:-1]))
+    deployed = resources["WorkerApi"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
+    if deployed != expected:
+        yield f"the API's resource policy is not iam/api-resource-policy.json: {json.dumps(deployed)}"
+
+
 def lost_entries(resources, lists):
     """Entries of lists that no policy has, though all of them are for policies but the two of the alarms."""
     found = {value for _, _, policy in policies(resources) for _, value in leaves(policy)}
@@ -183,6 +193,7 @@ def faults_of_values(values, largest):
     yield from oversized(resources, largest)
     if set(TWO_ENTRIES) <= set(values) and values.get("PolicyMode") is None:
         yield from lost_entries(resources, TWO_ENTRIES)
+        yield from resource_policy_faults(resources, values["AllowedSourceCidrs"])
 
 
 def is_list(parameter):

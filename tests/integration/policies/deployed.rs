@@ -20,54 +20,105 @@ async fn aws(command: &str, arguments: &[&str]) -> Value {
     serde_json::from_str(&world().stack.run_aws(command, arguments).await.unwrap()).unwrap()
 }
 
-/// The parameters of the stack, as CloudFormation has them.
-async fn stack_parameters() -> BTreeMap<String, String> {
-    let query = "Stacks[0].Parameters[].[ParameterKey, ParameterValue]";
-    let arguments = ["--stack-name", STACK_NAME, "--query", query];
-    serde_json::from_value::<Vec<(String, String)>>(aws("cloudformation describe-stacks", &arguments).await)
-        .unwrap()
-        .into_iter()
-        .collect()
+/// A stack of [`world`], as CloudFormation has it.
+pub struct Deployed {
+    parameters: BTreeMap<String, String>,
+    outputs: BTreeMap<String, String>,
 }
 
-/// What the template makes of them: an empty list of regions is the stack's own, and the account is always an owner.
-fn rendering(stack: &BTreeMap<String, String>) -> Parameters {
-    let others = stack["ImageOwners"].split(',').filter(|owner| !owner.is_empty());
-    let owners = std::iter::once(ACCOUNT_ID).chain(others).map(str::to_owned).collect();
-    let given = |name: &'static str, own: &str| {
-        let value = Some(stack[name].as_str()).filter(|value| !value.is_empty()).unwrap_or(own);
-        (name, value.split(',').map(str::to_owned).collect())
-    };
-    let known = |name, value: &str| (name, vec![value.to_owned()]);
-    Parameters::from([
-        known("AWS::AccountId", ACCOUNT_ID),
-        known("AWS::Partition", "aws"),
-        known("AWS::Region", REGION),
-        known("ManagedBy", &stack["ManagedBy"]),
-        known("NameSuffix", &stack["NameSuffix"]),
-        known("RestApiId", &world().stack.info.rest_api_id),
-        known("WorkerRoleName", &stack["WorkerRoleName"]),
-        given("AllowedInstanceTypes", ""),
-        given("AllowedRegions", REGION),
-        given("AllowedSourceCidrs", ""),
-        ("ImageOwners", owners),
-        given("NetworkOwners", ""),
-        given("ImageParameterArns", ""),
-        given("KmsKeyArns", ""),
-    ])
-}
+impl Deployed {
+    /// The stack of this name.
+    pub async fn named(stack_name: &str) -> Self {
+        let query = "Stacks[0].[Parameters[].[ParameterKey, ParameterValue], Outputs[].[OutputKey, OutputValue]]";
+        let stack = aws("cloudformation describe-stacks", &["--stack-name", stack_name, "--query", query]).await;
+        let [parameters, outputs] = serde_json::from_value::<[Vec<(String, String)>; 2]>(stack).unwrap();
+        Self { parameters: parameters.into_iter().collect(), outputs: outputs.into_iter().collect() }
+    }
 
-/// A file as the stack should have it. Without keys or parameters the template leaves the statements about them out, and
-/// without a restriction of addresses the one about them.
-fn expected(file: &str, stack: &BTreeMap<String, String>) -> Value {
-    let idle = |statement: &Value| {
-        let names = |parameter: &str| statement.to_string().contains(&format!("${{{parameter}}}"));
-        ["ImageParameterArns", "KmsKeyArns", "NetworkOwners"].iter().any(|list| names(list) && stack[*list].is_empty())
-            || (names("AllowedSourceCidrs") && stack["AllowedSourceCidrs"] == "0.0.0.0/0")
-    };
-    let mut policy = template(file);
-    policy["Statement"].as_array_mut().unwrap().retain(|statement| !idle(statement));
-    render(&policy, &rendering(stack)).unwrap()
+    fn given(&self, parameter: &str) -> &str {
+        &self.parameters[parameter]
+    }
+
+    /// What the template makes of the parameters: an empty list of regions is the stack's own, and the account is always an owner.
+    fn rendering(&self) -> Parameters {
+        let others = self.given("ImageOwners").split(',').filter(|owner| !owner.is_empty());
+        let owners = std::iter::once(ACCOUNT_ID).chain(others).map(str::to_owned).collect();
+        let list = |name: &'static str, own: &str| {
+            let value = Some(self.given(name)).filter(|value| !value.is_empty()).unwrap_or(own);
+            (name, value.split(',').map(str::to_owned).collect())
+        };
+        let known = |name, value: &str| (name, vec![value.to_owned()]);
+        Parameters::from([
+            known("AWS::AccountId", ACCOUNT_ID),
+            known("AWS::Partition", "aws"),
+            known("AWS::Region", REGION),
+            known("ManagedBy", self.given("ManagedBy")),
+            known("NameSuffix", self.given("NameSuffix")),
+            known("RestApiId", &self.outputs["RestApiId"]),
+            known("WorkerRoleName", self.given("WorkerRoleName")),
+            list("AllowedInstanceTypes", ""),
+            list("AllowedRegions", REGION),
+            list("AllowedSourceCidrs", ""),
+            ("ImageOwners", owners),
+            list("ImageParameterArns", ""),
+            list("KmsKeyArns", ""),
+            list("NetworkOwners", ""),
+        ])
+    }
+
+    /// A file as the stack should have it. Without keys or parameters the template leaves the statements about them out, and
+    /// without a restriction of addresses the one about them.
+    fn expected(&self, file: &str) -> Value {
+        let idle = |statement: &Value| {
+            let names = |parameter: &str| statement.to_string().contains(&format!("${{{parameter}}}"));
+            ["ImageParameterArns", "KmsKeyArns", "NetworkOwners"]
+                .iter()
+                .any(|list| names(list) && self.given(list).is_empty())
+                || (names("AllowedSourceCidrs") && self.given("AllowedSourceCidrs") == "0.0.0.0/0")
+        };
+        let mut policy = template(file);
+        policy["Statement"].as_array_mut().unwrap().retain(|statement| !idle(statement));
+        render(&policy, &self.rendering()).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_same(&self, what: &str, deployed: &Value, file: &str) {
+        assert_eq!(normal(deployed), normal(&self.expected(file)), "{what} is not iam/{file}.json");
+    }
+
+    /// The managed policy of this name and the stack's suffix is the file.
+    async fn assert_managed_policy(&self, name: &str, file: &str) {
+        let name = format!("{name}{}", self.given("NameSuffix"));
+        self.assert_same(&name, &managed_policy(&name).await, file);
+    }
+
+    /// The execution role's policies are the files of the stack's mode.
+    pub async fn assert_policy_of_mode(&self) {
+        let mode = self.given("PolicyMode");
+        let file = if mode == "hardened" { "CMLWorkerManagementPolicy.hardened" } else { "CMLWorkerManagementPolicy" };
+        self.assert_managed_policy("CMLWorkerManagementPolicy", file).await;
+        if mode == "guardrail" {
+            let file = "CMLWorkerManagementPolicy.guardrail";
+            self.assert_managed_policy("CMLWorkerGuardrailPolicy", file).await;
+        }
+    }
+
+    /// The policies for callers are their files.
+    pub async fn assert_caller_policies(&self) {
+        for (name, file) in CALLER_POLICIES {
+            self.assert_managed_policy(name, file).await;
+        }
+    }
+
+    /// The workers' role is its files.
+    pub async fn assert_worker_role(&self) {
+        let role = format!("{}{}", self.given("WorkerRoleName"), self.given("NameSuffix"));
+        let policy = aws("iam get-role-policy --policy-name Worker", &["--role-name", &role]).await;
+        self.assert_same(&role, &document(&policy["PolicyDocument"]), "worker-role");
+        let trust = aws("iam get-role", &["--role-name", &role]).await;
+        let trust = document(&trust["Role"]["AssumeRolePolicyDocument"]);
+        self.assert_same("who may be a worker", &trust, "worker-role.trust");
+    }
 }
 
 async fn managed_policy(name: &str) -> Value {
@@ -93,39 +144,17 @@ fn normal(policy: &Value) -> Value {
     }
 }
 
-#[track_caller]
-fn assert_same(what: &str, deployed: &Value, file: &str, stack: &BTreeMap<String, String>) {
-    assert_eq!(normal(deployed), normal(&expected(file, stack)), "{what} is not iam/{file}.json");
-}
-
 #[tokio::test]
 async fn the_role_has_the_policy_of_its_mode() {
-    let stack = stack_parameters().await;
-    let mode = stack["PolicyMode"].as_str();
-    let file = if mode == "hardened" { "CMLWorkerManagementPolicy.hardened" } else { "CMLWorkerManagementPolicy" };
-    let deployed = managed_policy("CMLWorkerManagementPolicy").await;
-    assert_same("CMLWorkerManagementPolicy", &deployed, file, &stack);
-    if mode == "guardrail" {
-        let deployed = managed_policy("CMLWorkerGuardrailPolicy").await;
-        assert_same("CMLWorkerGuardrailPolicy", &deployed, "CMLWorkerManagementPolicy.guardrail", &stack);
-    }
+    Deployed::named(STACK_NAME).await.assert_policy_of_mode().await;
 }
 
 #[tokio::test]
 async fn callers_are_offered_the_policies_of_their_files() {
-    let stack = stack_parameters().await;
-    for (name, file) in CALLER_POLICIES {
-        assert_same(name, &managed_policy(name).await, file, &stack);
-    }
+    Deployed::named(STACK_NAME).await.assert_caller_policies().await;
 }
 
 #[tokio::test]
 async fn workers_have_the_role_of_its_files() {
-    let stack = stack_parameters().await;
-    let role = stack["WorkerRoleName"].as_str();
-    let policy = aws("iam get-role-policy --policy-name Worker", &["--role-name", role]).await;
-    assert_same(role, &document(&policy["PolicyDocument"]), "worker-role", &stack);
-    let trust = aws("iam get-role", &["--role-name", role]).await;
-    let trust = document(&trust["Role"]["AssumeRolePolicyDocument"]);
-    assert_same("who may be a worker", &trust, "worker-role.trust", &stack);
+    Deployed::named(STACK_NAME).await.assert_worker_role().await;
 }

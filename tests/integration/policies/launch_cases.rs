@@ -5,8 +5,8 @@ use tests::iam::{Account, Check, Request, expand};
 use super::files::{KEY, SECOND_KEY};
 use super::recorded::{
     AMAZONS_IMAGE, Calls, DISGUISED_PROFILE, ENCRYPTED_IMAGE, MISNAMED_PROFILE, OTHER_SHARED_SUBNET, PARTNERS_IMAGE,
-    PROFILE_OF_ROLE_WITH_PATH, PROFILE_WITH_PATH, ROLE, SHARED_GROUP, SHARED_RESERVATION, SHARED_SUBNET, STRANGERS_GROUP,
-    STRANGERS_IMAGE, STRANGERS_SNAPSHOT, STRANGERS_SUBNET,
+    PROFILE_OF_ROLE_WITH_PATH, PROFILE_WITH_PATH, ROLE, SHARED_GROUP, SHARED_RESERVATION, SHARED_SUBNET,
+    STRANGERS_GROUP, STRANGERS_IMAGE, STRANGERS_SNAPSHOT, STRANGERS_SUBNET,
 };
 use super::{A, D, Row};
 
@@ -71,7 +71,11 @@ impl Launch<'_> {
             ("launch into a subnet that a stranger shares", subnet(STRANGERS_SUBNET), [A, A, D]),
             ("launch with a security group that the partner shares", group(SHARED_GROUP), [A, A, A]),
             ("launch with a security group that a stranger shares", group(STRANGERS_GROUP), [A, A, D]),
-            ("launch into a reservation that the partner shares", self.with(reservation, SHARED_RESERVATION), [A, A, D]),
+            (
+                "launch into a reservation that the partner shares",
+                self.with(reservation, SHARED_RESERVATION),
+                [A, A, D],
+            ),
         ]
     }
 

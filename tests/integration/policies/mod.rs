@@ -4,7 +4,7 @@
 //! mistake would send. The verdicts are an evaluator's ([`tests::iam`]), not AWS's: no emulator knows these conditions.
 
 mod caller_cases;
-mod deployed;
+pub mod deployed;
 mod files;
 mod launch_cases;
 mod lifecycle_cases;

@@ -121,9 +121,19 @@ impl Stack {
         let (aws, ()) = tokio::try_join!(LocalAws::start_in(folder, &options), bundles::stage(&path))?;
         let cli = cli::Cli::new(path.clone(), aws.emulators.ministack.endpoint());
         (options.progress)("deploying template.yaml");
-        let rest_api_id = deployment::deploy(&cli, &path, &parameters(&options)).await?;
+        deployment::package(&cli, &path).await?;
+        let rest_api_id = deployment::deploy(&cli, STACK_NAME, &parameters(&options)).await?;
         let key = caller::create(&cli, "cml-cloud-manager", &rest_api_id, &["*"]).await?;
         Ok(Self { info: StackInfo::new(&aws, rest_api_id, key), aws, cli })
+    }
+
+    /// Deploys `template.yaml` once more, beside the first stack, with these parameters alone and transformed with their
+    /// values, as on AWS. Gives the REST API's id.
+    ///
+    /// # Errors
+    /// It cannot be deployed.
+    pub async fn deploy_beside(&self, stack_name: &str, parameters: &[String]) -> Result<String> {
+        deployment::deploy_transformed(&self.cli, self.aws.folder(), stack_name, parameters).await
     }
 
     /// Makes an IAM user who may invoke these resources of the API, as in `v1/GET/*`, and nothing else.
@@ -131,7 +141,15 @@ impl Stack {
     /// # Errors
     /// IAM refused it: a user of that name exists.
     pub async fn add_caller(&self, name: &str, resource_suffixes: &[&str]) -> Result<AccessKey> {
-        caller::create(&self.cli, name, &self.info.rest_api_id, resource_suffixes).await
+        self.add_caller_of(&self.info.rest_api_id, name, resource_suffixes).await
+    }
+
+    /// Makes an IAM user who may invoke these resources of another API of this local AWS.
+    ///
+    /// # Errors
+    /// IAM refused it: a user of that name exists.
+    pub async fn add_caller_of(&self, rest_api_id: &str, name: &str, resources: &[&str]) -> Result<AccessKey> {
+        caller::create(&self.cli, name, rest_api_id, resources).await
     }
 
     /// Runs `aws` with root's keys, with the words of `command` and then `arguments` as they are; gives what it printed.

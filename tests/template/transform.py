@@ -1,0 +1,21 @@
+"""Prints a packaged template as SAM transforms it with the values of parameters, which MiniStack does without them.
+
+    transform.py packaged.yaml AllowedRegions=us-east-1,us-west-2 …
+"""
+
+import json
+import sys
+
+from samtranslator.yaml_helper import yaml_parse
+
+from cloudformation import transformed
+
+
+def main(path, *parameters):
+    with open(path, encoding="utf-8") as file:
+        template = yaml_parse(file)
+    print(json.dumps(transformed(dict(parameter.split("=", 1) for parameter in parameters), template)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
