@@ -14,61 +14,11 @@ from cfnlint.config import ManualArgs
 
 import cloudformation
 from cloudformation import read, resolved, transformed
+from parameter_values import (
+    AUDIT, FULL, LONGEST_ENTRY, LONGEST_PARTITION, LONGEST_PRINCIPAL, LONGEST_TEXT, PARAMETER_SETS, PRINCIPAL, TWO_ENTRIES
+)
 
 REGIONS = ["us-east-1", "us-west-2"]
-
-# A value for every list, with two entries.
-TWO_ENTRIES = {
-    "AllowedRegions": "us-east-1,us-west-2",
-    "AllowedInstanceTypes": "c5.*,m5zn.metal",
-    "AllowedSourceCidrs": "203.0.113.0/24,198.51.100.7/32",
-    "BusinessDays": "1,2",
-    "BusinessHours": "8,9",
-    "ImageOwners": "111122223333,amazon",
-    "ImageParameterArns": "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*,"
-    "arn:aws:ssm:us-east-1::parameter/aws/service/ami-amazon-linux-latest/*",
-    "KmsKeyArns": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555,"
-    "arn:aws:kms:us-west-2:123456789012:key/66666666-7777-8888-9999-000000000000",
-    "NetworkOwners": "111122223333,444455556666",
-}
-
-# How many entries each list may have, and the longest one that its pattern takes.
-LONGEST_ENTRY = {
-    "AllowedRegions": (8, "r" * 16),
-    "AllowedInstanceTypes": (20, "t" * 20),
-    "AllowedSourceCidrs": (50, "f" * 39 + "/128"),
-    "BusinessDays": (7, "7"),
-    "BusinessHours": (24, "23"),
-    "ImageOwners": (5, "aws-backup-vault"),
-    "ImageParameterArns": (3, f"arn:{'p' * 16}:ssm:{'r' * 16}:123456789012:parameter/{'n' * 80}"),
-    "KmsKeyArns": (2, f"arn:{'p' * 16}:kms:{'r' * 16}:123456789012:key/{'k' * 36}"),
-    "NetworkOwners": (3, "111122223333"),
-}
-LONGEST_TEXT = {"ManagedBy": "m" * 64, "NameSuffix": "-" + "s" * 19, "WorkerRoleName": "w" * 40}
-FULL = {name: ",".join([entry] * count) for name, (count, entry) in LONGEST_ENTRY.items()} | LONGEST_TEXT
-# The partition whose name makes the longest ARNs.
-LONGEST_PARTITION = "aws-us-gov"
-
-PARAMETER_SETS = {
-    "defaults": {},
-    "Audit": {"Audit": "true", "AlarmEmail": "ops@example.com"},
-    "two entries in every list": TWO_ENTRIES | {"Audit": "true"},
-    "guardrail": {"PolicyMode": "guardrail"} | TWO_ENTRIES,
-    "base": {"PolicyMode": "base"},
-    "a suffix": {"NameSuffix": "-lab", "PolicyMode": "guardrail"},
-}
-
-# What iam/audit.yaml gets from template.yaml.
-AUDIT = {
-    "Name": "cml-workers",
-    "RetentionDays": "365",
-    "AlarmEmail": "ops@example.com",
-    "RunInstancesThreshold": "20",
-    "FailedAuthenticationThreshold": "10",
-    "BusinessHours": FULL["BusinessHours"],
-    "BusinessDays": FULL["BusinessDays"],
-}
-PRINCIPAL = {"PrincipalArns": "arn:aws:iam::123456789012:user/alice"}
 
 # Characters without white space: IAM's quotas for a managed policy, a role's trust policy and all policies in a role
 # ("IAM and AWS STS quotas"), and API Gateway's for a resource policy ("Amazon API Gateway quotas": 8,192 bytes).
@@ -204,13 +154,20 @@ def takes(parameter, value):
     return re.fullmatch(parameter["AllowedPattern"], value) is not None
 
 
-def faults_of_lists(parameters):
-    """Lists whose length nothing bounds, or that are not split the same way whoever runs SAM."""
-    lists = {name for name, parameter in parameters.items() if is_list(parameter)}
+def lists_of(parameters):
+    return {name for name, parameter in parameters.items() if is_list(parameter)}
+
+
+def unknown_lists(parameters):
+    lists = lists_of(parameters)
     if lists != set(TWO_ENTRIES) or lists != set(LONGEST_ENTRY):
         yield f"the lists of template.yaml are {sorted(lists)}: each needs a value in TWO_ENTRIES and in LONGEST_ENTRY"
-    for name in sorted(lists & set(LONGEST_ENTRY)):
-        parameter, (count, entry) = parameters[name], LONGEST_ENTRY[name]
+
+
+def faults_of_lists(parameters, longest):
+    """Lists whose length nothing bounds, or that are not split the same way whoever runs SAM."""
+    for name in sorted(lists_of(parameters) & set(longest)):
+        parameter, (count, entry) = parameters[name], longest[name]
         if parameter["Type"] != "String":
             yield f"{name}: a list is a String that is split where it is used"
         if not takes(parameter, FULL[name]):
@@ -224,6 +181,14 @@ def faults_of_lists(parameters):
             yield f"{name}: takes a longer entry than {entry}"
 
 
+def undocumented_limits():
+    """iam/README.md says how long each list of a policy may be."""
+    text = (cloudformation.REPOSITORY / "iam/README.md").read_text(encoding="utf-8")
+    for name in sorted(set(LONGEST_ENTRY) - {"BusinessDays", "BusinessHours"}):
+        if not re.search(rf"^\| {name} \| {LONGEST_ENTRY[name][0]}\b", text, re.MULTILINE):
+            yield f"{name}: iam/README.md does not say that {LONGEST_ENTRY[name][0]} entries are the most"
+
+
 def faults_of_texts(parameters):
     for name, text in LONGEST_TEXT.items():
         parameter = parameters[name]
@@ -235,7 +200,10 @@ def faults_of_texts(parameters):
 
 def faults_of_bootstrap(parameters):
     """iam/bootstrap.yaml makes the same policy from the same parameters."""
-    for name, parameter in read("iam/bootstrap.yaml")["Parameters"].items():
+    bootstrap = read("iam/bootstrap.yaml")
+    yield from linted(bootstrap, PRINCIPAL)
+    yield from faults_of_lists(bootstrap["Parameters"], LONGEST_PRINCIPAL)
+    for name, parameter in bootstrap["Parameters"].items():
         for member in ("Type", "AllowedPattern", "ConstraintDescription", "Default", "MaxLength"):
             if name in parameters and parameter.get(member) != parameters[name].get(member):
                 yield f"{name}: {member} is another one in template.yaml"
@@ -257,23 +225,28 @@ def faults_of_audit():
         yield "AuditLogsRole: CloudTrail assumes the role of its log group without the keys that a condition could ask for"
 
 
+def known_to(template, values):
+    return {name: value for name, value in values.items() if name in template["Parameters"]}
+
+
 def faults_at_the_limits(largest):
     """Every list and text as long as it may be, in the partition with the longest name."""
     for mode in ("hardened", "guardrail", "base"):
-        values = FULL | {"PolicyMode": mode}
+        values = known_to(read("template.yaml"), FULL) | {"PolicyMode": mode}
         resources = resolved(transformed(values), values, partition=LONGEST_PARTITION)["Resources"]
         yield from oversized(resources, largest)
     bootstrap = read("iam/bootstrap.yaml")
-    values = PRINCIPAL | {name: value for name, value in FULL.items() if name in bootstrap["Parameters"]}
-    yield from oversized(resolved(bootstrap, values, partition=LONGEST_PARTITION)["Resources"], largest)
+    resources = resolved(bootstrap, known_to(bootstrap, FULL), partition=LONGEST_PARTITION)["Resources"]
+    yield from oversized(resources, largest)
 
 
 def faults(largest):
     parameters = cloudformation.read("template.yaml")["Parameters"]
-    groups = {"lists": faults_of_lists(parameters), "texts": faults_of_texts(parameters)}
+    groups = {"lists": [*unknown_lists(parameters), *faults_of_lists(parameters, LONGEST_ENTRY), *undocumented_limits()]}
+    groups["texts"] = faults_of_texts(parameters)
     groups |= {f"template.yaml, {name}": faults_of_values(values, largest) for name, values in PARAMETER_SETS.items()}
     groups["at the limits"] = faults_at_the_limits(largest)
-    groups["iam/bootstrap.yaml"] = [*faults_of_bootstrap(parameters), *linted(read("iam/bootstrap.yaml"), PRINCIPAL)]
+    groups["iam/bootstrap.yaml"] = faults_of_bootstrap(parameters)
     groups["iam/audit.yaml"] = faults_of_audit()
     for group, found in groups.items():
         yield from (f"{group}: {fault}" for fault in found)
@@ -282,7 +255,8 @@ def faults(largest):
 def main():
     largest = collections.Counter()
     found = sorted(set(faults(largest)))
-    print(*found, sep="\n")
+    for fault in found:
+        print(fault)
     print(f"templates: {len(PARAMETER_SETS)} sets of values, {len(largest)} policies, {len(found)} faults; at the limits", end=" ")
     print(f"CMLWorkerManagementPolicy has {largest['CMLWorkerManagementPolicy']:,} of {MOST_OF_MANAGED:,} characters")
     sys.exit(bool(found))
