@@ -11,7 +11,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak lint openapi build deploy watch
+.PHONY: help run test fuzz soak lint openapi build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -21,7 +21,7 @@ run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print h
 	@target/debug/local
 
 test: $(VENV)/installed ## Run the unit tests and the integration tests
-	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/template
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/template tests/smoke
 	cargo build --workspace
 	cargo test --workspace
 
@@ -58,14 +58,22 @@ deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 
 	$(AWS) cloudformation deploy --template-file target/packaged.yaml --s3-bucket $(BUCKET) --stack-name $(STACK) \
 		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
+# Nothing is built for a run that only says what it would do.
+smoke: $(VENV)/installed $(if $(CONFIRM),build) ## See on AWS that it works: STACK=<a new stack> BUCKET=<S3 bucket> [CONFIRM=<account id> ...]
+	@AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke --stack $(STACK) --bucket $(BUCKET) \
+		$(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
+		$(if $(SECURITY_GROUP),--security-group-id $(SECURITY_GROUP)) $(if $(IMAGE),--image-id $(IMAGE)) \
+		$(if $(TWO_VOLUME_IMAGE),--two-volume-image-id $(TWO_VOLUME_IMAGE)) \
+		$(if $(INSTANCE_TYPE),--instance-type $(INSTANCE_TYPE)) $(if $(CLEAN),--clean)
+
 watch: $(VENV)/installed ## Serve the functions with `cargo lambda watch` against a local AWS, rebuilt on change [EC2=ministack]
 	cargo build --workspace
 	@target/debug/local watch
 
 # An endpoint left in the environment by local work must not receive a deployment meant for AWS.
 AWS := AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/aws
-ifneq ($(filter deploy,$(MAKECMDGOALS)),)
-$(foreach name,STACK BUCKET,$(if $($(name)),,$(error make deploy needs STACK=<name of the CloudFormation stack> and BUCKET=<S3 bucket for the code>)))
+ifneq ($(filter deploy smoke,$(MAKECMDGOALS)),)
+$(foreach name,STACK BUCKET,$(if $($(name)),,$(error make $(MAKECMDGOALS) needs STACK=<name of the CloudFormation stack> and BUCKET=<S3 bucket for the code>)))
 endif
 
 $(VENV)/installed: tests/requirements.txt

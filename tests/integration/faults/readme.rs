@@ -5,6 +5,7 @@ use std::fs;
 use tests::stack::repository;
 
 use super::classes::{Expected, FAULTS, Fault};
+use crate::proofs::assert_named_tests_exist;
 
 fn section() -> String {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
@@ -34,20 +35,6 @@ fn the_table_has_a_line_for_each_fault_and_no_other() {
 
 #[test]
 fn each_test_that_is_named_exists() {
-    let section = section();
-    let names = section.split('`').filter(|word| word.contains("::"));
-    let mut count = 0;
-    for name in names {
-        let (module, test) = name.rsplit_once("::").unwrap();
-        let file = module.replace("::", "/");
-        let file =
-            ["tests/integration/{}.rs", "tests/integration/{}/mod.rs", "shared/src/{}.rs", "shared/src/{}/tests.rs"]
-                .map(|place| place.replace("{}", &file))
-                .into_iter()
-                .filter_map(|file| fs::read_to_string(repository().join(file)).ok())
-                .find(|text| text.contains(&format!("fn {test}()")));
-        assert!(file.is_some(), "{name}");
-        count += 1;
-    }
+    let count = assert_named_tests_exist(&section());
     assert!(count >= 20, "{count}");
 }

@@ -1,0 +1,148 @@
+"""A change set that is never executed: what CloudFormation makes of the template, before anything is made of it."""
+
+import json
+
+import processed
+import removal
+import stacks
+from botocore.exceptions import ClientError, WaiterError
+from claims import claim
+from deployment import EVERYWHERE, PATIENCE, request
+from progress import say, until
+from run import has_code, unless_absent
+
+ACCEPTED = claim("CloudFormation accepts the template, with SAM's transform and two source blocks, as a change set")
+NAMES = claim("No name of the processed template is both a parameter and a resource")
+CREDENTIALS = claim("No integration of the processed template calls a function with credentials")
+SOURCES = claim("aws:SourceIp of the processed resource policy is a list of the two blocks")
+
+CONTROL = {
+    "AWSTemplateFormatVersion": "2010-09-09",
+    "Transform": "AWS::Serverless-2016-10-31",
+    "Parameters": {processed.SOURCES: {"Type": "String", "Default": "0.0.0.0/0"}},
+    "Resources": {"Api": {"Type": "AWS::Serverless::Api", "Properties": {
+        "StageName": "v1",
+        "DefinitionBody": {"openapi": "3.0.1", "info": {"title": "control"}, "paths": {}},
+        "Auth": {"ResourcePolicy": {"CustomStatements": [{
+            "Effect": "Deny", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*",
+            "Condition": {"NotIpAddress": {"aws:SourceIp": {"Fn::Split": [",", {"Ref": processed.SOURCES}]}}}}]}},
+    }}},
+}
+
+
+def observe(run, template_url):
+    say("looking at a change set")
+    with run.claims.observing(ACCEPTED, NAMES, CREDENTIALS, SOURCES):
+        try:
+            template, changes = process(run, request(run, template_url))
+        except (ClientError, WaiterError) as error:
+            if not contradicts(error):
+                raise
+            run.claims.wrong(ACCEPTED, getattr(error, "last_response", {}).get("StatusReason") or error)
+            return
+        run.claims.seen(ACCEPTED, f"cloudformation:DescribeChangeSet listed {changes} resources to make")
+        judge(run, template)
+
+
+def judge(run, template):
+    where = "cloudformation:GetTemplate, stage Processed"
+    doubled, credentials = processed.doubled_names(template), processed.with_credentials(template)
+    run.claims.judge(NAMES, not doubled, f"{where}: {doubled or 'none'}")
+    count = len(processed.integrations(template))
+    run.claims.judge(CREDENTIALS, count and not credentials, f"{where}: {credentials or f'none of {count}'}")
+    judge_sources(run, template, where)
+
+
+def judge_sources(run, template, where):
+    values = processed.source_conditions(template)
+    where = f"{where}: {json.dumps(values)}"
+    if values and all(processed.is_default(value, template) for value in values) and not values_reach_sam(run):
+        run.claims.not_seen(SOURCES, f"{where}; {NO_VALUES}")
+        return
+    run.claims.judge(SOURCES, values and all(processed.is_list_of(value, EVERYWHERE) for value in values), where)
+
+
+NO_VALUES = ("this CloudFormation gives SAM no parameter values: of a template of a few lines, too, "
+             "it makes one with the parameter's default")
+
+
+def values_reach_sam(run):
+    """Whether a parameter's value gets into a template that is surely right: a control for what ours shows."""
+    if "values_reach_sam" not in run.outputs:
+        values = [{"ParameterKey": processed.SOURCES, "ParameterValue": ",".join(EVERYWHERE)}]
+        template, _ = process(run, {
+            "StackName": run.stack, "TemplateBody": json.dumps(CONTROL), "Parameters": values, "Tags": run.tags,
+            "Capabilities": ["CAPABILITY_AUTO_EXPAND"]})
+        conditions = processed.source_conditions(template)
+        run.outputs["values_reach_sam"] = any(processed.is_list_of(value, EVERYWHERE) for value in conditions)
+    return run.outputs["values_reach_sam"]
+
+
+def process(run, parameters):
+    """The processed template, and how many resources would be made. The change set and its empty stack go again."""
+    cloudformation = run.client("cloudformation")
+    stack = run.ledger.made(run, "stack", run.stack)
+    entry = run.ledger.made(run, "change-set", f"smoke-{run.id}", stack=run.stack)
+    try:
+        answer = cloudformation.create_change_set(ChangeSetName=entry.name, ChangeSetType="CREATE", **parameters)
+        run.ledger.know(stack, id=answer["StackId"])
+        run.ledger.know(entry, id=answer["Id"])
+        return read(cloudformation, answer["Id"])
+    finally:
+        removal.remove(run, entry)
+        removal.remove(run, stack)
+
+
+def read(cloudformation, change_set):
+    waiter = cloudformation.get_waiter("change_set_create_complete")
+    waiter.wait(ChangeSetName=change_set, WaiterConfig=PATIENCE)
+    pages = cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
+    changes = sum(len(page["Changes"]) for page in pages)
+    template = cloudformation.get_template(ChangeSetName=change_set, TemplateStage="Processed")["TemplateBody"]
+    return json.loads(template) if isinstance(template, str) else template, changes
+
+
+def contradicts(error):
+    """Whether CloudFormation refused the template, and not us."""
+    if isinstance(error, ClientError):
+        return has_code(error, "ValidationError")
+    return error.last_response.get("Status") == "FAILED"
+
+
+# A change set as a thing to remove.
+
+ABSENT = ("ChangeSetNotFound", "ValidationError")
+COMING = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
+GOING = ("DELETE_PENDING", "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
+CREATION_SECONDS = 600
+
+
+def which(entry):
+    if known := entry.details.get("id"):
+        return {"ChangeSetName": known}
+    return {"ChangeSetName": entry.name, "StackName": entry.details["stack"]}
+
+
+def find(run, entry):
+    describe = run.client("cloudformation", entry.region).describe_change_set
+    return unless_absent(describe, *ABSENT, **which(entry))
+
+
+def is_there(run, entry):
+    found = find(run, entry)
+    return found is not None and found["Status"] not in GOING
+
+
+def remove(run, entry):
+    """One that is still being made cannot be deleted. It tells that the empty stack it was made for is ours."""
+    until(lambda: (find(run, entry) or {"Status": "none"})["Status"] not in COMING, CREATION_SECONDS)
+    if found := find(run, entry):
+        for stack in run.ledger.of(entry.run, "stack"):
+            if not stack.gone and stack.name == entry.details["stack"]:
+                run.ledger.know(stack, id=found["StackId"])
+        unless_absent(run.client("cloudformation", entry.region).delete_change_set, *ABSENT, **which(entry))
+
+
+def how_to_remove(entry):
+    return (f"aws cloudformation delete-change-set --region {entry.region} --change-set-name {entry.name} "
+            f"--stack-name {entry.details['stack']}")

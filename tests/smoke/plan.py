@@ -1,0 +1,54 @@
+"""What a run would do, where, as whom and for how much; printed before anything is done."""
+
+import os
+import shlex
+import sys
+
+import cost
+import ledger
+from deployment import parameters
+
+STEPS = """\
+ 1  upload the built functions and the template to s3://{bucket}/{prefix}/
+ 2  make a change set of {stack}, look at what CloudFormation makes of the template, and remove it
+ 3  deploy the stack {stack}: {parameters}
+ 4  make four IAM roles smoke-{stack}-…, and call the API as each
+ 5  launch one {instance_type} in {subnet_id}, and call all 13 operations; watch it for {minutes:g} minutes
+ 6  restrict the API to other addresses and back
+ 7  turn the audit on: a trail, a bucket, alarms; it changes API Gateway's logging role of {region}, which is put back
+ 8  remove all of it, and look for what is left"""
+
+
+def show(run, choice):
+    print(f"Account {run.account}, region {run.region}, as {run.caller['Arn']}")
+    for name, value in sorted(os.environ.items()):
+        if name.startswith("AWS_ENDPOINT_URL"):
+            print(f"Not AWS itself: {name}={value}")
+    values = ", ".join(f"{key}={value}" for key, value in parameters(run).items())
+    print(STEPS.format(
+        bucket=run.arguments.bucket, prefix=run.prefix, stack=run.stack, region=run.region, parameters=values,
+        minutes=run.arguments.minutes, instance_type=choice.instance_type, subnet_id=choice.subnet_id))
+    items = cost.estimate(choice.instance_type, run.arguments.minutes, bool(run.arguments.two_volume_image_id))
+    print("\n".join(cost.lines(items)), flush=True)
+
+
+def show_unfinished(path):
+    """What --clean would remove."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    waiting = ledger.unfinished(ledger.replay(lines))
+    print("To be removed, with what these left behind:" if waiting else f"{path.name} tells of nothing that is left")
+    print("".join(f"  {entry}\n" for entry in waiting), end="", flush=True)
+
+
+def ask(run):
+    """How to go on; for whoever did not confirm."""
+    words = list(sys.argv[1:])
+    if (given := run.arguments.confirm) is not None:
+        print(f"\n--confirm {given} is not this account: nothing was done.")
+        at = next(index for index, word in enumerate(words) if word.split("=")[0] == "--confirm")
+        del words[at:at + (1 if "=" in words[at] else 2)]
+    else:
+        print("\nNothing was done.")
+    program = [os.path.relpath(sys.executable), os.path.relpath(sys.argv[0])]
+    print(f"To do it, with make: the same and CONFIRM={run.account}; without:")
+    print(f"  {shlex.join([*program, *words, '--confirm', run.account])}", flush=True)

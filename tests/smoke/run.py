@@ -1,0 +1,81 @@
+"""One run: who runs it, where, under which names, and what it has come to know."""
+
+import secrets
+from dataclasses import dataclass, field
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+# On every stack and role of a run, and on what CloudFormation makes for them.
+TAG = "smoke-run"
+
+
+@dataclass
+class Run:
+    arguments: object
+    session: boto3.Session
+    caller: dict
+    id: str = field(default_factory=lambda: secrets.token_hex(4))
+    ledger: object = None
+    claims: object = None
+    # What earlier steps found for later ones.
+    api: object = None
+    callers: dict = field(default_factory=dict)
+    outputs: dict = field(default_factory=dict)
+    clients: dict = field(default_factory=dict)
+
+    @property
+    def account(self):
+        return self.caller["Account"]
+
+    @property
+    def partition(self):
+        return self.caller["Arn"].split(":")[1]
+
+    @property
+    def region(self):
+        return self.session.region_name
+
+    @property
+    def stack(self):
+        return self.arguments.stack
+
+    @property
+    def managed_by(self):
+        """The ownership tag's value: no instance of anybody else has it."""
+        return managed_by(self.stack, self.id)
+
+    @property
+    def prefix(self):
+        return f"smoke/{self.stack}-{self.id}"
+
+    @property
+    def tags(self):
+        return [{"Key": TAG, "Value": self.id}]
+
+    def client(self, service, region=None):
+        key = (service, region or self.region)
+        if key not in self.clients:
+            # The SDK's own retries: new roles and policies are throttled and seen late.
+            retries = Config(retries={"mode": "standard", "max_attempts": 8})
+            self.clients[key] = self.session.client(service, region_name=key[1], config=retries)
+        return self.clients[key]
+
+
+def managed_by(stack, run_id):
+    return f"smoke-{stack}-{run_id}"
+
+
+def has_code(error, *codes):
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in codes
+
+
+def unless_absent(call, *codes, says="", **parameters):
+    """The call's answer; nothing if what it is about does not exist."""
+    try:
+        return call(**parameters)
+    except ClientError as error:
+        if has_code(error, *codes) and says in error.response["Error"]["Message"]:
+            return None
+        raise
