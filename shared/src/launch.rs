@@ -210,7 +210,7 @@ fn one_or_two(threads: Option<u8>) -> Result<Option<u8>, Refusal> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Spot {
-    /// The most to pay; the on-demand price unless given.
+    /// The most to pay; unless given, the current Spot price.
     #[deserr(default)]
     pub max_price: Option<MaxPrice>,
     /// Only `terminate`.
