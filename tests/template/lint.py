@@ -207,6 +207,13 @@ def faults_of_bootstrap(parameters):
         for member in ("Type", "AllowedPattern", "ConstraintDescription", "Default", "MaxLength"):
             if name in parameters and parameter.get(member) != parameters[name].get(member):
                 yield f"{name}: {member} is another one in template.yaml"
+    values = TWO_ENTRIES | PRINCIPAL
+    policies_of_both = [
+        resolved(template, known_to(template, values))["Resources"]["CMLWorkerManagementPolicy"]["Properties"]["PolicyDocument"]
+        for template in (bootstrap, transformed(TWO_ENTRIES))
+    ]
+    if policies_of_both[0] != policies_of_both[1]:
+        yield "CMLWorkerManagementPolicy is another one in template.yaml, with two entries in every list"
 
 
 def faults_of_audit():
