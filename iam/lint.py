@@ -31,8 +31,8 @@ ACCEPTED = {
         1, "the base policy is the specification's, character for character"
     ),
     ("CMLWorkerManagementPolicy.hardened.json", "RESOURCE_MISMATCH"): (
-        3, "it wants every resource type of ec2:RunInstances in each statement; one launch is checked against all of them, "
-        "each with conditions of its own, hence three statements"
+        4, "it wants every resource type of ec2:RunInstances in each statement; one launch is checked against all of them, "
+        "each with conditions of its own, hence four statements"
     ),
     ("worker-role.json", "UNKNOWN_CONDITION_FOR_ACTION"): (
         1, "ec2:SourceInstanceARN comes with the credentials of an instance role, whatever the action; "

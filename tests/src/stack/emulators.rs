@@ -116,7 +116,7 @@ async fn start_ministack(
     cloudwatch_endpoint: Option<String>,
 ) -> Result<Emulator> {
     let python = tool("python")?.display().to_string();
-    let script = repository().join("tests/local/ministack_with_images.py").display().to_string();
+    let script = repository().join("tests/local/start_ministack.py").display().to_string();
     let [s3, state, docker] = ["s3", "state", "no-docker"].map(|name| folder.join(name).display().to_string());
     let docker = format!("unix://{docker}");
     listening("ministack", async |port| {
