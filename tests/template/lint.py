@@ -221,8 +221,9 @@ def faults_of_audit():
     resources = resolved(audit, AUDIT)["Resources"]
     yield from linted(audit, AUDIT)
     for name, resource in resources.items():
-        # A Retain keeps a bucket and roles of a stack that never came to be, and the next try makes more of them.
-        if resource.get("DeletionPolicy") == "Retain":
+        # A Retain keeps what a stack made that never came to be, and the next try makes more of it. The role of API Gateway's
+        # logs stays all the same: the region's setting names it, and the logs of all APIs would end with it.
+        if resource.get("DeletionPolicy") == "Retain" and name != "ApiGatewayLogsRole":
             yield f"{name}: DeletionPolicy Retain should be RetainExceptOnCreate"
         for metric in resource.get("Properties", {}).get("Metrics", []):
             if len(metric.get("Expression", "")) > MOST_OF_EXPRESSION:
