@@ -20,7 +20,7 @@ run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print h
 	cargo build --workspace
 	@target/debug/local
 
-test: $(VENV)/installed ## Run the unit tests and the integration tests
+test: $(VENV)/installed ## Run the template tests, the unit tests and the integration tests
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/template tests/smoke
 	cargo build --workspace
 	cargo test --workspace
@@ -59,7 +59,7 @@ deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 
 		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 # Nothing is built for a run that only says what it would do.
-smoke: $(VENV)/installed $(if $(CONFIRM),build) ## See on AWS that it works: STACK=<a new stack> BUCKET=<S3 bucket> [CONFIRM=<account id> ...]
+smoke: $(VENV)/installed $(if $(CLEAN),,$(if $(CONFIRM),build)) ## See on AWS that it works: STACK=<a new stack> BUCKET=<S3 bucket> [CONFIRM=<account id>] [CLEAN=1]
 	@AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke --stack $(STACK) --bucket $(BUCKET) \
 		$(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
 		$(if $(SECURITY_GROUP),--security-group-id $(SECURITY_GROUP)) $(if $(IMAGE),--image-id $(IMAGE)) \

@@ -93,7 +93,7 @@ async fn each_stack_keeps_to_its_own_workers() {
 }
 
 #[tokio::test]
-async fn a_caller_of_one_api_is_none_of_the_other() {
+async fn a_caller_of_the_first_api_is_refused_by_the_second() {
     let key = world().stack.add_caller(&unique("first-only"), &["*"]).await.unwrap();
     let url = lab().await.url();
     let stranger = Client::new(url, REGION, &key.access_key_id, &key.secret_access_key);

@@ -50,5 +50,5 @@ def ask(run):
     else:
         print("\nNothing was done.")
     program = [os.path.relpath(sys.executable), os.path.relpath(sys.argv[0])]
-    print(f"To do it, with make: the same and CONFIRM={run.account}; without:")
+    print(f"To go on, run the same make command with CONFIRM={run.account}, or:")
     print(f"  {shlex.join([*program, *words, '--confirm', run.account])}", flush=True)

@@ -1,4 +1,4 @@
-"""CloudFormation stacks as things to remove: the stack itself, what it leaves behind, and change sets."""
+"""CloudFormation stacks as things to remove, with what they leave behind."""
 
 from types import SimpleNamespace
 

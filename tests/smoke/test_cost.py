@@ -23,7 +23,7 @@ def test_five_alarms_for_a_month_are_half_a_dollar():
     assert alarms.dollars * 730 / 0.5 == pytest.approx(0.50)
 
 
-def test_a_price_that_is_not_known_is_said_not_to_be():
+def test_an_unknown_price_is_shown_as_unknown():
     items = estimate("x99.large", 20)
     assert items[0].dollars is None and total(items) > 0
     text = "\n".join(lines(items))

@@ -65,6 +65,6 @@ def test_a_policy_without_a_source_condition_has_none():
     ({"Fn::Split": [",", "0.0.0.0/0"]}, True), (["0.0.0.0/0"], True), ("0.0.0.0/0", True), (BLOCKS, False),
     ({"Fn::Split": [",", {"Ref": "AllowedSourceCidrs"}]}, False),
 ])
-def test_the_default_in_the_place_of_a_value_is_told_apart(sources, expected):
+def test_a_default_in_place_of_the_given_value_is_recognised(sources, expected):
     made = template(sources)
     assert is_default(source_conditions(made)[0], made) is expected

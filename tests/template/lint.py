@@ -1,7 +1,7 @@
 """Checks the templates as CloudFormation gets them, for sets of parameter values. `make lint` runs it.
 
-What a linter says of template.yaml itself is no answer: SAM makes names, and writes values into places, that stand nowhere in
-it. So each set of values is transformed as AWS would transform it, and the result is judged.
+cfn-lint on template.yaml alone is not enough: SAM adds resources and writes parameter values into the API's definition, and
+neither is in that file. So each set of values is transformed as AWS would transform it, and the result is judged.
 """
 
 import collections
@@ -74,7 +74,7 @@ def size(policy):
 def credentials(template):
     """Where API Gateway would call a function with the caller's credentials, or with any but its own permission."""
     for path, value in leaves(template):
-        if path[-1] == "credentials":
+        if "credentials" in path:
             yield f"{'/'.join(path)} is {value!r}: every caller would need lambda:InvokeFunction"
 
 
@@ -97,7 +97,7 @@ def resource_policy_faults(resources, cidrs):
 
 
 def lost_entries(resources, lists):
-    """Entries of lists that no policy has, though all of them are for policies but the two of the alarms."""
+    """Entries that reached no policy. Every list but the two of the alarms is meant for one."""
     found = {value for _, _, policy in policies(resources) for _, value in leaves(policy)}
     for name in sorted(set(lists) - {"BusinessDays", "BusinessHours"}):
         for entry in lists[name].split(","):
@@ -173,11 +173,12 @@ def faults_of_lists(parameters, longest):
         if not takes(parameter, FULL[name]):
             yield f"{name}: refuses {count} entries such as {entry}"
         if takes(parameter, f"{FULL[name]},{entry}"):
-            yield f"{name}: takes more than {count} entries, which IAM may refuse and nobody explains"
+            yield f"{name}: takes more than {count} entries, and IAM may then refuse the policy"
         if str(count) not in parameter["ConstraintDescription"]:
             yield f"{name}: ConstraintDescription does not say that {count} entries are the most"
-        # An entry's own end may be of a fixed length, so that only its middle can grow.
-        if any(takes(parameter, entry[:at] + entry[at] + entry[at:]) for at in range(len(entry)) if entry[at].isalpha()):
+        # An entry's own end may be of a fixed length, so that only its middle can grow; and the pattern says each bound twice.
+        longer = [entry[:at] + entry[at] + entry[at:] for at in range(len(entry)) if entry[at].isalpha()]
+        if any(takes(parameter, text) for one in longer for text in (one, f"{entry},{one}")):
             yield f"{name}: takes a longer entry than {entry}"
 
 

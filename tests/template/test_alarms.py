@@ -162,7 +162,7 @@ def test_a_period_without_terminations_is_below_the_threshold():
     assert value(alarm["Metrics"][1]["Expression"], datetime.datetime(2026, 11, 29, 3), 0) < alarm["Threshold"]
 
 
-def test_each_alarm_tells_somebody_and_takes_silence_for_peace():
+def test_each_alarm_notifies_the_topic_and_treats_missing_data_as_no_breach():
     for name, alarm in ALARMS.items():
         assert alarm["AlarmActions"] and alarm["TreatMissingData"] == "notBreaching", name
         # CloudTrail "typically delivers logs within an average of about 5 minutes of an API call": the last period is too young.
@@ -182,7 +182,7 @@ def test_patterns_are_read_as_they_are_documented(pattern, event, verdict):
     assert matches(pattern, event) == verdict
 
 
-def test_a_pattern_that_depends_on_what_nobody_says_is_refused():
+def test_a_pattern_that_depends_on_undocumented_behaviour_is_refused():
     with pytest.raises(AssertionError, match="does not say"):
         matches('{ $.a != "x" }', {})
 

@@ -1,4 +1,4 @@
-"""Prints a packaged template as SAM transforms it with the values of parameters, which MiniStack does without them.
+"""Prints a packaged template as SAM on AWS transforms it, with the parameters' values. MiniStack transforms without them.
 
     transform.py packaged.yaml AllowedRegions=us-east-1,us-west-2 …
 """

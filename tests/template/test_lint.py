@@ -1,0 +1,67 @@
+"""lint.py notices each of these faults, put back into a copy of the templates."""
+
+import collections
+import shutil
+
+import pytest
+
+import cloudformation
+import lint
+from cloudformation import REPOSITORY, read
+from parameter_values import LONGEST_ENTRY, TWO_ENTRIES
+
+
+def deployed(values):
+    return lambda: lint.faults_of_values(values, collections.Counter())
+
+
+def limits():
+    parameters = read("template.yaml")["Parameters"]
+    return [*lint.unknown_lists(parameters), *lint.faults_of_lists(parameters, LONGEST_ENTRY), *lint.faults_of_texts(parameters)]
+
+
+def at_the_limits():
+    return lint.faults_at_the_limits(collections.Counter())
+
+
+def bootstrap():
+    return lint.faults_of_bootstrap(read("template.yaml")["Parameters"])
+
+
+TYPES = "(,[a-z0-9.*?-]{1,20}){0,19}$"
+
+# The file, its text, what stands there with the fault, who looks, and a word of what is said.
+FAULTS = [
+    ("template.yaml", "        Timer:\n", "        Schedule:\n", deployed({}), "must not share name: HealthSchedule"),
+    ("template.yaml", "        InvokeRole: NONE\n", "", deployed({}), "lambda:InvokeFunction"),
+    ("template.yaml", "aws:SourceIp: !Split [\",\", !Ref AllowedSourceCidrs]", "aws:SourceIp: !Ref AllowedSourceCidrs",
+     deployed(TWO_ENTRIES), "aws:SourceIp is one text"),
+    ("template.yaml", "aws:ResourceAccount: !Split [\",\", !Ref NetworkOwners]", "aws:ResourceAccount: !Select [0, !Split [\",\", !Ref NetworkOwners]]",
+     deployed(TWO_ENTRIES), "NetworkOwners: 444455556666 is in no policy"),
+    ("template.yaml", "              Action: execute-api:Invoke\n              Resource: execute-api:/*\n", "              Action: execute-api:*\n              Resource: execute-api:/*\n",
+     deployed(TWO_ENTRIES), "is not iam/api-resource-policy.json"),
+    ("template.yaml", "        DEFAULT_4XX:\n", "        DEFAULT_4XX:\n          StatusCode: 403\n", deployed({}), "DEFAULT_4XX"),
+    ("template.yaml", "CMLWorkerCallerReader${NameSuffix}", "CMLWorkerCallerReader", deployed({"NameSuffix": "-lab"}), "does not end in NameSuffix"),
+    ("template.yaml", TYPES, TYPES.replace("19", "29"), limits, "takes more than 20 entries"),
+    ("template.yaml", TYPES, TYPES.replace("19", "9"), limits, "refuses 20 entries"),
+    ("template.yaml", TYPES, TYPES.replace("1,20", "1,40"), limits, "takes a longer entry"),
+    ("template.yaml", "    MaxLength: 64\n", "    MaxLength: 256\n", limits, "64 characters should be the most"),
+    ("template.yaml", "            - Sid: TagAtLaunchOnly\n", "            - Sid: Tag" + "AtLaunchOnly" * 2 + "\n", at_the_limits, "6144 are the most"),
+    ("iam/bootstrap.yaml", "ec2:MetadataHttpTokens: required", "ec2:MetadataHttpTokens: optional", bootstrap, "is another one in template.yaml"),
+    ("iam/audit.yaml", "DeletionPolicy: RetainExceptOnCreate", "DeletionPolicy: Retain", lint.faults_of_audit, "should be RetainExceptOnCreate"),
+    ("iam/audit.yaml", "            Action: sts:AssumeRole\n", "            Action: sts:AssumeRole\n            Condition: {StringEquals: {aws:SourceArn: x}}\n",
+     lint.faults_of_audit, "AuditLogsRole"),
+    ("iam/README.md", "| AllowedInstanceTypes | 20", "| AllowedInstanceTypes | 30", lint.undocumented_limits, "does not say that 20"),
+]
+
+
+@pytest.mark.parametrize(("file", "good", "bad", "look", "said"), FAULTS, ids=[fault[4] for fault in FAULTS])
+def test_a_fault_is_noticed(file, good, bad, look, said, tmp_path, monkeypatch):
+    shutil.copy(REPOSITORY / "template.yaml", tmp_path)
+    shutil.copytree(REPOSITORY / "iam", tmp_path / "iam")
+    monkeypatch.setattr(cloudformation, "REPOSITORY", tmp_path)
+    assert not [fault for fault in look() if said in fault]
+    text = (tmp_path / file).read_text(encoding="utf-8")
+    assert good in text
+    (tmp_path / file).write_text(text.replace(good, bad, 1), encoding="utf-8")
+    assert [fault for fault in look() if said in fault]
