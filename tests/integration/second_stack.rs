@@ -64,6 +64,30 @@ async fn a_second_stack_has_iam_names_of_its_own() {
     assert!(first.contains("CMLWorker") && second.contains("CMLWorker-lab"), "{first:?} {second:?}");
 }
 
+#[test]
+fn every_list_of_the_template_has_two_entries_here() {
+    let template = std::fs::read_to_string(tests::stack::repository().join("template.yaml")).unwrap();
+    let parameters = template.split_once("\nConditions:").unwrap().0;
+    let mut parameter = "";
+    let mut lists = Vec::new();
+    for line in parameters.lines() {
+        if let Some(name) = line.strip_prefix("  ").and_then(|line| line.strip_suffix(':')) {
+            parameter = name;
+        }
+        // The two lists of the alarms have defaults with many entries.
+        if line.contains("separated by commas")
+            && line.contains("ConstraintDescription")
+            && !parameter.starts_with("Business")
+        {
+            lists.push(parameter);
+        }
+    }
+    let given =
+        |list: &&str| PARAMETERS.iter().any(|given| given.starts_with(&format!("{list}=")) && given.contains(','));
+    let missing: Vec<_> = lists.iter().filter(|list| !given(list)).collect();
+    assert!(lists.len() >= 7 && missing.is_empty(), "{lists:?}, without two entries: {missing:?}");
+}
+
 #[tokio::test]
 async fn with_two_entries_in_every_list_the_deployed_policies_are_the_files() {
     lab().await;
