@@ -10,7 +10,7 @@ import os
 import sys
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 import audit
 import callers
@@ -110,7 +110,7 @@ def start():
     # The CLI and the other SDKs know AWS_REGION; boto3 alone does not.
     session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
     if not session.region_name:
-        raise SystemExit("no region: set AWS_REGION")
+        raise SystemExit("no region: set AWS_REGION, such as AWS_REGION=us-east-1")
     caller = session.client("sts").get_caller_identity()
     return Run(arguments, session, caller, claims=Claims())
 
@@ -139,5 +139,7 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except NoCredentialsError:
+        raise SystemExit("no credentials: give them as to the AWS CLI, such as AWS_PROFILE=<a profile>") from None
     except (BotoCoreError, ClientError, Interrupted, choice.Impossible, ledger.Busy) as error:
         raise SystemExit(one_line(error)) from None
