@@ -40,6 +40,7 @@ def request(run, template_url):
 
 def create(run, template_url):
     say(f"deploying the stack {run.stack}")
+    run.template_url = template_url
     entry = run.ledger.made(run, "stack", run.stack)
     try:
         answer = run.client("cloudformation").create_stack(**request(run, template_url))
@@ -66,8 +67,9 @@ def update(run, **changed):
     kept = [one["ParameterKey"] for one in stack["Parameters"] if one["ParameterKey"] not in changed]
     values = [{"ParameterKey": key, "ParameterValue": value} for key, value in changed.items()]
     values += [{"ParameterKey": key, "UsePreviousValue": True} for key in kept]
+    # Not UsePreviousTemplate: SAM has written values into the processed one, so that it must transform the template anew.
     run.client("cloudformation").update_stack(
-        StackName=run.stack, UsePreviousTemplate=True, Capabilities=CAPABILITIES, Parameters=values)
+        StackName=run.stack, TemplateURL=run.template_url, Capabilities=CAPABILITIES, Parameters=values)
     wait(run, "stack_update_complete", stack["StackId"])
     run.outputs |= outputs(stacks.describe(run, run.stack))
 

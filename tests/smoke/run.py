@@ -21,6 +21,7 @@ class Run:
     claims: object = None
     # What earlier steps found for later ones.
     api: object = None
+    template_url: str = ""
     callers: dict = field(default_factory=dict)
     outputs: dict = field(default_factory=dict)
     clients: dict = field(default_factory=dict)
