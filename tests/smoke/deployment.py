@@ -43,11 +43,13 @@ def create(run, template_url):
     run.template_url = template_url
     entry = run.ledger.made(run, "stack", run.stack)
     try:
-        answer = run.client("cloudformation").create_stack(**request(run, template_url))
+        # With the token a repetition by the SDK is the same creation, and no second one that finds the name taken.
+        answer = run.client("cloudformation").create_stack(ClientRequestToken=run.id, **request(run, template_url))
     except ClientError as error:
-        # Nothing was made; or somebody else's stack was, since we looked.
-        run.ledger.gone(entry)
+        # Refused: nothing was made. Any other error can be that of a repetition whose first sending was carried out, so the
+        # entry stays: its removal asks for the run's tag, which somebody else's stack of this name does not have.
         if has_code(error, "ValidationError"):
+            run.ledger.gone(entry)
             run.claims.wrong(DEPLOYS, one_line(error))
         raise
     run.ledger.know(entry, id=answer["StackId"])

@@ -51,11 +51,12 @@ def apply(event, entries):
     if event["event"] == "made":
         entries.append(Entry(**event["entry"]))
         return
-    [entry] = [entry for entry in entries if entry.number == event["number"]]
-    if event["event"] == "gone":
-        entry.gone = True
-    else:
-        entry.details |= event["details"]
+    # None where the disk was full when its own line was to be written.
+    for entry in [entry for entry in entries if entry.number == event["number"]]:
+        if event["event"] == "gone":
+            entry.gone = True
+        else:
+            entry.details |= event["details"]
 
 
 def unfinished(entries):
@@ -83,8 +84,9 @@ class Ledger:
         number = len(self.entries) + 1
         order = number if before is None else before.order - number / 1_000_000
         entry = Entry(number, kind, name, run.region, run.account, run.id, time.time(), order, details)
-        self._write({"event": "made", "entry": vars(entry)})
+        # First, so that a signal between the two cannot have the next entry take the same number.
         self.entries.append(entry)
+        self._write({"event": "made", "entry": vars(entry)})
         return entry
 
     def know(self, entry, **details):

@@ -1,29 +1,35 @@
 """The functions' log groups as things to remove: one that still runs when its stack goes can bring its own back."""
 
+from arguments import REPOSITORY
 from run import unless_absent
 
 
-def names(run, region, prefix):
-    pages = run.client("logs", region).get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
-    return [group["logGroupName"] for page in pages for group in page["logGroups"]]
+def wanted(stack):
+    """The names of the functions' groups, whole: what begins alike can be another stack's."""
+    operations = sorted(folder.name for folder in (REPOSITORY / "functions").iterdir())
+    return [f"/aws/lambda/{stack}-{operation}" for operation in operations]
+
+
+def exists(run, region, name):
+    pages = run.client("logs", region).get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+    return any(group["logGroupName"] == name for page in pages for group in page["logGroups"])
 
 
 def made(run):
     """To be called before the stack is made. Groups that are there already are somebody else's, and stay."""
-    prefix = f"/aws/lambda/{run.stack}-"
-    if not names(run, run.region, prefix):
-        run.ledger.made(run, "log-groups", prefix)
+    for name in wanted(run.stack):
+        if not exists(run, run.region, name):
+            run.ledger.made(run, "log-group", name)
 
 
 def is_there(run, entry):
-    return bool(names(run, entry.region, entry.name))
+    return exists(run, entry.region, entry.name)
 
 
 def remove(run, entry):
-    for name in names(run, entry.region, entry.name):
-        delete = run.client("logs", entry.region).delete_log_group
-        unless_absent(delete, "ResourceNotFoundException", logGroupName=name)
+    delete = run.client("logs", entry.region).delete_log_group
+    unless_absent(delete, "ResourceNotFoundException", logGroupName=entry.name)
 
 
 def how_to_remove(entry):
-    return f"aws logs delete-log-group --region {entry.region} for those that begin with {entry.name}"
+    return f"aws logs delete-log-group --region {entry.region} --log-group-name {entry.name}"

@@ -16,7 +16,7 @@ from run import TAG
 # Each tells whether the thing is there, removes it (no error if it is not), and says how that is done by hand.
 KINDS = {
     "bucket": buckets.Bucket, "change-set": changeset, "instance": workers.Instance, "launch": workers.Launch,
-    "log-groups": log_groups, "logging-role": logging_role, "role": roles, "s3-prefix": buckets.Prefix,
+    "log-group": log_groups, "logging-role": logging_role, "role": roles, "s3-prefix": buckets.Prefix,
     "stack": stacks, "workers": workers.Tagged,
 }
 

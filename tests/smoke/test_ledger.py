@@ -83,3 +83,21 @@ def test_two_programs_do_not_share_a_ledger(path):
         Ledger(path)
     ledger.file.close()
     Ledger(path)
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+def test_an_entry_whose_writing_was_interrupted_keeps_its_number_to_itself(path, monkeypatch):
+    books = Ledger(path)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("os.fsync", interrupt)
+        books.made(RUN, "bucket", "first")
+    books.gone(books.made(RUN, "bucket", "second"))
+    books.file.close()
+    assert names(Ledger(path).unfinished()) == ["first"]
+
+
+def test_what_is_told_of_an_entry_whose_line_was_never_written_is_passed_over():
+    assert replay(['{"event": "gone", "number": 7}']) == []
