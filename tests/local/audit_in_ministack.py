@@ -21,7 +21,8 @@ def done(answer):
 def create_trail(logical_id, properties, stack_name):
     name = properties["TrailName"]
     done(cloudtrail._create_trail({"Name": name, **properties}))
-    done(cloudtrail._start_logging({"Name": name}))
+    if properties["IsLogging"]:
+        done(cloudtrail._start_logging({"Name": name}))
     return name, {"Arn": cloudtrail._trail_arn(name)}
 
 

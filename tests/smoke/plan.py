@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import urllib.parse
 
 import cost
 import ledger
@@ -19,11 +20,17 @@ STEPS = """\
  8  remove all of it, and look for what is left"""
 
 
+def is_aws(endpoint):
+    host = urllib.parse.urlsplit(endpoint).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
+
 def show(run, choice):
     print(f"Account {run.account}, region {run.region}, as {run.caller['Arn']}")
-    for name, value in sorted(os.environ.items()):
-        if name.startswith("AWS_ENDPOINT_URL"):
-            print(f"Not AWS itself: {name}={value}")
+    # As the clients have it: an endpoint in the environment can be one that they are told to ignore.
+    endpoints = sorted({run.client(service).meta.endpoint_url for service in ("cloudformation", "ec2", "iam", "sts")})
+    if strange := [urllib.parse.urlsplit(one).netloc.rpartition("@")[2] for one in endpoints if not is_aws(one)]:
+        print(f"Not AWS itself, but {', '.join(strange)}")
     values = ", ".join(f"{key}={value}" for key, value in parameters(run).items())
     print(STEPS.format(
         bucket=run.arguments.bucket, prefix=run.prefix, stack=run.stack, region=run.region, parameters=values,

@@ -13,6 +13,7 @@ import cfnlint.api
 from cfnlint.config import ManualArgs
 
 import cloudformation
+import policy_files
 from cloudformation import read, resolved, transformed
 from parameter_values import (
     AUDIT, FULL, LONGEST_ENTRY, LONGEST_PARTITION, LONGEST_PRINCIPAL, LONGEST_TEXT, PARAMETER_SETS, PRINCIPAL, TWO_ENTRIES
@@ -86,16 +87,6 @@ def strayed_lists(resources):
                 yield f"{name}: {'/'.join(path)} is one text, {value!r}"
 
 
-def resource_policy_faults(resources, cidrs):
-    """The API's resource policy is iam/api-resource-policy.json. No emulator keeps it, so that it is compared here."""
-    with open(cloudformation.REPOSITORY / "iam/api-resource-policy.json", encoding="utf-8") as file:
-        text = file.read().replace("${AWS::Partition}", "aws").replace("${AWS::AccountId}", cloudformation.ACCOUNT_ID)
-    expected = json.loads(text.replace('"${AllowedSourceCidrs}"', json.dumps(cidrs.split(","))[1:-1]))
-    deployed = resources["WorkerApi"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
-    if deployed != expected:
-        yield f"the API's resource policy is not iam/api-resource-policy.json: {json.dumps(deployed)}"
-
-
 def lost_entries(resources, lists):
     """Entries that reached no policy. Every list but the two of the alarms is meant for one."""
     found = {value for _, _, policy in policies(resources) for _, value in leaves(policy)}
@@ -141,9 +132,10 @@ def faults_of_values(values, largest):
     yield from fixed_fallback(resources)
     yield from unsuffixed(resources, values.get("NameSuffix", ""))
     yield from oversized(resources, largest)
+    if set(TWO_ENTRIES) <= set(values):
+        yield from policy_files.faults(resources, values)
     if set(TWO_ENTRIES) <= set(values) and values.get("PolicyMode") is None:
         yield from lost_entries(resources, TWO_ENTRIES)
-        yield from resource_policy_faults(resources, values["AllowedSourceCidrs"])
 
 
 def is_list(parameter):
@@ -221,6 +213,11 @@ def faults_of_audit():
     audit = read("iam/audit.yaml")
     resources = resolved(audit, AUDIT)["Resources"]
     yield from linted(audit, AUDIT)
+    # It gets no suffix: its IAM names are CloudFormation's own, which are unique.
+    yield from unsuffixed(resources, "<a name of CloudFormation's own>")
+    trail = resources["AuditTrail"]["Properties"]
+    if not (trail["IsLogging"] and trail["IsMultiRegionTrail"] and trail["IncludeGlobalServiceEvents"]):
+        yield "AuditTrail: it should log the events of all regions, and those of no region"
     for name, resource in resources.items():
         # A Retain keeps what a stack made that never came to be, and the next try makes more of it. The role of API Gateway's
         # logs stays all the same: the region's setting names it, and the logs of all APIs would end with it.

@@ -39,7 +39,7 @@ PARAMETER_SETS = {
     "Audit": {"Audit": "true", "AlarmEmail": "ops@example.com"},
     "two entries in every list": TWO_ENTRIES | {"Audit": "true"},
     "guardrail": {"PolicyMode": "guardrail"} | TWO_ENTRIES,
-    "base": {"PolicyMode": "base"},
+    "base": {"PolicyMode": "base"} | TWO_ENTRIES,
     "a suffix": {"NameSuffix": "-lab", "PolicyMode": "guardrail"},
 }
 

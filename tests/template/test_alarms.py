@@ -164,9 +164,34 @@ def test_a_period_without_terminations_is_below_the_threshold():
 
 def test_each_alarm_notifies_the_topic_and_treats_missing_data_as_no_breach():
     for name, alarm in ALARMS.items():
-        assert alarm["AlarmActions"] and alarm["TreatMissingData"] == "notBreaching", name
+        # cloud-radar resolves a Ref to the logical id.
+        assert alarm["AlarmActions"] == ["AlarmTopic"] and alarm["TreatMissingData"] == "notBreaching", name
         # CloudTrail "typically delivers logs within an average of about 5 minutes of an API call": the last period is too young.
         assert alarm["EvaluationPeriods"] == 3 and alarm["DatapointsToAlarm"] == 1, name
+
+
+THRESHOLDS = {
+    "ManyRunInstancesCalls": PARAMETERS["RunInstancesThreshold"],
+    "TerminationOutsideBusinessHours": "1",
+    "ManyApiAuthenticationFailures": PARAMETERS["FailedAuthenticationThreshold"],
+    "ManyDeniedCalls": PARAMETERS["FailedAuthenticationThreshold"],
+    "ManyConsoleSignInFailures": PARAMETERS["FailedAuthenticationThreshold"],
+}
+
+
+def test_each_alarm_compares_the_sum_of_five_minutes_with_its_parameter():
+    assert {name: str(alarm["Threshold"]) for name, alarm in ALARMS.items()} == THRESHOLDS
+    for name, alarm in ALARMS.items():
+        metric = alarm["Metrics"][0]["MetricStat"] if "Metrics" in alarm else alarm
+        # Each filter writes a 1 for each event: the largest of them would always be 1.
+        assert (metric.get("Stat") or metric.get("Statistic"), metric["Period"]) == ("Sum", 300), name
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold", name
+
+
+def test_an_alarm_on_an_expression_returns_the_expression_alone():
+    """CloudWatch refuses an alarm of which two series return data."""
+    [calls, outside] = ALARMS["TerminationOutsideBusinessHours"]["Metrics"]
+    assert calls["ReturnData"] is False and outside.get("ReturnData", True) is True
 
 
 @pytest.mark.parametrize(("pattern", "event", "verdict"), [

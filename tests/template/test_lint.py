@@ -34,6 +34,12 @@ TYPES = "(,[a-z0-9.*?-]{1,20}){0,19}$"
 FAULTS = [
     ("template.yaml", "        Timer:\n", "        Schedule:\n", deployed({}), "must not share name: HealthSchedule"),
     ("template.yaml", "        InvokeRole: NONE\n", "", deployed({}), "lambda:InvokeFunction"),
+    ("template.yaml", "        InvokeRole: NONE\n", "        InvokeRole: !GetAtt WorkerRole.Arn\n", deployed({}), "credentials"),
+    ("template.yaml", "                aws:RequestedRegion: !Split [\",\", !If [OwnRegionOnly, !Ref AWS::Region, !Ref AllowedRegions]]\n          - Sid: DenyLifecycleOfUnmanaged",
+     "                aws:RequestedRegion: !Ref AWS::Region\n          - Sid: DenyLifecycleOfUnmanaged",
+     deployed({"PolicyMode": "guardrail"} | TWO_ENTRIES), "is not iam/CMLWorkerManagementPolicy.guardrail.json"),
+    ("iam/audit.yaml", "      IsLogging: true", "      IsLogging: false", lint.faults_of_audit, "AuditTrail: it should log"),
+    ("iam/audit.yaml", "      Description: Lets CloudTrail write", "      RoleName: cml-audit-logs\n      Description: Lets CloudTrail write", lint.faults_of_audit, "cml-audit-logs"),
     ("template.yaml", "aws:SourceIp: !Split [\",\", !Ref AllowedSourceCidrs]", "aws:SourceIp: !Ref AllowedSourceCidrs",
      deployed(TWO_ENTRIES), "aws:SourceIp is one text"),
     ("template.yaml", "aws:ResourceAccount: !Split [\",\", !Ref NetworkOwners]", "aws:ResourceAccount: !Select [0, !Split [\",\", !Ref NetworkOwners]]",
