@@ -19,18 +19,27 @@ def remember(run):
     return run.ledger.made(run, "logging-role", current(run) or "none", before=stack, former=current(run))
 
 
-def is_changed(run, entry):
+def exists(run, role):
+    return unless_absent(run.client("iam").get_role, "NoSuchEntity", RoleName=role.rsplit("/", 1)[-1]) is not None
+
+
+def wanted(run, entry):
+    """What was set before; nothing if that role is gone by now, because API Gateway takes none that does not exist."""
+    former = entry.details["former"]
+    return former if former and exists(run, former) else ""
+
+
+def is_there(run, entry):
     """Whether what is set is ours, or is nothing any more. A role that somebody else set meanwhile stays."""
     role = current(run, entry.region)
-    if role == entry.details["former"]:
+    if role == wanted(run, entry):
         return False
-    name = role.rsplit("/", 1)[-1]
     ours = {one.name for one in run.ledger.of(entry.run, "role")}
-    return not role or name in ours or unless_absent(run.client("iam").get_role, "NoSuchEntity", RoleName=name) is None
+    return not role or role.rsplit("/", 1)[-1] in ours or not exists(run, role)
 
 
 def is_restored(run, entry):
-    operation = {"op": "replace", "path": "/cloudwatchRoleArn", "value": entry.details["former"]}
+    operation = {"op": "replace", "path": "/cloudwatchRoleArn", "value": wanted(run, entry)}
     try:
         run.client("apigateway", entry.region).update_account(patchOperations=[operation])
     except ClientError as error:
@@ -40,12 +49,8 @@ def is_restored(run, entry):
     return True
 
 
-def is_there(run, entry):
-    return is_changed(run, entry)
-
-
 def remove(run, entry):
-    if is_changed(run, entry):
+    if is_there(run, entry):
         until(lambda: is_restored(run, entry), RESTORE_SECONDS, pause=2)
 
 
