@@ -33,12 +33,26 @@ const NOT_SEEN_HERE: [&str; 13] = [
     "CPU utilization becomes available",
 ];
 
+/// A name that no earlier run of the tests has left a ledger of.
+fn stack_named(name: &str) -> String {
+    format!("{}-p{}", unique(name), std::process::id())
+}
+
 /// The program for this stack, with the local AWS in the place of AWS.
 fn smoke(stack: &str, arguments: &[&str]) -> Command {
     let info = &world().stack.info;
     let mut command = Command::new(tool("python").unwrap());
     command.args(["-B", "tests/smoke", "--stack", stack, "--bucket", "cml-workers-code", "--poll-seconds", "1"]);
-    command.args(["--minutes", "0.05", "--delivery-minutes", "0.05", "--image-id", "ami-0b7e2d9f4a6c1835d"]);
+    command.args([
+        "--minutes",
+        "0.05",
+        "--delivery-minutes",
+        "0.05",
+        "--lag-seconds",
+        "1",
+        "--image-id",
+        "ami-0b7e2d9f4a6c1835d",
+    ]);
     command.arg("--template").arg(world().stack.aws.folder());
     command.arg("--api-endpoint").arg(format!("http://{{rest_api_id}}.execute-api.localhost:{}", info.port));
     command.args(arguments).current_dir(repository()).env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
@@ -77,7 +91,7 @@ async fn assert_nothing_is_left(stack: &str) {
 
 #[tokio::test]
 async fn the_smoke_run_sees_no_wrong_claim_and_removes_what_it_made() {
-    let stack = unique("smoke-whole");
+    let stack = stack_named("whole");
     let output = smoke(&stack, &["--confirm", ACCOUNT_ID]).output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -96,7 +110,7 @@ async fn the_smoke_run_sees_no_wrong_claim_and_removes_what_it_made() {
 #[tokio::test]
 async fn without_the_account_id_the_smoke_run_tells_the_cost_and_makes_nothing() {
     for confirm in [&[][..], &["--confirm", "210987654321"]] {
-        let stack = unique("smoke-asks");
+        let stack = stack_named("asks");
         let output = smoke(&stack, confirm).output().await.unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(2), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -119,7 +133,7 @@ async fn made(stack: &str, kind: &str, child: &mut Child) {
 
 #[tokio::test]
 async fn a_smoke_run_that_is_interrupted_removes_what_it_made() {
-    let stack = unique("smoke-interrupted");
+    let stack = stack_named("interrupted");
     let mut child = smoke(&stack, &["--confirm", ACCOUNT_ID]).spawn().unwrap();
     made(&stack, "instance", &mut child).await;
     let pid = child.id().unwrap().to_string();

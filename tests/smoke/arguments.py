@@ -7,13 +7,14 @@ import re
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 # Function names are <stack>-<operation>, at most 64 characters.
-STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,28}")
+# The functions' names leave 29 characters; the trail's name takes no dash beside another one.
+STACK_NAME = re.compile(r"(?=.{1,29}$)[A-Za-z](-?[A-Za-z0-9])*")
 
 
 def stack_name(text):
     if STACK_NAME.fullmatch(text):
         return text
-    raise argparse.ArgumentTypeError("a stack's name here is a letter and up to 28 letters, digits and dashes")
+    raise argparse.ArgumentTypeError("a stack's name here is a letter and up to 28 letters, digits and single dashes between them")
 
 
 def not_negative(text):
@@ -56,6 +57,8 @@ def launched(made):
 def watched(made):
     made.add_argument("--minutes", type=not_negative, default=20.0, help="how long to watch the utilization (20)")
     made.add_argument("--poll-seconds", type=not_negative, default=60.0, help="pause between two looks at it (60)")
+    made.add_argument("--lag-seconds", type=not_negative, default=15.0, metavar="SECONDS",
+                      help="how long EC2 is given to show a second launch (15)")
     # CloudTrail delivers after about five minutes, a new stage's access log after one or two.
     made.add_argument("--delivery-minutes", type=not_negative, default=10.0, metavar="MINUTES",
                       help="how long to wait for a line of the trail and of the access log (10)")

@@ -49,10 +49,17 @@ class Caller:
         given = self.sessions.get(session)
         if not given or given["Expiration"] - datetime.datetime.now(datetime.UTC) < RENEWAL:
             given = self.sessions[session] = until(lambda: self.assumed(session), PROPAGATION_SECONDS)
+            if given:
+                until(lambda: self.is_known(given), PROPAGATION_SECONDS)
         if not given:
             raise NotAssumable(f"{self.run.caller['Arn']} cannot assume {self.role}: it needs sts:AssumeRole, and an "
                                "account's root user can assume no role at all")
-        return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        return credentials(given)
+
+    def is_known(self, given):
+        """Whether API Gateway knows the keys; until it does, its refusals say nothing of policies."""
+        answer = self.run.api.call(credentials(given), "GET", "/health")
+        return "UnrecognizedClient" not in answer.headers.get("x-amzn-errortype", "")
 
     def assumed(self, session):
         try:
@@ -66,6 +73,10 @@ class Caller:
     def call(self, method, path, query=(), body=None, headers=None, session="one"):
         path = path.format(region=self.run.region)
         return self.run.api.call(self.keys(session), method, path, query, body, headers)
+
+
+def credentials(given):
+    return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
 
 def make(run):
@@ -100,7 +111,7 @@ def wait_until_known(run):
 
 def denied(run):
     refused = {
-        NOBODY: until_its_keys_are_known(lambda: run.callers["nobody"].call("GET", "/health")),
+        NOBODY: run.callers["nobody"].call("GET", "/health"),
         READER: run.callers["reader"].call("POST", STRANGER + "/start"),
         OPERATOR_LAUNCHES: run.callers["operator"].call("POST", "/regions/{region}/instances?dry_run=true", body={}),
         OPERATOR_TERMINATES: run.callers["operator"].call("DELETE", STRANGER),
@@ -108,13 +119,6 @@ def denied(run):
     for claimed, answer in refused.items():
         run.claims.judge(claimed, answer.status == 403, answer)
     judge_shape(run, PERMISSION_SHAPE, list(refused.values()), "missing_permission")
-
-
-def until_its_keys_are_known(call):
-    answers = []
-    until(lambda: answers.append(call()) or "UnrecognizedClient" not in answers[-1].headers.get("x-amzn-errortype", ""),
-          PROPAGATION_SECONDS)
-    return answers[-1]
 
 
 def unknown(run):

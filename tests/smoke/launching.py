@@ -30,6 +30,10 @@ def launch(run, body, key, session="one"):
     return answer
 
 
+# EC2 has none to give, or the account's quota is used up: neither contradicts a claim.
+NOT_OURS = ("insufficient_capacity", "quota_exceeded")
+
+
 def remember(run, instance_id):
     known = {entry.name for entry in run.ledger.of(run.id, "instance")}
     if instance_id and instance_id not in known:
@@ -45,7 +49,10 @@ def observe(run, choice):
     with run.claims.observing(LAUNCHED):
         answer = launch(run, body, key)
         instance_id = answer.json.get("instance_id")
-        run.claims.judge(LAUNCHED, answer.status in (201, 202) and instance_id, answer)
+        if answer.code in NOT_OURS:
+            run.claims.not_seen(LAUNCHED, answer)
+        else:
+            run.claims.judge(LAUNCHED, answer.status in (201, 202) and instance_id, answer)
     if run.claims.unjudged(LAUNCHED) or not instance_id:
         return None
     with run.claims.observing(SENT_AGAIN, OTHER_BODY, ONCE):
@@ -79,14 +86,22 @@ def again(run, body, key, instance_id):
 
 
 def count(run, instance_id):
-    """EC2's reads lag behind its writes: a second instance would show itself some seconds later."""
+    """EC2's reads lag behind its writes, each on its own: a second instance would show itself some seconds later."""
     [instance] = until(lambda: with_ids(run, run.region, [instance_id]), workers.LAUNCH_SECONDS)
-    token = [{"Name": "client-token", "Values": [instance["ClientToken"]]}]
-    pages = run.client("ec2").get_paginator("describe_instances").paginate(Filters=token)
-    by_token = [one["InstanceId"] for one in workers.flat(pages)]
-    by_tag = [one["InstanceId"] for one in with_tag(run, run.region, run.managed_by) if state(one) != "terminated"]
+    looks = []
+    until(lambda: looks.append(found(run, instance["ClientToken"])) or any(len(ids) > 1 for ids in looks[-1]),
+          run.arguments.lag_seconds)
+    by_token, by_tag = looks[-1]
     where = f"ec2:DescribeInstances by client-token: {by_token}, by tag: {by_tag}"
     run.claims.judge(ONCE, by_token == by_tag == [instance_id], where)
+
+
+def found(run, client_token):
+    """The ids that EC2 shows by the launch's token, and by this run's tag."""
+    token = [{"Name": "client-token", "Values": [client_token]}]
+    pages = run.client("ec2").get_paginator("describe_instances").paginate(Filters=token)
+    alive = (one for one in with_tag(run, run.region, run.managed_by) if state(one) != "terminated")
+    return [one["InstanceId"] for one in workers.flat(pages)], [one["InstanceId"] for one in alive]
 
 
 def not_allowed(run, choice, body):

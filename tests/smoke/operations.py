@@ -1,7 +1,7 @@
 """The other operations of the API, on the worker that was launched."""
 
 from claims import claim
-from launching import INSTANCES
+from launching import INSTANCES, NOT_OURS
 from progress import say, until
 
 HEALTH = claim("health is ok")
@@ -128,7 +128,10 @@ def stop_and_start(run, worker):
         answer = worker.call("POST", below, [("wait", state)])
         good = answer.status in (200, 202) and answer.json.get("changed") is True
         reached = good and worker.reaches(state)
-        run.claims.judge(claimed, reached, f"{answer}, and the worker was {'' if reached else 'not '}{state}")
+        if answer.code in NOT_OURS:
+            run.claims.not_seen(claimed, answer)
+        else:
+            run.claims.judge(claimed, reached, f"{answer}, and the worker was {'' if reached else 'not '}{state}")
 
 
 def observe_end(run, worker):

@@ -31,6 +31,9 @@ def show(run, choice):
     endpoints = sorted({run.client(service).meta.endpoint_url for service in ("cloudformation", "ec2", "iam", "sts")})
     if strange := [urllib.parse.urlsplit(one).netloc.rpartition("@")[2] for one in endpoints if not is_aws(one)]:
         print(f"Not AWS itself, but {', '.join(strange)}")
+    if run.session.get_credentials().token:
+        hours = (run.arguments.minutes + 2 * run.arguments.delivery_minutes + 30) / 60
+        print(f"These keys are temporary: the run can take {hours:.1f} hours, and they must outlast it")
     values = ", ".join(f"{key}={value}" for key, value in parameters(run).items())
     print(STEPS.format(
         bucket=run.arguments.bucket, prefix=run.prefix, stack=run.stack, region=run.region, parameters=values,

@@ -46,7 +46,7 @@ def remove(run, entry):
 
 
 def left(run, entries):
-    """What is there of these entries, asked anew; and what else of this run AWS knows by its tag."""
+    """What is there of these entries, asked anew."""
     lines = []
     for entry in entries:
         try:
@@ -55,8 +55,7 @@ def left(run, entries):
             there = f"unknown, because {one_line(error)}"
         if there:
             lines.append(f"{entry}{'' if there is True else f' ({there})'}: {KINDS[entry.kind].how_to_remove(entry)}")
-    runs = {entry.run for entry in entries}
-    return lines + ([f"{arn}: found by its tag {TAG}" for arn in tagged(run, runs)] if runs else [])
+    return lines
 
 
 def tagged(run, run_ids):
@@ -79,6 +78,9 @@ def tagged(run, run_ids):
 def report(run, entries):
     """Prints what is left; whether nothing is."""
     lines = left(run, entries)
+    # The index names what was tagged, for a while also when that is gone: it decides nothing.
+    for arn in tagged(run, {entry.run for entry in entries}) if entries else []:
+        tell(f"  {arn} is still in the index of the tag {TAG}: look whether it is there")
     if not lines:
         say("nothing is left")
         return True

@@ -81,9 +81,10 @@ def tags_interfaces(run, like, choice):
     [control] = launched["Instances"]
     entry = run.ledger.made(run, "instance", control["InstanceId"])
     run.ledger.gone(sent)
-    owned = any(is_owned(run, one.get("TagSet")) for one in interfaces_of(run, control["InstanceId"]))
+    shown = until(lambda: interfaces_of(run, control["InstanceId"]), ATTACHMENT_SECONDS)
     removal.remove(run, entry)
-    return owned
+    # One that is not shown acquits nobody.
+    return not shown or any(is_owned(run, one.get("TagSet")) for one in shown)
 
 
 def two_volumes(run, choice):

@@ -4,6 +4,7 @@ import json
 
 import deployment
 import processed
+from api import GATEWAY_MARK
 from changeset import NO_VALUES
 from claims import NOT_SEEN, claim, one_line
 from progress import until
@@ -47,7 +48,9 @@ def judge_refused(run, answer):
     if answer.status != 403 and not knows_sources(run) and not run.outputs.get("values_reach_sam", True):
         run.claims.not_seen(REFUSED, f"{answer}; {NO_VALUES}")
     else:
-        run.claims.judge(REFUSED, answer.status == 403, answer)
+        # Another refusal, of keys that have expired, say, is none of the resource policy's.
+        denied = answer.code == "missing_permission" or GATEWAY_MARK not in answer.headers
+        run.claims.judge(REFUSED, answer.status == 403 and denied, answer)
 
 
 def judge_let_in(run, answer):

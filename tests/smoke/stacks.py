@@ -45,8 +45,11 @@ def remove(run, entry):
     if not is_there(run, entry):
         return
     settle(run, entry)
-    keep_track(run, entry)
-    name = describe(run, entry.details.get("id", entry.name), entry.region)["StackId"]
+    stack = describe(run, entry.details.get("id", entry.name), entry.region)
+    name = stack["StackId"]
+    # What a change set alone has made holds nothing.
+    if stack["StackStatus"] != "REVIEW_IN_PROGRESS":
+        keep_track(run, entry)
     # Again, because what failed for a moment, a throttled service say, fails the whole deletion.
     if not (is_deleted(run, entry, name) or is_deleted(run, entry, name)):
         for failure in failures(run, name, entry.region):

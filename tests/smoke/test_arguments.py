@@ -13,7 +13,7 @@ def test_nothing_is_confirmed_unless_it_is_said():
     assert parse().confirm is None and parse().minutes == 20 and parse().poll_seconds == 60
 
 
-@pytest.mark.parametrize("name", ["1st", "a_b", "a" * 30, ""])
+@pytest.mark.parametrize("name", ["1st", "a_b", "a" * 30, "", "a-", "a--b"])
 def test_a_stack_name_that_the_functions_cannot_have_is_refused(name):
     with pytest.raises(SystemExit):
         parser().parse_args(["--stack", name, "--bucket", "code"])

@@ -50,7 +50,9 @@ class Instance:
 
     @staticmethod
     def remove(run, entry):
-        terminate(run, entry.region, with_ids(run, entry.region, [entry.name]))
+        # One that is not shown yet is no missing one: EC2's reads lag behind its launches.
+        left = max(0.0, entry.at + LAUNCH_SECONDS - time.time())
+        terminate(run, entry.region, until(lambda: with_ids(run, entry.region, [entry.name]), left))
 
     @staticmethod
     def how_to_remove(entry):

@@ -115,6 +115,13 @@ def fixed_fallback(resources):
                 yield f"{name}: DEFAULT_4XX gives all other 4XX responses one status"
 
 
+def too_early(resources):
+    """AWS::ApiGateway::Account: "If an API Gateway resource has never been created in your AWS account, you must add a dependency"."""
+    audit = resources.get("AuditStack")
+    if audit and audit.get("DependsOn") not in ("WorkerApi", ["WorkerApi"]):
+        yield "AuditStack: it sets the account of API Gateway, and should wait for WorkerApi"
+
+
 def oversized(resources, largest):
     for name, most, policy in policies(resources):
         largest[name] = max(largest[name], size(policy))
@@ -130,6 +137,7 @@ def faults_of_values(values, largest):
     yield from credentials(template)
     yield from strayed_lists(resources)
     yield from fixed_fallback(resources)
+    yield from too_early(resources)
     yield from unsuffixed(resources, values.get("NameSuffix", ""))
     yield from oversized(resources, largest)
     if set(TWO_ENTRIES) <= set(values):

@@ -38,6 +38,7 @@ FAULTS = [
     ("template.yaml", "                aws:RequestedRegion: !Split [\",\", !If [OwnRegionOnly, !Ref AWS::Region, !Ref AllowedRegions]]\n          - Sid: DenyLifecycleOfUnmanaged",
      "                aws:RequestedRegion: !Ref AWS::Region\n          - Sid: DenyLifecycleOfUnmanaged",
      deployed({"PolicyMode": "guardrail"} | TWO_ENTRIES), "is not iam/CMLWorkerManagementPolicy.guardrail.json"),
+    ("template.yaml", "    DependsOn: WorkerApi\n", "", deployed({"Audit": "true"}), "should wait for WorkerApi"),
     ("iam/audit.yaml", "      IsLogging: true", "      IsLogging: false", lint.faults_of_audit, "AuditTrail: it should log"),
     ("iam/audit.yaml", "      Description: Lets CloudTrail write", "      RoleName: cml-audit-logs\n      Description: Lets CloudTrail write", lint.faults_of_audit, "cml-audit-logs"),
     ("template.yaml", "aws:SourceIp: !Split [\",\", !Ref AllowedSourceCidrs]", "aws:SourceIp: !Ref AllowedSourceCidrs",
