@@ -58,13 +58,21 @@ deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 
 	$(AWS) cloudformation deploy --template-file target/packaged.yaml --s3-bucket $(BUCKET) --stack-name $(STACK) \
 		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
-# Nothing is built for a run that only says what it would do.
-smoke: $(VENV)/installed $(if $(CLEAN),,$(if $(CONFIRM),build)) ## See on AWS that it works: STACK=<a new stack> BUCKET=<S3 bucket> [CONFIRM=<account id>] [CLEAN=1]
-	@AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke --stack $(STACK) --bucket $(BUCKET) \
-		$(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
-		$(if $(SECURITY_GROUP),--security-group-id $(SECURITY_GROUP)) $(if $(IMAGE),--image-id $(IMAGE)) \
-		$(if $(TWO_VOLUME_IMAGE),--two-volume-image-id $(TWO_VOLUME_IMAGE)) \
-		$(if $(INSTANCE_TYPE),--instance-type $(INSTANCE_TYPE)) $(if $(CLEAN),--clean)
+SMOKE = AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke --stack $(STACK) --bucket $(BUCKET) \
+	$(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
+	$(if $(SECURITY_GROUP),--security-group-id $(SECURITY_GROUP)) $(if $(IMAGE),--image-id $(IMAGE)) \
+	$(if $(TWO_VOLUME_IMAGE),--two-volume-image-id $(TWO_VOLUME_IMAGE)) $(if $(INSTANCE_TYPE),--instance-type $(INSTANCE_TYPE)) \
+	$(if $(INSTANCE_TYPES),--instance-types '$(INSTANCE_TYPES)') $(if $(CLEAN),--clean)
+
+smoke: $(VENV)/installed ## See on AWS that it works: STACK=<a new stack> BUCKET=<S3 bucket> [CONFIRM=<account id>] [CLEAN=1]
+ifneq ($(CONFIRM),)
+ifeq ($(CLEAN),)
+	@# Keys, bucket and names first: the build takes long.
+	@$(SMOKE) --check
+	$(MAKE) build
+endif
+endif
+	@$(SMOKE)
 
 watch: $(VENV)/installed ## Serve the functions with `cargo lambda watch` against a local AWS, rebuilt on change [EC2=ministack]
 	cargo build --workspace

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::Filter;
-use tests::stack::{ACCOUNT_ID, REGION, repository, tool};
+use tests::stack::{ACCOUNT_ID, REGION, STACK_NAME, repository, tool};
 use tokio::process::{Child, Command};
 
 use crate::world::{unique, world};
@@ -118,6 +118,27 @@ async fn without_the_account_id_the_smoke_run_tells_the_cost_and_makes_nothing()
         assert!(!repository().join(format!("target/smoke/{stack}.jsonl")).exists());
         assert_nothing_is_left(&stack).await;
     }
+}
+
+#[tokio::test]
+async fn a_check_makes_nothing_and_names_what_stands_in_the_way() {
+    let stack = stack_named("check");
+    let good = smoke(&stack, &["--confirm", ACCOUNT_ID, "--check"]).output().await.unwrap();
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    assert!(!repository().join(format!("target/smoke/{stack}.jsonl")).exists());
+
+    let refused = async |stack: &str, arguments: &[&str]| {
+        let output = smoke(stack, &[&["--confirm", ACCOUNT_ID, "--check"], arguments].concat()).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let taken = refused(STACK_NAME, &[]).await;
+    assert!(taken.contains(STACK_NAME) && taken.contains("name another STACK"), "{taken}");
+    let bucket = refused(&stack, &["--bucket", "no-such-bucket"]).await;
+    assert!(bucket.contains("bucket no-such-bucket") && bucket.contains("aws s3 mb"), "{bucket}");
+    let kind = refused(&stack, &["--instance-type", "t3.micro"]).await;
+    assert!(kind.contains("t3.micro is none of the stack's types"), "{kind}");
+    assert_nothing_is_left(&stack).await;
 }
 
 /// Waits until the ledger names something of this kind.

@@ -33,7 +33,7 @@ from arguments import REPOSITORY, parser
 from claims import Claims, one_line
 from interruption import Interrupted, Interruption
 from progress import say, tell
-from run import Run
+from run import Run, has_code
 
 FOLDER = REPOSITORY / "target/smoke"
 
@@ -99,10 +99,27 @@ def clean_earlier(run):
 
 def prepare(run):
     """Looks at everything that can be looked at before anything is made; gives what to launch."""
-    where = run.client("s3").head_bucket(Bucket=run.arguments.bucket).get("BucketRegion", run.region)
+    where = region_of(run, run.arguments.bucket)
     if where != run.region:
         raise SystemExit(f"{run.arguments.bucket} is in {where}: Lambda takes code from a bucket in {run.region}")
+    # What an earlier run left is removed first, its stack too.
+    if not ledger.read(FOLDER / f"{run.stack}.jsonl"):
+        refuse_other_stack(run)
     return choice.choose(run)
+
+
+def region_of(run, bucket):
+    try:
+        return run.client("s3").head_bucket(Bucket=bucket).get("BucketRegion", run.region)
+    except ClientError as error:
+        # S3 answers a HEAD without a body: neither the bucket nor the remedy is in the error.
+        reason = "is none of yours, or you may not read it" if has_code(error, "403") else one_line(error)
+        raise SystemExit(f"bucket {bucket}: {reason}: name one in {run.region} (aws s3 mb s3://<a name>)") from None
+
+
+def refuse_other_stack(run):
+    if stacks.describe(run, run.stack) is not None:
+        raise SystemExit(f"a stack {run.stack} exists that this program did not make, and stays: name another STACK")
 
 
 def start():
@@ -126,13 +143,14 @@ def main():
     if not confirmed:
         plan.ask(run)
         return 2
+    if run.arguments.check:
+        return 0
     run.ledger = ledger.Ledger(FOLDER / f"{run.stack}.jsonl")
     interruption = Interruption(cleaning=True)
     if not clean_earlier(run) or run.arguments.clean:
         return int(bool(run.ledger.unfinished()))
     interruption.cleaning = False
-    if stacks.describe(run, run.stack) is not None:
-        raise SystemExit(f"a stack {run.stack} exists that this program did not make: it stays as it is")
+    refuse_other_stack(run)
     return 0 if perform(run, chosen, interruption) else 1
 
 

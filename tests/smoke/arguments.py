@@ -1,6 +1,7 @@
 """The command line: what to deploy, where, and for how long."""
 
 import argparse
+import contextlib
 import pathlib
 import re
 
@@ -18,10 +19,10 @@ def stack_name(text):
 
 
 def not_negative(text):
-    number = float(text)
-    if number >= 0:
-        return number
-    raise argparse.ArgumentTypeError("it must not be negative")
+    with contextlib.suppress(ValueError):
+        if (number := float(text)) >= 0:
+            return number
+    raise argparse.ArgumentTypeError("it must be a number that is not negative")
 
 
 def parser():
@@ -40,6 +41,7 @@ def deployed(made):
     made.add_argument("--confirm", metavar="ACCOUNT_ID", help="the account that may be changed; without it nothing is")
     made.add_argument("--template", type=pathlib.Path, default=REPOSITORY, metavar="FOLDER",
                       help="folder of template.yaml and the built functions (default: the repository)")
+    made.add_argument("--check", action="store_true", help="only look whether a run could begin, before the long build")
     made.add_argument("--clean", action="store_true", help="only remove what an earlier run of this stack has left")
 
 

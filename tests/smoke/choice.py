@@ -47,6 +47,9 @@ def default_of(template, parameter):
 def choose(run):
     arguments = run.arguments
     patterns = (arguments.instance_types or default_of(arguments.template, "AllowedInstanceTypes")).split(",")
+    if arguments.instance_type and not allows(patterns, arguments.instance_type):
+        raise Impossible(f"{arguments.instance_type} is none of the stack's types {', '.join(patterns)}: "
+                         "name its pattern too, by --instance-types (make: INSTANCE_TYPES=)")
     offers = offered(run, patterns)
     subnets = subnets_by_zone(run)
     for instance_type in [arguments.instance_type] if arguments.instance_type else smallest_first(run, offers):

@@ -64,6 +64,11 @@ def unfinished(entries):
     return sorted((entry for entry in entries if not entry.gone), key=lambda entry: entry.order, reverse=True)
 
 
+def read(path):
+    """What is still to be removed by the ledger at this path, if there is one."""
+    return unfinished(replay(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+
+
 class Ledger:
     def __init__(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -44,8 +44,7 @@ def show(run, choice):
 
 def show_unfinished(path):
     """What --clean would remove."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    waiting = ledger.unfinished(ledger.replay(lines))
+    waiting = ledger.read(path)
     print("To be removed, with what these left behind:" if waiting else f"{path.name} tells of nothing that is left")
     print("".join(f"  {entry}\n" for entry in waiting), end="", flush=True)
 

@@ -39,7 +39,8 @@ def fill(template, values):
 def linted(template, values):
     """What cfn-lint finds in a template with these values."""
     for match in cfnlint.api.lint(json.dumps(fill(template, values)), config=ManualArgs(regions=REGIONS)):
-        yield f"{match.rule.id} {match.message} ({'/'.join(map(str, getattr(match, 'path', None) or []))})"
+        remedy = "; SAM makes such names from function and event: rename the event" if match.rule.id == "E3007" else ""
+        yield f"{match.rule.id} {match.message} ({'/'.join(map(str, getattr(match, 'path', None) or []))}){remedy}"
 
 
 def leaves(value, path=()):
@@ -84,7 +85,7 @@ def strayed_lists(resources):
     for name, _, policy in policies(resources):
         for path, value in leaves(policy):
             if isinstance(value, str) and "," in value:
-                yield f"{name}: {'/'.join(path)} is one text, {value!r}"
+                yield f"{name}: {'/'.join(path)} is one text, {value!r}: split the parameter, !Split [\",\", !Ref …]"
 
 
 def lost_entries(resources, lists):
@@ -170,6 +171,8 @@ def faults_of_lists(parameters, longest):
         parameter, (count, entry) = parameters[name], longest[name]
         if parameter["Type"] != "String":
             yield f"{name}: a list is a String that is split where it is used"
+        if "Default" in parameter and not takes(parameter, parameter["Default"]):
+            yield f"{name}: its Default is refused: {parameter['ConstraintDescription']}"
         if not takes(parameter, FULL[name]):
             yield f"{name}: refuses {count} entries such as {entry}"
         if takes(parameter, f"{FULL[name]},{entry}"):
@@ -262,13 +265,18 @@ def faults(largest):
     groups["at the limits"] = faults_at_the_limits(largest)
     groups["iam/bootstrap.yaml"] = faults_of_bootstrap(parameters)
     groups["iam/audit.yaml"] = faults_of_audit()
+    where = {}
     for group, found in groups.items():
-        yield from (f"{group}: {fault}" for fault in found)
+        for fault in found:
+            where.setdefault(fault, []).append(group)
+    # One fault is often one of all sets.
+    more = {fault: f" and {len(places) - 1} more" if places[1:] else "" for fault, places in where.items()}
+    return [f"{places[0]}{more[fault]}: {fault}" for fault, places in where.items()]
 
 
 def main():
     largest = collections.Counter()
-    found = sorted(set(faults(largest)))
+    found = faults(largest)
     for fault in found:
         print(fault)
     print(f"templates: {len(PARAMETER_SETS)} sets of values, {len(largest)} policies, {len(found)} faults; at the limits", end=" ")
