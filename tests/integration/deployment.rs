@@ -5,36 +5,27 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tests::stack::{STACK_NAME, repository, tool};
 
-use crate::world::{World, world, world_with_permissions};
-
-async fn aws(command: &str, arguments: &[&str]) -> Value {
-    aws_of(world(), command, arguments).await
-}
-
-async fn aws_of(world: &World, command: &str, arguments: &[&str]) -> Value {
-    let output = world.stack.run_aws(command, arguments).await.unwrap();
-    serde_json::from_str(&output).unwrap()
-}
+use crate::world::{world, world_with_permissions};
 
 #[tokio::test]
 async fn in_base_mode_the_deployed_policy_is_the_file() {
     let world = world_with_permissions();
     let arn = "arn:aws:iam::123456789012:policy/CMLWorkerManagementPolicy";
     // The first version: the permissions test puts others in its place.
-    let deployed = aws_of(world, "iam get-policy-version", &["--policy-arn", arn, "--version-id", "v1"]).await;
+    let deployed = world.aws("iam get-policy-version", &["--policy-arn", arn, "--version-id", "v1"]).await;
     let file: Value = serde_json::from_str(include_str!("../../iam/CMLWorkerManagementPolicy.json")).unwrap();
     assert_eq!(deployed["PolicyVersion"]["Document"], file);
 }
 
 #[tokio::test]
 async fn functions_run_with_the_role_that_has_the_policy() {
-    let role =
-        aws("cloudformation describe-stack-resource --logical-resource-id ExecutionRole --stack-name", &[STACK_NAME])
-            .await;
+    let role = world()
+        .aws("cloudformation describe-stack-resource --logical-resource-id ExecutionRole --stack-name", &[STACK_NAME])
+        .await;
     let role = role["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned();
-    let attached = aws("iam list-attached-role-policies", &["--role-name", &role]).await;
+    let attached = world().aws("iam list-attached-role-policies", &["--role-name", &role]).await;
     assert_eq!(attached["AttachedPolicies"][0]["PolicyName"], "CMLWorkerManagementPolicy");
-    let functions = aws("lambda list-functions", &[]).await;
+    let functions = world().aws("lambda list-functions", &[]).await;
     let functions = functions["Functions"].as_array().unwrap();
     for operation in shared::ops::OPERATIONS {
         let name = format!("{STACK_NAME}-{}", operation.name);
@@ -50,17 +41,9 @@ async fn functions_run_with_the_role_that_has_the_policy() {
 /// SAM's own transformation, as AWS runs it: MiniStack hides whose credentials API Gateway invokes with.
 #[tokio::test]
 async fn api_gateway_invokes_with_its_own_permission_and_not_with_the_callers_credentials() {
-    let script = "import json, sys; from samtranslator.yaml_helper import yaml_parse; \
-                  from samtranslator.translator.transform import transform; \
-                  from samtranslator.parser.parser import Parser; \
-                  loader = type('L', (), {'load': lambda self: {}})(); \
-                  template = yaml_parse(open(sys.argv[1])); \
-                  [r['Properties'].__setitem__('CodeUri', 's3://b/k') for r in template['Resources'].values() if r['Type'] == 'AWS::Serverless::Function']; \
-                  print(json.dumps(transform(template, {}, loader)))";
     let output = tokio::process::Command::new(tool("python").unwrap())
-        .args(["-c", script])
-        .arg(repository().join("template.yaml"))
-        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .arg(repository().join("tests/template/transform.py"))
+        .arg(world().stack.aws.folder().join("packaged.yaml"))
         .output()
         .await
         .unwrap();
@@ -76,7 +59,7 @@ async fn the_schedule_reaches_health() {
     let is_scheduled = |message: &str| message.replace('\\', "").contains(r#"scheduled, answered {"status":"ok""#);
     let deadline = Instant::now() + Duration::from_secs(150);
     loop {
-        let events = aws("logs filter-log-events --log-group-name", &[&log_group]).await;
+        let events = world().aws("logs filter-log-events --log-group-name", &[&log_group]).await;
         let events = events["events"].as_array().unwrap();
         if events.iter().any(|event| is_scheduled(event["message"].as_str().unwrap())) {
             return;

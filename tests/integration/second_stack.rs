@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::client::Client;
 use tests::stack::STACK_NAME;
 use tokio::sync::OnceCell;
@@ -40,14 +40,11 @@ async fn deploy() -> Client {
     Client::new(&url, REGION, &key.access_key_id, &key.secret_access_key)
 }
 
-async fn aws(command: &str, arguments: &[&str]) -> Value {
-    serde_json::from_str(&world().stack.run_aws(command, arguments).await.unwrap()).unwrap()
-}
-
 /// The type and physical id of every resource of a stack.
 async fn resources_of(stack: &str) -> Vec<(String, String)> {
     let query = "StackResources[].[ResourceType, PhysicalResourceId]";
-    let found = aws("cloudformation describe-stack-resources", &["--stack-name", stack, "--query", query]).await;
+    let found =
+        world().aws("cloudformation describe-stack-resources", &["--stack-name", stack, "--query", query]).await;
     serde_json::from_value(found).unwrap()
 }
 
@@ -139,10 +136,10 @@ async fn the_audit_is_deployed_with_its_trail_filters_and_alarms() {
             assert!(made.iter().any(|(made, _)| *made == kind), "{kind} in {made:?}");
         }
     }
-    let trail = aws("cloudtrail get-trail-status --name", &["cml-lab-us-east-1-audit"]).await;
+    let trail = world().aws("cloudtrail get-trail-status --name", &["cml-lab-us-east-1-audit"]).await;
     assert_eq!(trail["IsLogging"], true, "{trail}");
-    let alarms = aws("cloudwatch describe-alarms --alarm-name-prefix", &[LAB]).await;
+    let alarms = world().aws("cloudwatch describe-alarms --alarm-name-prefix", &[LAB]).await;
     assert_eq!(alarms["MetricAlarms"].as_array().unwrap().len(), 5, "{alarms}");
-    let filters = aws("logs describe-metric-filters --log-group-name", &["/aws/cloudtrail/cml-lab"]).await;
+    let filters = world().aws("logs describe-metric-filters --log-group-name", &["/aws/cloudtrail/cml-lab"]).await;
     assert_eq!(filters["metricFilters"].as_array().unwrap().len(), 4, "{filters}");
 }

@@ -73,6 +73,11 @@ impl World {
         stack::cloudwatch(&self.stack.info.cloudwatch_endpoint)
     }
 
+    /// What `aws` with root's keys prints, with the words of `command` and then `arguments`.
+    pub async fn aws(&self, command: &str, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.stack.run_aws(command, arguments).await.unwrap()).unwrap()
+    }
+
     /// The processes of an operation's function.
     pub fn pids_of(&self, operation: &str) -> Vec<u32> {
         pids_of(&function(operation), self.ec2_stub.endpoint())

@@ -15,6 +15,10 @@ GATEWAY_MARK = "x-amz-apigw-id"
 # API Gateway itself gives up after 29.
 SECONDS = 40
 
+INSTANCES = "/regions/{region}/instances"
+# No instance has this id.
+MISSING = "i-0ffffffffffffffff"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -48,7 +52,7 @@ class Answer:
 
 class Api:
     def __init__(self, run):
-        self.region, self.sessions = run.region, {}
+        self.region = run.region
         if endpoint := run.arguments.api_endpoint:
             self.url = endpoint.format(rest_api_id=run.outputs["RestApiId"]) + "/v1"
         else:

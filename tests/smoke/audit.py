@@ -90,9 +90,8 @@ def trail(run, resources):
     run.claims.judge(LOGGING, first["IsLogging"], where)
     say("waiting for CloudTrail's first delivery")
     outcomes = ("LatestCloudWatchLogsDeliveryError", "LatestCloudWatchLogsDeliveryTime")
-    answers = [first]
-    until(lambda: any(answers[-1].get(one) for one in outcomes) or answers.append(status(Name=name)), bound(run))
-    error, delivered = (answers[-1].get(one) for one in outcomes)
+    last = until(lambda: status(Name=name), bound(run), enough=lambda answer: any(map(answer.get, outcomes)))
+    error, delivered = map(last.get, outcomes)
     if error or delivered:
         run.claims.judge(DELIVERED, not error, f"cloudtrail:GetTrailStatus: {error or f'delivered at {delivered}'}")
     else:

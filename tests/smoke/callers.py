@@ -18,7 +18,7 @@ POLICIES = {
     "reader": "CallerReaderPolicyArn", "operator": "CallerOperatorPolicyArn", "launcher": "CallerLauncherPolicyArn",
     "nobody": None,
 }
-STRANGER = "/regions/{region}/instances/i-0ffffffffffffffff"
+STRANGER = f"{api.INSTANCES}/{api.MISSING}"
 
 ALLOWED = claim("Callers with each of the stack's three caller policies read the API")
 NOBODY = claim("A caller without a policy is refused with 403")
@@ -83,7 +83,6 @@ def make(run):
     say("making the callers")
     run.api = api.Api(run)
     run.callers = {name: Caller(run, name) for name in POLICIES}
-    return run.callers
 
 
 def observe(run):
@@ -100,10 +99,8 @@ def wait_until_known(run):
     say("waiting until IAM knows the callers")
     last = {}
     for name in ("reader", "operator", "launcher"):
-        answers = []
-        until(lambda: answers.append(run.callers[name].call("GET", "/health")) or answers[-1].status == 200,
-              PROPAGATION_SECONDS)
-        last[name] = answers[-1]
+        last[name] = until(lambda: run.callers[name].call("GET", "/health"), PROPAGATION_SECONDS,
+                           enough=lambda answer: answer.status == 200)
     # Once all have answered: seen of one, the claim would stay so if another could not be asked.
     where = "; ".join(f"{answer}, as {name}" for name, answer in last.items())
     run.claims.judge(ALLOWED, all(answer.status == 200 for answer in last.values()), where)

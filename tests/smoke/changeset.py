@@ -8,8 +8,8 @@ import stacks
 from botocore.exceptions import ClientError, WaiterError
 from claims import claim
 from deployment import EVERYWHERE, PATIENCE, request
-from progress import say, until
-from run import has_code, unless_absent
+from progress import say
+from run import has_code
 
 ACCEPTED = claim("CloudFormation accepts the template, with SAM's transform and two source blocks, as a change set")
 NAMES = claim("No name of the processed template is both a parameter and a resource")
@@ -68,14 +68,14 @@ NO_VALUES = ("this CloudFormation gives SAM no parameter values: of a template o
 
 def values_reach_sam(run):
     """Whether a parameter's value gets into a template that is surely right: a control for what ours shows."""
-    if "values_reach_sam" not in run.outputs:
+    if run.values_reach_sam is None:
         values = [{"ParameterKey": processed.SOURCES, "ParameterValue": ",".join(EVERYWHERE)}]
         template, _ = process(run, {
             "StackName": run.stack, "TemplateBody": json.dumps(CONTROL), "Parameters": values, "Tags": run.tags,
             "Capabilities": ["CAPABILITY_AUTO_EXPAND"]})
         conditions = processed.source_conditions(template)
-        run.outputs["values_reach_sam"] = any(processed.is_list_of(value, EVERYWHERE) for value in conditions)
-    return run.outputs["values_reach_sam"]
+        run.values_reach_sam = any(processed.is_list_of(value, EVERYWHERE) for value in conditions)
+    return run.values_reach_sam
 
 
 def process(run, parameters):
@@ -107,42 +107,3 @@ def contradicts(error):
     if isinstance(error, ClientError):
         return has_code(error, "ValidationError")
     return error.last_response.get("Status") == "FAILED"
-
-
-# A change set as a thing to remove.
-
-ABSENT = ("ChangeSetNotFound", "ValidationError")
-COMING = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
-GOING = ("DELETE_PENDING", "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
-CREATION_SECONDS = 600
-
-
-def which(entry):
-    if known := entry.details.get("id"):
-        return {"ChangeSetName": known}
-    return {"ChangeSetName": entry.name, "StackName": entry.details["stack"]}
-
-
-def find(run, entry):
-    describe = run.client("cloudformation", entry.region).describe_change_set
-    return unless_absent(describe, *ABSENT, **which(entry))
-
-
-def is_there(run, entry):
-    found = find(run, entry)
-    return found is not None and found["Status"] not in GOING
-
-
-def remove(run, entry):
-    """One that is still being made cannot be deleted. It tells that the empty stack it was made for is ours."""
-    until(lambda: (find(run, entry) or {"Status": "none"})["Status"] not in COMING, CREATION_SECONDS)
-    if found := find(run, entry):
-        for stack in run.ledger.of(entry.run, "stack"):
-            if not stack.gone and stack.name == entry.details["stack"]:
-                run.ledger.know(stack, id=found["StackId"])
-        unless_absent(run.client("cloudformation", entry.region).delete_change_set, *ABSENT, **which(entry))
-
-
-def how_to_remove(entry):
-    return (f"aws cloudformation delete-change-set --region {entry.region} --change-set-name {entry.name} "
-            f"--stack-name {entry.details['stack']}")

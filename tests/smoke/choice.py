@@ -3,7 +3,7 @@
 import fnmatch
 from dataclasses import dataclass
 
-import yaml
+from samtranslator.yaml_helper import yaml_parse
 
 DEFAULT_IMAGE = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 
@@ -30,17 +30,8 @@ class Choice:
         return body
 
 
-class Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as what follows them."""
-
-
-Loader.add_multi_constructor("!", lambda loader, _, node: {
-    yaml.ScalarNode: loader.construct_scalar, yaml.SequenceNode: loader.construct_sequence,
-    yaml.MappingNode: loader.construct_mapping}[type(node)](node))
-
-
 def default_of(template, parameter):
-    document = yaml.load((template / "template.yaml").read_text(encoding="utf-8"), Loader)
+    document = yaml_parse((template / "template.yaml").read_text(encoding="utf-8"))
     return str(document["Parameters"][parameter]["Default"])
 
 

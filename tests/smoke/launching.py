@@ -1,6 +1,7 @@
 """Launches: one worker, the same launch sent again, and what may not be launched."""
 
 import workers
+from api import INSTANCES
 from choice import DEFAULT_IMAGE
 from claims import claim
 from progress import say, until
@@ -13,7 +14,6 @@ OTHER_BODY = claim("The same Idempotency-Key with another body is a 409 idempote
 ONCE = claim("After all of that EC2 has one instance with the launch's client token, and one of this run")
 OTHER_TYPE = claim("A type that is not allowed is a 403 instance_type_not_allowed")
 
-INSTANCES = "/regions/{region}/instances"
 # Of these one is hardly ever among the allowed.
 OTHER_TYPES = ("t3.micro", "x2idn.16xlarge", "p5.48xlarge")
 
@@ -88,10 +88,8 @@ def again(run, body, key, instance_id):
 def count(run, instance_id):
     """EC2's reads lag behind its writes, each on its own: a second instance would show itself some seconds later."""
     [instance] = until(lambda: with_ids(run, run.region, [instance_id]), workers.LAUNCH_SECONDS)
-    looks = []
-    until(lambda: looks.append(found(run, instance["ClientToken"])) or any(len(ids) > 1 for ids in looks[-1]),
-          run.arguments.lag_seconds)
-    by_token, by_tag = looks[-1]
+    by_token, by_tag = until(lambda: found(run, instance["ClientToken"]), run.arguments.lag_seconds,
+                             enough=lambda looks: any(len(ids) > 1 for ids in looks))
     where = f"ec2:DescribeInstances by client-token: {by_token}, by tag: {by_tag}"
     run.claims.judge(ONCE, by_token == by_tag == [instance_id], where)
 

@@ -1,7 +1,8 @@
 """The other operations of the API, on the worker that was launched."""
 
+from api import INSTANCES, MISSING
 from claims import claim
-from launching import INSTANCES, NOT_OURS
+from launching import NOT_OURS
 from progress import say, until
 
 HEALTH = claim("health is ok")
@@ -20,7 +21,6 @@ FOREIGN = claim("An instance that does not exist is a 404 instance_not_found")
 TERMINATED = claim("terminate-instance terminates the worker")
 TERMINATED_AGAIN = claim("Terminating it again answers 200 with changed: false")
 
-MISSING = "i-0ffffffffffffffff"
 AMAZON_LINUX = "al2023-ami-2023*-x86_64"
 # EC2 takes minutes to stop some types; the API's own wait ends after 15 seconds.
 STATE_SECONDS = 10 * 60

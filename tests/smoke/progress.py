@@ -16,10 +16,10 @@ def tell(text):
         pass  # Whoever read along has gone; what was made is removed all the same.
 
 
-def until(look, seconds, pause=0.2):
-    """Looks again, less and less often, until there is an answer; gives the last one, good or not."""
+def until(look, seconds, pause=0.2, enough=bool):
+    """Looks again, less and less often, until the answer is enough; gives the last one, good or not."""
     deadline = time.monotonic() + seconds
-    while not (answer := look()):
+    while not enough(answer := look()):
         if time.monotonic() + pause > deadline:
             return answer
         time.sleep(pause)

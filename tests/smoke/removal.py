@@ -3,7 +3,7 @@
 from botocore.exceptions import BotoCoreError, ClientError
 
 import buckets
-import changeset
+import change_sets
 import log_groups
 import logging_role
 import roles
@@ -15,7 +15,7 @@ from run import TAG
 
 # Each tells whether the thing is there, removes it (no error if it is not), and says how that is done by hand.
 KINDS = {
-    "bucket": buckets.Bucket, "change-set": changeset, "instance": workers.Instance, "launch": workers.Launch,
+    "bucket": buckets.Bucket, "change-set": change_sets, "instance": workers.Instance, "launch": workers.Launch,
     "log-group": log_groups, "logging-role": logging_role, "role": roles, "s3-prefix": buckets.Prefix,
     "stack": stacks, "workers": workers.Tagged,
 }

@@ -22,6 +22,8 @@ class Run:
     # What earlier steps found for later ones.
     api: object = None
     template_url: str = ""
+    # Whether SAM is given the values of parameters; None as long as that was not in doubt.
+    values_reach_sam: bool | None = None
     callers: dict = field(default_factory=dict)
     outputs: dict = field(default_factory=dict)
     clients: dict = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Run:
     @property
     def managed_by(self):
         """The ownership tag's value: no instance of anybody else has it."""
-        return managed_by(self.stack, self.id)
+        return f"smoke-{self.stack}-{self.id}"
 
     @property
     def prefix(self):
@@ -62,10 +64,6 @@ class Run:
             retries = Config(retries={"mode": "standard", "max_attempts": 8})
             self.clients[key] = self.session.client(service, region_name=key[1], config=retries)
         return self.clients[key]
-
-
-def managed_by(stack, run_id):
-    return f"smoke-{stack}-{run_id}"
 
 
 def has_code(error, *codes):

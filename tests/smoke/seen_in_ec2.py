@@ -96,8 +96,8 @@ def two_volumes(run, choice):
     if not answer.json.get("instance_id"):
         run.claims.not_seen(TWO_VOLUMES, answer)
         return
-    until(lambda: len(volumes_of(run, answer.json["instance_id"])) > 1, ATTACHMENT_SECONDS)
-    volumes = volumes_of(run, answer.json["instance_id"])
+    volumes = until(lambda: volumes_of(run, answer.json["instance_id"]), ATTACHMENT_SECONDS,
+                    enough=lambda found: len(found) > 1)
     good = all(volume["Encrypted"] and is_owned(run, volume.get("Tags")) for volume in volumes)
     if len(volumes) < 2:
         run.claims.not_seen(TWO_VOLUMES, f"{image_id} launched with {len(volumes)} volume")

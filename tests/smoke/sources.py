@@ -30,10 +30,8 @@ def observe(run):
 
 def answer_of(run, status):
     """The answer to a launcher's read, once it has this status or the time for that is up."""
-    answers = []
-    until(lambda: answers.append(run.callers["launcher"].call("GET", "/health")) or answers[-1].status == status,
-          DEPLOYMENT_SECONDS if knows_sources(run) else 0)
-    return answers[-1]
+    return until(lambda: run.callers["launcher"].call("GET", "/health"), DEPLOYMENT_SECONDS if knows_sources(run) else 0,
+                 enough=lambda answer: answer.status == status)
 
 
 def knows_sources(run):
@@ -45,7 +43,7 @@ def knows_sources(run):
 
 
 def judge_refused(run, answer):
-    if answer.status != 403 and not knows_sources(run) and not run.outputs.get("values_reach_sam", True):
+    if answer.status != 403 and not knows_sources(run) and run.values_reach_sam is False:
         run.claims.not_seen(REFUSED, f"{answer}; {NO_VALUES}")
     else:
         # Another refusal, of keys that have expired, say, is none of the resource policy's.

@@ -29,6 +29,11 @@ def failures(run, name, region=None):
     return told + [reason for stack in sorted(inside) for reason in failures(run, stack, region)]
 
 
+def id_of(entry):
+    """What CloudFormation knows it by: the id, also once the stack is gone, if that was answered."""
+    return entry.details.get("id", entry.name)
+
+
 def is_ours(stack, entry):
     """By its id if that is known, and else by the tag: the name alone may be anybody's."""
     if known := entry.details.get("id"):
@@ -37,7 +42,7 @@ def is_ours(stack, entry):
 
 
 def is_there(run, entry):
-    stack = describe(run, entry.details.get("id", entry.name), entry.region)
+    stack = describe(run, id_of(entry), entry.region)
     return stack is not None and is_ours(stack, entry)
 
 
@@ -45,7 +50,7 @@ def remove(run, entry):
     if not is_there(run, entry):
         return
     settle(run, entry)
-    stack = describe(run, entry.details.get("id", entry.name), entry.region)
+    stack = describe(run, id_of(entry), entry.region)
     name = stack["StackId"]
     # What a change set alone has made holds nothing.
     if stack["StackStatus"] != "REVIEW_IN_PROGRESS":
@@ -69,7 +74,7 @@ def has_ended(run, name, region):
 
 def settle(run, entry):
     """A stack cannot be deleted while it is updated, nor while an update is cleaned up after."""
-    name = entry.details.get("id", entry.name)
+    name = id_of(entry)
     if describe(run, name, entry.region)["StackStatus"] == "UPDATE_IN_PROGRESS":
         cancel = run.client("cloudformation", entry.region).cancel_update_stack
         # It may have ended meanwhile.
@@ -85,7 +90,7 @@ def is_settled(stack):
 def nested(run, entry):
     """The stacks inside: those that the stack lists, and those that it lost when its update failed."""
     cloudformation = run.client("cloudformation", entry.region)
-    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=entry.details.get("id", entry.name))
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=id_of(entry))
     listed = {resource["PhysicalResourceId"] for page in pages for resource in page["StackResourceSummaries"]
               if resource["ResourceType"] == "AWS::CloudFormation::Stack" and resource.get("PhysicalResourceId")}
     return sorted(listed | set(lost(run, entry)))
@@ -93,7 +98,7 @@ def nested(run, entry):
 
 def lost(run, entry):
     """Stacks that have this one's tag and name, and more of a name behind it."""
-    outer = describe(run, entry.details.get("id", entry.name), entry.region)["StackName"]
+    outer = describe(run, id_of(entry), entry.region)["StackName"]
     tag = {"Key": TAG, "Value": entry.run}
     pages = run.client("cloudformation", entry.region).get_paginator("describe_stacks").paginate()
     return [stack["StackId"] for page in pages for stack in page["Stacks"]

@@ -15,6 +15,9 @@ TWO_ENTRIES = {
     "NetworkOwners": "111122223333,444455556666",
 }
 
+# The lists that are in no policy.
+LISTS_OF_ALARMS = {"BusinessDays", "BusinessHours"}
+
 # How many entries each list may have, and the longest one that its pattern takes.
 LONGEST_ENTRY = {
     "AllowedRegions": (8, "r" * 16),

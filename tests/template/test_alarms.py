@@ -14,16 +14,9 @@ import pytest
 from cloudformation import read, resolved
 from filter_pattern import matches
 from metric_math import stamp, value
+from parameter_values import AUDIT, LISTS_OF_ALARMS
 
-PARAMETERS = {
-    "Name": "cml-workers",
-    "RetentionDays": "365",
-    "AlarmEmail": "",
-    "RunInstancesThreshold": "20",
-    "FailedAuthenticationThreshold": "10",
-    "BusinessHours": read("template.yaml")["Parameters"]["BusinessHours"]["Default"],
-    "BusinessDays": read("template.yaml")["Parameters"]["BusinessDays"]["Default"],
-}
+PARAMETERS = AUDIT | {name: read("template.yaml")["Parameters"][name]["Default"] for name in sorted(LISTS_OF_ALARMS)}
 RESOURCES = resolved(read("iam/audit.yaml"), PARAMETERS)["Resources"]
 FILTERS = {name: r["Properties"] for name, r in RESOURCES.items() if r["Type"] == "AWS::Logs::MetricFilter"}
 ALARMS = {name: r["Properties"] for name, r in RESOURCES.items() if r["Type"] == "AWS::CloudWatch::Alarm"}

@@ -16,10 +16,6 @@ const CALLER_POLICIES: [(&str, &str); 3] = [
     ("CMLWorkerCallerLauncher", "caller-launcher"),
 ];
 
-async fn aws(command: &str, arguments: &[&str]) -> Value {
-    serde_json::from_str(&world().stack.run_aws(command, arguments).await.unwrap()).unwrap()
-}
-
 /// A stack of [`world`], as CloudFormation has it.
 pub struct Deployed {
     parameters: BTreeMap<String, String>,
@@ -30,7 +26,8 @@ impl Deployed {
     /// The stack of this name.
     pub async fn named(stack_name: &str) -> Self {
         let query = "Stacks[0].[Parameters[].[ParameterKey, ParameterValue], Outputs[].[OutputKey, OutputValue]]";
-        let stack = aws("cloudformation describe-stacks", &["--stack-name", stack_name, "--query", query]).await;
+        let stack =
+            world().aws("cloudformation describe-stacks", &["--stack-name", stack_name, "--query", query]).await;
         let [parameters, outputs] = serde_json::from_value::<[Vec<(String, String)>; 2]>(stack).unwrap();
         Self { parameters: parameters.into_iter().collect(), outputs: outputs.into_iter().collect() }
     }
@@ -113,9 +110,9 @@ impl Deployed {
     /// The workers' role is its files.
     pub async fn assert_worker_role(&self) {
         let role = format!("{}{}", self.given("WorkerRoleName"), self.given("NameSuffix"));
-        let policy = aws("iam get-role-policy --policy-name Worker", &["--role-name", &role]).await;
+        let policy = world().aws("iam get-role-policy --policy-name Worker", &["--role-name", &role]).await;
         self.assert_same(&role, &document(&policy["PolicyDocument"]), "worker-role");
-        let trust = aws("iam get-role", &["--role-name", &role]).await;
+        let trust = world().aws("iam get-role", &["--role-name", &role]).await;
         let trust = document(&trust["Role"]["AssumeRolePolicyDocument"]);
         self.assert_same("who may be a worker", &trust, "worker-role.trust");
     }
@@ -123,9 +120,9 @@ impl Deployed {
 
 async fn managed_policy(name: &str) -> Value {
     let arn = format!("arn:aws:iam::{ACCOUNT_ID}:policy/{name}");
-    let policy = aws("iam get-policy", &["--policy-arn", &arn]).await;
+    let policy = world().aws("iam get-policy", &["--policy-arn", &arn]).await;
     let version = policy["Policy"]["DefaultVersionId"].as_str().unwrap();
-    let version = aws("iam get-policy-version", &["--policy-arn", &arn, "--version-id", version]).await;
+    let version = world().aws("iam get-policy-version", &["--policy-arn", &arn, "--version-id", version]).await;
     document(&version["PolicyVersion"]["Document"])
 }
 
