@@ -2,6 +2,8 @@ VENV := .venv
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 OPERATIONS := $(notdir $(wildcard functions/*))
+# What the tests ask of AWS and have it answer, which AWS's models then read.
+JOURNAL := $(CURDIR)/target/journal
 
 # The recipes name what cargo builds by its path, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -11,7 +13,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak lint openapi build deploy smoke watch
+.PHONY: help run test fuzz soak lint tables openapi build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -21,9 +23,11 @@ run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print h
 	@target/debug/local
 
 test: $(VENV)/installed ## Run the template tests, the unit tests and the integration tests
-	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/template tests/smoke
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke
 	cargo build --workspace
-	cargo test --workspace
+	rm -rf $(JOURNAL)
+	CML_TEST_JOURNAL=$(JOURNAL) cargo test --workspace
+	$(VENV)/bin/python -B tests/aws/read_back.py $(JOURNAL)
 
 fuzz: $(VENV)/installed ## Try thousands of calls, texts and sequences [FUZZ_EXAMPLES=100 PROPTEST_CASES=5000 SEQUENCES=200]
 	cargo build --workspace
@@ -42,6 +46,10 @@ lint: $(VENV)/installed ## Check formatting, code, documentation, templates and 
 	$(VENV)/bin/python tests/template/lint.py
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
+
+tables: $(VENV)/installed ## Write anew what comes from AWS's data: the instance types that nest virtual machines
+	$(VENV)/bin/python -B tests/aws/instance_types.py
+	cargo fmt --all
 
 openapi: ## Write openapi.yaml anew from the types
 	cargo build --workspace

@@ -21,6 +21,10 @@ pub enum Code {
     PayloadTooLarge,
     /// The function's role lacks a permission; the error names it.
     MissingPermission,
+    /// The account has not subscribed to what it asks for: no policy helps.
+    SubscriptionRequired,
+    /// AWS does not serve the account, not yet or not any more: no policy helps.
+    AccountNotActive,
     /// The instance does not carry the ownership tag.
     NotManaged,
     /// The region is not among `CML_ALLOWED_REGIONS`.
@@ -71,10 +75,12 @@ impl Code {
 
 /// Which [`Code`] an AWS error code means, and the request field it speaks of, if it does of one: most are create's.
 ///
-/// Codes that are not here are [`Code::AwsError`], with the AWS code kept in the answer.
+/// Codes that are not here are [`Code::AwsError`], with the AWS code kept in the answer. `tests/aws/error_codes.tsv` has AWS's
+/// own lists, with a decision about each: a test compares the two.
 pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("AttachmentLimitExceeded", Code::InvalidRequest, Some("extra_volumes")),
     ("BootForVolumeTypeUnsupported", Code::InvalidRequest, Some("root_volume.type")),
+    ("ClientInvalidParameterValue", Code::InvalidRequest, None),
     ("DefaultVpcDoesNotExist", Code::InvalidRequest, Some("subnet_id")),
     ("EncryptedVolumesNotSupported", Code::InvalidRequest, None),
     ("FilterLimitExceeded", Code::InvalidRequest, None),
@@ -83,20 +89,30 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("InvalidBlockDeviceMapping", Code::InvalidRequest, None),
     ("InvalidCapacityReservationId.Malformed", Code::InvalidRequest, Some("capacity_reservation.id")),
     ("InvalidCapacityReservationId.NotFound", Code::InvalidRequest, Some("capacity_reservation.id")),
+    ("InvalidCapacityReservationState.PendingActivation", Code::InvalidRequest, Some("capacity_reservation.id")),
+    ("InvalidCharacter", Code::InvalidRequest, None),
     ("InvalidGroup.NotFound", Code::InvalidRequest, Some("security_group_ids")),
     ("InvalidGroupId.Malformed", Code::InvalidRequest, Some("security_group_ids")),
+    ("InvalidHostConfiguration", Code::InvalidRequest, Some("placement.host_id")),
     ("InvalidHostID.Malformed", Code::InvalidRequest, Some("placement.host_id")),
     ("InvalidHostID.NotFound", Code::InvalidRequest, Some("placement.host_id")),
+    ("InvalidHostId", Code::InvalidRequest, Some("placement.host_id")),
     ("InvalidHostId.Malformed", Code::InvalidRequest, Some("placement.host_id")),
     ("InvalidHostId.NotFound", Code::InvalidRequest, Some("placement.host_id")),
     ("InvalidHostState", Code::InvalidRequest, Some("placement.host_id")),
+    ("InvalidID", Code::InvalidRequest, Some("instance_id")),
     ("InvalidIPAddress.InUse", Code::InvalidRequest, Some("private_ip")),
     ("InvalidIamInstanceProfileArn.Malformed", Code::InvalidRequest, Some("iam_instance_profile")),
+    ("InvalidInput", Code::InvalidRequest, None),
+    ("InvalidInstanceFamily", Code::InvalidRequest, Some("instance_type")),
     ("InvalidInstanceID.Malformed", Code::InvalidRequest, Some("instance_id")),
     ("InvalidInstanceType", Code::InvalidRequest, Some("instance_type")),
     ("InvalidKeyPair.NotFound", Code::InvalidRequest, Some("key_name")),
     ("InvalidLaunchTargets", Code::InvalidRequest, Some("capacity_reservation.id")),
+    ("InvalidManifest", Code::InvalidRequest, Some("image_id")),
+    ("InvalidMaxResults", Code::InvalidRequest, Some("limit")),
     ("InvalidNextToken", Code::InvalidRequest, Some("next_token")),
+    ("InvalidPaginationToken", Code::InvalidRequest, Some("next_token")),
     ("InvalidParameter", Code::InvalidRequest, None),
     ("InvalidParameterCombination", Code::InvalidRequest, None),
     ("InvalidParameterDependency", Code::InvalidRequest, None),
@@ -113,8 +129,10 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("InvalidTenancy", Code::InvalidRequest, Some("placement.tenancy")),
     ("InvalidUserID.Malformed", Code::InvalidRequest, Some("owner")),
     ("InvalidZone.NotFound", Code::InvalidRequest, Some("placement.availability_zone")),
+    ("MissingInput", Code::InvalidRequest, Some("subnet_id")),
     ("MissingParameter", Code::InvalidRequest, None),
     ("Resource.AlreadyAssigned", Code::InvalidRequest, Some("private_ip")),
+    ("SecurityGroupLimitExceeded", Code::InvalidRequest, Some("security_group_ids")),
     ("SecurityGroupsPerInstanceLimitExceeded", Code::InvalidRequest, Some("security_group_ids")),
     ("SecurityGroupsPerInterfaceLimitExceeded", Code::InvalidRequest, Some("security_group_ids")),
     ("TagLimitExceeded", Code::InvalidRequest, Some("tags")),
@@ -122,22 +140,29 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("UnknownVolumeType", Code::InvalidRequest, None),
     // EC2 uses it for a combination that can never work, such as a type that the subnet's zone does not offer.
     ("Unsupported", Code::InvalidRequest, None),
+    ("UnsupportedException", Code::InvalidRequest, Some("capacity_reservation")),
     ("UnsupportedHostConfiguration", Code::InvalidRequest, Some("placement.host_id")),
     ("UnsupportedInstanceTypeOnHost", Code::InvalidRequest, Some("instance_type")),
     ("UnsupportedTenancy", Code::InvalidRequest, Some("placement.tenancy")),
     ("VPCIdNotSpecified", Code::InvalidRequest, Some("subnet_id")),
     ("VPCResourceNotSpecified", Code::InvalidRequest, Some("subnet_id")),
+    ("VolumeIOPSLimit", Code::InvalidRequest, None),
     ("VolumeTypeNotAvailableInZone", Code::InvalidRequest, None),
     ("ZonesMismatched", Code::InvalidRequest, Some("placement.host_id")),
     ("AccessDenied", Code::MissingPermission, None),
     ("AccessDeniedException", Code::MissingPermission, None),
-    // A marketplace product that the account has not subscribed to: someone must grant it.
-    ("OptInRequired", Code::MissingPermission, None),
+    ("NotAuthorized", Code::MissingPermission, None),
     ("UnauthorizedOperation", Code::MissingPermission, None),
+    ("OptInRequired", Code::SubscriptionRequired, None),
+    ("AccountDisabled", Code::AccountNotActive, None),
+    ("Blocked", Code::AccountNotActive, None),
+    ("PendingVerification", Code::AccountNotActive, None),
     ("InvalidInstanceID.NotFound", Code::InstanceNotFound, None),
     ("InvalidAMIID.NotFound", Code::ImageNotFound, None),
     ("InvalidAMIID.Unavailable", Code::ImageNotFound, None),
+    ("InvalidSnapshot.NotFound", Code::ImageNotFound, None),
     ("ParameterNotFound", Code::ImageNotFound, None),
+    ("ParameterVersionNotFound", Code::ImageNotFound, None),
     ("IncorrectInstanceState", Code::IncorrectState, None),
     ("IncorrectState", Code::IncorrectState, None),
     ("InvalidInstanceState", Code::IncorrectState, None),
@@ -146,11 +171,14 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("UnsupportedOperation", Code::IncorrectState, None),
     ("IdempotentInstanceTerminated", Code::IdempotencyMismatch, None),
     ("IdempotentParameterMismatch", Code::IdempotencyMismatch, None),
+    ("CustomerKeyHasBeenRevoked", Code::OperationNotPermitted, None),
     ("OperationNotPermitted", Code::OperationNotPermitted, None),
     ("InstanceLimitExceeded", Code::QuotaExceeded, None),
     ("MaxIOPSLimitExceeded", Code::QuotaExceeded, None),
     ("MaxSpotInstanceCountExceeded", Code::QuotaExceeded, None),
     ("NetworkInterfaceLimitExceeded", Code::QuotaExceeded, None),
+    ("RequestResourceCountExceeded", Code::QuotaExceeded, None),
+    ("ResourceCountExceeded", Code::QuotaExceeded, None),
     ("ResourceLimitExceeded", Code::QuotaExceeded, None),
     ("VcpuLimitExceeded", Code::QuotaExceeded, None),
     ("VolumeLimitExceeded", Code::QuotaExceeded, None),
@@ -163,8 +191,11 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("AuthFailure", Code::AwsCredentialsInvalid, None),
     ("ExpiredToken", Code::AwsCredentialsInvalid, None),
     ("ExpiredTokenException", Code::AwsCredentialsInvalid, None),
+    ("IncompleteSignature", Code::AwsCredentialsInvalid, None),
     ("InvalidClientTokenId", Code::AwsCredentialsInvalid, None),
+    ("InvalidSecurity.RequestHasExpired", Code::AwsCredentialsInvalid, None),
     ("InvalidSignatureException", Code::AwsCredentialsInvalid, None),
+    ("MissingAuthenticationToken", Code::AwsCredentialsInvalid, None),
     ("RequestExpired", Code::AwsCredentialsInvalid, None),
     ("SignatureDoesNotMatch", Code::AwsCredentialsInvalid, None),
     ("UnrecognizedClientException", Code::AwsCredentialsInvalid, None),
@@ -182,6 +213,7 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("SpotMaxPriceTooLow", Code::InsufficientCapacity, None),
     ("UnavailableHostRequirements", Code::InsufficientCapacity, None),
     ("UnfulfillableCapacity", Code::InsufficientCapacity, None),
+    ("RequestTimeoutException", Code::AwsTimeout, None),
 ];
 
 /// How AWS named its refusal: what its support and its logs go by.
@@ -352,12 +384,16 @@ fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_reques
     // An answer without a code is no error of EC2's: a truncated document, a proxy's HTML page.
     let Some(aws_code) = error.code() else { return unreadable(E::ACTION, aws_request_id) };
     let message = error.message().unwrap_or("AWS gave no message");
-    let (code, field) = read_code(aws_code, message);
+    let (code, field) = read_code(E::ACTION, aws_code, message);
     let denial = (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, E::ACTION)));
     let remedy = denial.as_ref().filter(|denial| denial.action == "iam:PassRole").map_or("", |_| PASSABLE_ROLES);
-    let detail = format!("{}{remedy}", without_encoded_message(message));
+    let detail = match code {
+        // Of a wrong signature AWS quotes the request that it signed itself, session token included.
+        Code::AwsCredentialsInvalid => format!("AWS does not accept the function's credentials for {}", E::ACTION),
+        _ => format!("{}{remedy}", without_encoded_message(message)),
+    };
     Error {
-        retryable: code.retryable() || (code == Code::AwsError && status >= 500),
+        retryable: code.retryable() || passes_by_itself(aws_code) || (code == Code::AwsError && status >= 500),
         fields: field.map(|field| Invalid::field(field, &detail)).unwrap_or_default(),
         aws: AwsAnswer::boxed(Some(aws_code), aws_request_id),
         denial,
@@ -371,19 +407,33 @@ const PASSABLE_ROLES: &str = " The deployment's PolicyMode=hardened lets a worke
 
 /// Whether an AWS error code means that there is no capacity right now.
 pub(crate) fn is_about_capacity(aws_code: &str) -> bool {
-    read_code(aws_code, "").0 == Code::InsufficientCapacity
+    known(aws_code).0 == Code::InsufficientCapacity
+}
+
+/// Of an account that waits for its verification EC2 says that it takes minutes, and four hours at most.
+fn passes_by_itself(aws_code: &str) -> bool {
+    aws_code == "PendingVerification"
+}
+
+/// What an AWS error code means, where it means different things of different calls.
+fn read_code(action: &str, aws_code: &str, message: &str) -> (Code, Option<&'static str>) {
+    match (known(aws_code), aws_code) {
+        // Wrong credentials, or an image of another account that was never shared.
+        (_, "AuthFailure") if message.to_ascii_lowercase().contains("not authorized for images") => {
+            (Code::MissingPermission, None)
+        }
+        // A launch has no state yet: it asks for what its image or type cannot do.
+        (_, "UnsupportedOperation") if action == "ec2:RunInstances" => (Code::InvalidRequest, None),
+        // What is wrong with a question to CloudWatch is ours: nothing of it is the caller's own.
+        ((Code::InvalidRequest, _), _) if action.starts_with("cloudwatch:") => (Code::AwsError, None),
+        (meaning, _) => meaning,
+    }
 }
 
 /// Looks an AWS error code up in [`AWS_CODES`].
-fn read_code(aws_code: &str, message: &str) -> (Code, Option<&'static str>) {
-    // The one code that means two things: wrong credentials, or an image of another account that was never shared.
-    if aws_code == "AuthFailure" && message.to_ascii_lowercase().contains("not authorized for images") {
-        return (Code::MissingPermission, None);
-    }
-    AWS_CODES
-        .iter()
-        .find(|(known, _, _)| *known == aws_code)
-        .map_or((Code::AwsError, None), |(_, code, field)| (*code, *field))
+fn known(aws_code: &str) -> (Code, Option<&'static str>) {
+    let found = AWS_CODES.iter().find(|(known, _, _)| *known == aws_code);
+    found.map_or((Code::AwsError, None), |(_, code, field)| (*code, *field))
 }
 
 impl Denial {

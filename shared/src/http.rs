@@ -417,6 +417,8 @@ pub fn status_and_title(code: Code) -> (StatusCode, &'static str) {
         Code::InvalidRequest => (StatusCode::BAD_REQUEST, "Invalid request"),
         Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
         Code::MissingPermission => (StatusCode::FORBIDDEN, "Missing permission"),
+        Code::SubscriptionRequired => (StatusCode::FORBIDDEN, "Subscription required"),
+        Code::AccountNotActive => (StatusCode::FORBIDDEN, "Account not active"),
         Code::NotManaged => (StatusCode::FORBIDDEN, "Instance not managed"),
         Code::RegionNotAllowed => (StatusCode::FORBIDDEN, "Region not allowed"),
         Code::InstanceTypeNotAllowed => (StatusCode::FORBIDDEN, "Instance type not allowed"),

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::image::{ImageChoice, ImageId};
 use crate::input::{Invalid, Refusal, both};
 use crate::instance::InstanceType;
-use crate::nesting::{NESTABLE, Nesting, nesting};
+use crate::nesting;
 use crate::tags::NewTags;
 use crate::volume::{ExtraVolume, Volume};
 
@@ -307,15 +307,7 @@ impl Launch {
             "termination_protection is on and no operation of this API lifts it: terminate-instance will answer 409"
                 .to_owned()
         });
-        let nested = match nesting(launched.as_str()) {
-            Nesting::Never => Some(format!(
-                "{launched} cannot run nested virtual machines: CML nodes that are virtual machines will not start; metal types and {NESTABLE} can"
-            )),
-            Nesting::OnRequest if !self.cpu.nested_virtualization => Some(format!(
-                "{launched} runs nested virtual machines only with cpu.nested_virtualization: CML nodes that are virtual machines will not start"
-            )),
-            Nesting::OnRequest | Nesting::Metal => None,
-        };
+        let nested = nesting::warning(launched.as_str(), self.cpu.nested_virtualization);
         protected.into_iter().chain(nested).collect()
     }
 

@@ -1,5 +1,9 @@
 //! Which instance types run virtual machines: CML runs its nodes as such.
 
+mod families;
+
+use families::{NAMED, SENTENCE, WITH_FEATURE, WITHOUT_FEATURE};
+
 /// What a type can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nesting {
@@ -7,23 +11,68 @@ pub enum Nesting {
     Metal,
     /// With the CPU option nested virtualization.
     OnRequest,
+    /// The same by AWS's data of instance types, where the sentence of its documentation names other types only.
+    AsDataSays,
+    /// AWS's data, as far as it is known here, does not have the type's family.
+    Unknown,
     /// Not at all.
     Never,
 }
 
-/// The 8th-generation Intel families, the only virtual ones with the option.
-const ON_REQUEST: [&str; 6] = ["c8i", "c8i-flex", "m8i", "m8i-flex", "r8i", "r8i-flex"];
-
-/// They, in words.
-pub const NESTABLE: &str = "c8i, m8i, r8i and their flex types";
-
 /// What a type can do, by its name.
 #[must_use]
 pub fn nesting(instance_type: &str) -> Nesting {
-    match instance_type.split_once('.') {
-        Some((_, size)) if size == "metal" || size.starts_with("metal-") => Nesting::Metal,
-        Some((family, _)) if ON_REQUEST.contains(&family) => Nesting::OnRequest,
-        _ => Nesting::Never,
+    let (family, size) = instance_type.split_once('.').unwrap_or((instance_type, ""));
+    if size == "metal" || size.starts_with("metal-") {
+        Nesting::Metal
+    } else if WITHOUT_FEATURE.contains(&family) {
+        Nesting::Never
+    } else if NAMED.contains(&family) {
+        Nesting::OnRequest
+    } else if WITH_FEATURE.contains(&family) {
+        Nesting::AsDataSays
+    } else {
+        Nesting::Unknown
+    }
+}
+
+/// The families that can be asked to nest, in words.
+#[must_use]
+pub fn nestable() -> String {
+    WITH_FEATURE.join(", ")
+}
+
+/// The families of which it is known that they cannot.
+#[must_use]
+pub fn never() -> &'static [&'static str] {
+    &WITHOUT_FEATURE
+}
+
+/// What a launch should be told whose type is asked, or not asked, to nest.
+#[must_use]
+pub fn warning(instance_type: &str, asked: bool) -> Option<String> {
+    let nodes = "CML nodes that are virtual machines will not start";
+    match (nesting(instance_type), asked) {
+        (Nesting::Metal, _) | (Nesting::OnRequest, true) => None,
+        (Nesting::OnRequest | Nesting::AsDataSays, false) => {
+            Some(format!("{instance_type} runs nested virtual machines only with cpu.nested_virtualization: {nodes}"))
+        }
+        (Nesting::AsDataSays, true) => Some(format!(
+            "{instance_type} nests virtual machines by AWS's data of instance types, and not by its documentation: \
+             \"{SENTENCE}\""
+        )),
+        (Nesting::Unknown, true) => Some(format!(
+            "whether {instance_type} nests virtual machines is not known here: EC2 may refuse it, now or later"
+        )),
+        (Nesting::Unknown, false) => Some(format!(
+            "whether {instance_type} nests virtual machines is not known here, and cpu.nested_virtualization was not asked \
+             for: CML nodes that are virtual machines may not start"
+        )),
+        (Nesting::Never, _) => Some(format!(
+            "{instance_type} cannot run nested virtual machines: {nodes}; metal types can, and with \
+             cpu.nested_virtualization {}",
+            nestable()
+        )),
     }
 }
 
@@ -33,11 +82,34 @@ mod tests {
 
     #[test]
     fn metal_needs_no_option_and_few_families_have_it() {
-        assert_eq!(nesting("m5zn.metal"), Nesting::Metal);
-        assert_eq!(nesting("c8i.metal-48xl"), Nesting::Metal);
-        assert_eq!(nesting("c8i.2xlarge"), Nesting::OnRequest);
-        assert_eq!(nesting("m8i-flex.large"), Nesting::OnRequest);
-        assert_eq!(nesting("c5.2xlarge"), Nesting::Never);
-        assert_eq!(nesting("c8g.2xlarge"), Nesting::Never);
+        for (name, nests) in [
+            ("m5zn.metal", Nesting::Metal),
+            ("c8i.metal-48xl", Nesting::Metal),
+            ("c99x.metal", Nesting::Metal),
+            ("c8i.2xlarge", Nesting::OnRequest),
+            ("m8i-flex.large", Nesting::OnRequest),
+            ("c7i.2xlarge", Nesting::AsDataSays),
+            ("r8id.2xlarge", Nesting::AsDataSays),
+            ("c99x.2xlarge", Nesting::Unknown),
+            ("c5.2xlarge", Nesting::Never),
+            ("c8g.2xlarge", Nesting::Never),
+        ] {
+            assert_eq!(nesting(name), nests, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_both_sources_say_is_silent_and_anything_else_is_told() {
+        let warned = |name: &str| warning(name, true).unwrap_or_default();
+        assert_eq!(warned("c8i.large"), "");
+        assert_eq!(warned("m5zn.metal"), "");
+        assert!(warned("c7i.large").contains("supported only on 8th generation Intel-based instance types"));
+        assert!(warned("c99x.large").contains("is not known here"));
+        let unasked = |name: &str| warning(name, false).unwrap_or_default();
+        assert!(unasked("c8i.large").contains("only with cpu.nested_virtualization"));
+        assert!(unasked("c7i.large").contains("only with cpu.nested_virtualization"));
+        assert!(unasked("c99x.large").contains("may not start"));
+        assert!(unasked("c5.large").contains("cannot run nested virtual machines"));
+        assert_eq!(unasked("m5zn.metal"), "");
     }
 }

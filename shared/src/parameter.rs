@@ -70,7 +70,7 @@ mod tests {
     use wildmatch::WildMatch;
 
     use super::*;
-    use crate::testing::{clients_with, region};
+    use crate::testing::{clients_with, journal, region};
 
     fn name(text: &str) -> ParameterName {
         ParameterName::try_from(text.to_owned()).unwrap()
@@ -78,6 +78,7 @@ mod tests {
 
     fn ssm(status: u16, body: &'static str) -> Rule {
         mock!(aws_sdk_ssm::Client::get_parameter).then_http_response(move || {
+            journal(Some("GetParameter"), status, body.as_bytes());
             let body = SdkBody::from(body);
             aws_sdk_ec2::config::http::HttpResponse::new(status.try_into().unwrap(), body)
         })

@@ -20,7 +20,7 @@ use crate::ops::OPERATIONS;
 use crate::ops::create_instance::{Attempt, Caller, run_instances};
 use crate::region::Region;
 use crate::tags::{OWNERSHIP_KEY, tag};
-use crate::utilization;
+use crate::utilization::MetricName;
 
 /// Whether the role may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,15 +108,15 @@ async fn find_instance(clients: &Clients, region: &Region) -> Result<Option<Inst
 async fn reads(clients: &Clients, region: &Region) -> Result<Vec<(&'static str, Answer)>, Error> {
     let (ec2, cloudwatch) = (clients.ec2(region)?, clients.cloudwatch(region)?);
     let now = SystemTime::now();
-    let metric = utilization::CPU;
+    let metric = MetricName::CpuUtilization;
     let (regions, status, tags, metrics) = tokio::join!(
         ec2.describe_regions().send(),
         ec2.describe_instance_status().max_results(5).send(),
         ec2.describe_tags().max_results(5).send(),
         cloudwatch
             .get_metric_statistics()
-            .namespace(metric.namespace)
-            .metric_name(metric.name)
+            .namespace(metric.namespace())
+            .metric_name(metric.name())
             .start_time((now - Duration::from_secs(60)).into())
             .end_time(now.into())
             .period(60)

@@ -36,7 +36,7 @@ use crate::page::{PageToken, Pages};
 use crate::parameter::ParameterName;
 use crate::region::Region;
 use crate::tags::{OUR_KEYS, TagKey, TagValue};
-use crate::utilization::WindowQuery;
+use crate::utilization::UtilizationQuery;
 use crate::volume::KmsKeyId;
 use crate::wait::{UntilUp, WaitQuery};
 
@@ -290,7 +290,7 @@ proptest! {
         read::<ListQuery>(query.clone())?;
         read::<ImageQuery>(query.clone())?;
         read::<HealthQuery>(query.clone())?;
-        read::<WindowQuery>(query.clone())?;
+        read::<UtilizationQuery>(query.clone())?;
         read::<DetailsQuery>(query.clone())?;
         read::<TagKeys>(query.clone())?;
         read::<DryRun>(query.clone())?;

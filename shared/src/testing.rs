@@ -49,9 +49,23 @@ pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Cli
     Clients::new(config, HashMap::from([(region(), RegionClients { ec2, cloudwatch, ssm })]))
 }
 
+/// Writes down what a test has AWS answer, for `tests/aws/read_back.py`, which reads it with AWS's models.
+pub fn journal(action: Option<&str>, status: u16, body: &[u8]) {
+    let Some(folder) = std::env::var_os("CML_TEST_JOURNAL") else { return };
+    let folder = std::path::PathBuf::from(folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(format!("shared-{}.jsonl", std::process::id()));
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+    let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
+    let line = format!("{}\n", serde_json::json!({"answer": action, "status": status, "body": hex}));
+    std::io::Write::write_all(&mut file, line.as_bytes()).unwrap();
+}
+
 /// An answer of EC2 with this XML.
 pub fn xml(status: u16, body: impl Into<String>) -> HttpResponse {
-    let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.into()));
+    let body = body.into();
+    journal(None, status, body.as_bytes());
+    let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
     response.headers_mut().insert("x-amzn-requestid", "aws-request-1");
     response
 }

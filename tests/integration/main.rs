@@ -35,6 +35,7 @@ mod proofs;
 mod reading;
 mod run;
 mod second_stack;
+mod secrets;
 mod self_test;
 mod sequences;
 mod smoke;

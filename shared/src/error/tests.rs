@@ -17,6 +17,7 @@ async fn read(status: u16, aws_code: &'static str, message: &'static str) -> Err
 const TABLE: &[(&str, u16, &str, u16, Option<&str>)] = &[
     ("AttachmentLimitExceeded", 400, "invalid_request", 400, Some("extra_volumes")),
     ("BootForVolumeTypeUnsupported", 400, "invalid_request", 400, Some("root_volume.type")),
+    ("ClientInvalidParameterValue", 400, "invalid_request", 400, None),
     ("DefaultVpcDoesNotExist", 400, "invalid_request", 400, Some("subnet_id")),
     ("EncryptedVolumesNotSupported", 400, "invalid_request", 400, None),
     ("FilterLimitExceeded", 400, "invalid_request", 400, None),
@@ -25,20 +26,30 @@ const TABLE: &[(&str, u16, &str, u16, Option<&str>)] = &[
     ("InvalidBlockDeviceMapping", 400, "invalid_request", 400, None),
     ("InvalidCapacityReservationId.Malformed", 400, "invalid_request", 400, Some("capacity_reservation.id")),
     ("InvalidCapacityReservationId.NotFound", 400, "invalid_request", 400, Some("capacity_reservation.id")),
+    ("InvalidCapacityReservationState.PendingActivation", 400, "invalid_request", 400, Some("capacity_reservation.id")),
+    ("InvalidCharacter", 400, "invalid_request", 400, None),
     ("InvalidGroup.NotFound", 400, "invalid_request", 400, Some("security_group_ids")),
     ("InvalidGroupId.Malformed", 400, "invalid_request", 400, Some("security_group_ids")),
+    ("InvalidHostConfiguration", 400, "invalid_request", 400, Some("placement.host_id")),
     ("InvalidHostID.Malformed", 400, "invalid_request", 400, Some("placement.host_id")),
     ("InvalidHostID.NotFound", 400, "invalid_request", 400, Some("placement.host_id")),
+    ("InvalidHostId", 400, "invalid_request", 400, Some("placement.host_id")),
     ("InvalidHostId.Malformed", 400, "invalid_request", 400, Some("placement.host_id")),
     ("InvalidHostId.NotFound", 400, "invalid_request", 400, Some("placement.host_id")),
     ("InvalidHostState", 400, "invalid_request", 400, Some("placement.host_id")),
+    ("InvalidID", 400, "invalid_request", 400, Some("instance_id")),
     ("InvalidIPAddress.InUse", 400, "invalid_request", 400, Some("private_ip")),
     ("InvalidIamInstanceProfileArn.Malformed", 400, "invalid_request", 400, Some("iam_instance_profile")),
+    ("InvalidInput", 400, "invalid_request", 400, None),
+    ("InvalidInstanceFamily", 400, "invalid_request", 400, Some("instance_type")),
     ("InvalidInstanceID.Malformed", 400, "invalid_request", 400, Some("instance_id")),
     ("InvalidInstanceType", 400, "invalid_request", 400, Some("instance_type")),
     ("InvalidKeyPair.NotFound", 400, "invalid_request", 400, Some("key_name")),
     ("InvalidLaunchTargets", 400, "invalid_request", 400, Some("capacity_reservation.id")),
+    ("InvalidManifest", 400, "invalid_request", 400, Some("image_id")),
+    ("InvalidMaxResults", 400, "invalid_request", 400, Some("limit")),
     ("InvalidNextToken", 400, "invalid_request", 400, Some("next_token")),
+    ("InvalidPaginationToken", 400, "invalid_request", 400, Some("next_token")),
     ("InvalidParameter", 400, "invalid_request", 400, None),
     ("InvalidParameterCombination", 400, "invalid_request", 400, None),
     ("InvalidParameterDependency", 400, "invalid_request", 400, None),
@@ -55,29 +66,39 @@ const TABLE: &[(&str, u16, &str, u16, Option<&str>)] = &[
     ("InvalidTenancy", 400, "invalid_request", 400, Some("placement.tenancy")),
     ("InvalidUserID.Malformed", 400, "invalid_request", 400, Some("owner")),
     ("InvalidZone.NotFound", 400, "invalid_request", 400, Some("placement.availability_zone")),
+    ("MissingInput", 400, "invalid_request", 400, Some("subnet_id")),
     ("MissingParameter", 400, "invalid_request", 400, None),
     ("Resource.AlreadyAssigned", 400, "invalid_request", 400, Some("private_ip")),
+    ("SecurityGroupLimitExceeded", 400, "invalid_request", 400, Some("security_group_ids")),
     ("SecurityGroupsPerInstanceLimitExceeded", 400, "invalid_request", 400, Some("security_group_ids")),
     ("SecurityGroupsPerInterfaceLimitExceeded", 400, "invalid_request", 400, Some("security_group_ids")),
     ("TagLimitExceeded", 400, "invalid_request", 400, Some("tags")),
     ("TagPolicyViolation", 400, "invalid_request", 400, Some("tags")),
     ("UnknownVolumeType", 400, "invalid_request", 400, None),
     ("Unsupported", 400, "invalid_request", 400, None),
+    ("UnsupportedException", 400, "invalid_request", 400, Some("capacity_reservation")),
     ("UnsupportedHostConfiguration", 400, "invalid_request", 400, Some("placement.host_id")),
     ("UnsupportedInstanceTypeOnHost", 400, "invalid_request", 400, Some("instance_type")),
     ("UnsupportedTenancy", 400, "invalid_request", 400, Some("placement.tenancy")),
     ("VPCIdNotSpecified", 400, "invalid_request", 400, Some("subnet_id")),
     ("VPCResourceNotSpecified", 400, "invalid_request", 400, Some("subnet_id")),
+    ("VolumeIOPSLimit", 400, "invalid_request", 400, None),
     ("VolumeTypeNotAvailableInZone", 400, "invalid_request", 400, None),
     ("ZonesMismatched", 400, "invalid_request", 400, Some("placement.host_id")),
     ("AccessDenied", 403, "missing_permission", 403, None),
     ("AccessDeniedException", 400, "missing_permission", 403, None),
-    ("OptInRequired", 401, "missing_permission", 403, None),
+    ("NotAuthorized", 400, "missing_permission", 403, None),
     ("UnauthorizedOperation", 403, "missing_permission", 403, None),
+    ("OptInRequired", 401, "subscription_required", 403, None),
+    ("AccountDisabled", 400, "account_not_active", 403, None),
+    ("Blocked", 400, "account_not_active", 403, None),
+    ("PendingVerification", 400, "account_not_active", 403, None),
     ("InvalidInstanceID.NotFound", 400, "instance_not_found", 404, None),
     ("InvalidAMIID.NotFound", 400, "image_not_found", 404, None),
     ("InvalidAMIID.Unavailable", 400, "image_not_found", 404, None),
+    ("InvalidSnapshot.NotFound", 400, "image_not_found", 404, None),
     ("ParameterNotFound", 400, "image_not_found", 404, None),
+    ("ParameterVersionNotFound", 400, "image_not_found", 404, None),
     ("IncorrectInstanceState", 400, "incorrect_state", 409, None),
     ("IncorrectState", 400, "incorrect_state", 409, None),
     ("InvalidInstanceState", 400, "incorrect_state", 409, None),
@@ -86,11 +107,14 @@ const TABLE: &[(&str, u16, &str, u16, Option<&str>)] = &[
     ("UnsupportedOperation", 400, "incorrect_state", 409, None),
     ("IdempotentInstanceTerminated", 400, "idempotency_mismatch", 409, None),
     ("IdempotentParameterMismatch", 400, "idempotency_mismatch", 409, None),
+    ("CustomerKeyHasBeenRevoked", 400, "operation_not_permitted", 409, None),
     ("OperationNotPermitted", 400, "operation_not_permitted", 409, None),
     ("InstanceLimitExceeded", 400, "quota_exceeded", 422, None),
     ("MaxIOPSLimitExceeded", 400, "quota_exceeded", 422, None),
     ("MaxSpotInstanceCountExceeded", 400, "quota_exceeded", 422, None),
     ("NetworkInterfaceLimitExceeded", 400, "quota_exceeded", 422, None),
+    ("RequestResourceCountExceeded", 400, "quota_exceeded", 422, None),
+    ("ResourceCountExceeded", 400, "quota_exceeded", 422, None),
     ("ResourceLimitExceeded", 400, "quota_exceeded", 422, None),
     ("VcpuLimitExceeded", 400, "quota_exceeded", 422, None),
     ("VolumeLimitExceeded", 400, "quota_exceeded", 422, None),
@@ -102,8 +126,11 @@ const TABLE: &[(&str, u16, &str, u16, Option<&str>)] = &[
     ("AuthFailure", 401, "aws_credentials_invalid", 500, None),
     ("ExpiredToken", 400, "aws_credentials_invalid", 500, None),
     ("ExpiredTokenException", 400, "aws_credentials_invalid", 500, None),
+    ("IncompleteSignature", 403, "aws_credentials_invalid", 500, None),
     ("InvalidClientTokenId", 403, "aws_credentials_invalid", 500, None),
+    ("InvalidSecurity.RequestHasExpired", 400, "aws_credentials_invalid", 500, None),
     ("InvalidSignatureException", 403, "aws_credentials_invalid", 500, None),
+    ("MissingAuthenticationToken", 403, "aws_credentials_invalid", 500, None),
     ("RequestExpired", 400, "aws_credentials_invalid", 500, None),
     ("SignatureDoesNotMatch", 403, "aws_credentials_invalid", 500, None),
     ("UnrecognizedClientException", 403, "aws_credentials_invalid", 500, None),
@@ -121,6 +148,7 @@ const TABLE: &[(&str, u16, &str, u16, Option<&str>)] = &[
     ("SpotMaxPriceTooLow", 400, "insufficient_capacity", 503, None),
     ("UnavailableHostRequirements", 400, "insufficient_capacity", 503, None),
     ("UnfulfillableCapacity", 400, "insufficient_capacity", 503, None),
+    ("RequestTimeoutException", 400, "aws_timeout", 504, None),
     ("InternalError", 500, "aws_error", 502, None),
     ("SomethingThatEc2InventsTomorrow", 400, "aws_error", 502, None),
     ("Unavailable", 503, "aws_error", 502, None),
@@ -136,7 +164,8 @@ async fn every_row_of_the_table_holds() {
         assert_eq!(problem["field"].as_str(), *field, "{aws_code}");
         assert_eq!(problem["aws_code"], *aws_code);
         assert_eq!(problem["aws_request_id"], "aws-request-1");
-        assert_eq!(problem["detail"], "EC2's own words.");
+        let own = *code == "aws_credentials_invalid";
+        assert_eq!(problem["detail"] == "EC2's own words.", !own, "{aws_code}");
     }
 }
 
@@ -144,6 +173,24 @@ async fn every_row_of_the_table_holds() {
 fn the_test_has_every_row_of_the_data() {
     for (aws_code, ..) in AWS_CODES {
         assert!(TABLE.iter().any(|row| row.0 == *aws_code), "{aws_code}");
+    }
+}
+
+/// AWS's lists, a row a code: service, kind, code, decision, why.
+const LISTS: &str = include_str!("../../../tests/aws/error_codes.tsv");
+
+#[test]
+fn each_code_of_awss_lists_is_mapped_or_left_on_purpose() {
+    let rows: Vec<Vec<&str>> = LISTS.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let listed = |wanted: &str| rows.iter().any(|row| row[2] == wanted && row[3] == "mapped");
+    for (aws_code, ..) in AWS_CODES {
+        assert!(listed(aws_code), "{aws_code} is on no list as mapped");
+    }
+    for row in &rows {
+        let (service, aws_code, decision) = (row[0], row[2], row[3]);
+        let action = if service == "cloudwatch" { "cloudwatch:GetMetricStatistics" } else { "ec2:StartInstances" };
+        let mapped = read_code(action, aws_code, "").0 != Code::AwsError;
+        assert_eq!(mapped, decision == "mapped", "{service}'s {aws_code} is {decision}");
     }
 }
 
@@ -196,6 +243,44 @@ async fn a_denied_call_says_on_what_and_whether_a_policy_is_missing_or_in_the_wa
 async fn a_denied_call_without_words_names_the_call() {
     let error = read(403, "UnauthorizedOperation", "You are not authorized to perform this operation.").await;
     assert_eq!(error.missing_permission(), Some("ec2:StartInstances"));
+}
+
+#[tokio::test]
+async fn what_no_policy_helps_against_names_no_permission() {
+    let subscribe = "In order to use this AWS Marketplace product you need to accept terms and subscribe.";
+    let error = read(401, "OptInRequired", subscribe).await;
+    assert_eq!((error.code, error.missing_permission()), (Code::SubscriptionRequired, None));
+    assert_eq!((error.detail.as_str(), error.retryable), (subscribe, false));
+    for (aws_code, retryable) in [("Blocked", false), ("PendingVerification", true)] {
+        let error = read(400, aws_code, "Your account …").await;
+        assert_eq!((error.code, error.missing_permission()), (Code::AccountNotActive, None));
+        assert_eq!(error.retryable, retryable, "{aws_code}");
+    }
+}
+
+/// CloudWatch's answer to a wrong signature, as others have seen it: the whole request that AWS signed itself, headers included.
+const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and \
+                               signing method. Consult the service documentation for details.\n\nThe Canonical String for this request should have \
+                               been\n'POST\n/\n\nhost:monitoring.us-east-1.amazonaws.com\nx-amz-date:20261124T000000Z\n\
+                               x-amz-security-token:IQoJb3JpZ2luX2VjEXAMPLETOKEN\n\nhost;x-amz-date;x-amz-security-token\n0123'";
+
+#[tokio::test]
+async fn of_credentials_our_own_words_are_told_and_never_awss() {
+    for (aws_code, ..) in AWS_CODES.iter().filter(|(_, code, _)| *code == Code::AwsCredentialsInvalid) {
+        let error = read(403, aws_code, WRONG_SIGNATURE).await;
+        assert_eq!(error.detail, "AWS does not accept the function's credentials for ec2:StartInstances");
+        assert!(!format!("{error:?} {}", error.summary()).contains("EXAMPLETOKEN"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_code_means_what_the_call_makes_it_mean() {
+    let (launch, start, metrics) = ("ec2:RunInstances", "ec2:StartInstances", "cloudwatch:GetMetricStatistics");
+    assert_eq!(read_code(launch, "UnsupportedOperation", ""), (Code::InvalidRequest, None));
+    assert_eq!(read_code(start, "UnsupportedOperation", ""), (Code::IncorrectState, None));
+    assert_eq!(read_code(launch, "InvalidParameterValue", ""), (Code::InvalidRequest, None));
+    assert_eq!(read_code(metrics, "InvalidParameterValue", ""), (Code::AwsError, None));
+    assert_eq!(read_code(metrics, "AccessDenied", ""), (Code::MissingPermission, None));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::MAX_ALTERNATIVES;
 use crate::input::Invalid;
-use crate::nesting::{NESTABLE, Nesting, nesting};
+use crate::nesting::{Nesting, nestable, nesting};
 use crate::tags::{MAX_TAGS, OUR_KEYS};
 use crate::volume::MAX_EXTRA_VOLUMES;
 
@@ -105,12 +105,13 @@ fn cpu(launch: &Value) -> Wrongs {
             counted.then(|| "must not be asked of a metal type: EC2 takes no CPU options there".to_owned())
         }),
         types(launch, "cpu.nested_virtualization", |kind| match kind {
-            Nesting::Metal if nested => Some(format!(
-                "must not be asked of a metal type, which runs virtual machines as it is: {NESTABLE} can be asked"
-            )),
-            Nesting::Never if nested => {
-                Some(format!("must be absent: only {NESTABLE} can nest virtual machines, and metal types need not"))
+            Nesting::Metal if nested => {
+                Some("must not be asked of a metal type, which runs virtual machines as it is".to_owned())
             }
+            Nesting::Never if nested => Some(format!(
+                "must be absent: this type cannot nest virtual machines; {} can, and metal types need not be asked",
+                nestable()
+            )),
             _ => None,
         }),
     ]

@@ -64,6 +64,8 @@ fn lifecycle(calls: &Calls, worker: &Worker<'_>) -> Vec<Row> {
         ("a worker changes its own attributes", instead("TerminateInstances", "ModifyInstanceAttribute"), D),
         ("a worker launches a worker", worker.with_imds_v2(&calls.request("RunInstances")), D),
         ("a worker tags itself", instead("CreateTags", "CreateTags"), D),
+        ("the agent on a worker reads its tags", worker.with_imds_v2(&calls.request("DescribeTags")), A),
+        ("it reads them with credentials of IMDSv1", worker.over_imds("1.0", &calls.request("DescribeTags")), D),
         ("a worker lists instances", worker.with_imds_v2(&calls.request("DescribeInstances")), D),
     ]
 }

@@ -10,7 +10,7 @@ use shared::ops::get_ami_ids_by_name::ImageQuery;
 use shared::ops::get_instance_details::DetailsQuery;
 use shared::ops::health::HealthQuery;
 use shared::schema::input;
-use shared::utilization::WindowQuery;
+use shared::utilization::UtilizationQuery;
 use shared::wait::{UntilStopped, UntilTerminated, UntilUp, WaitQuery};
 use utoipa::openapi::path::{HttpMethod, Operation as Described, OperationBuilder, Parameter};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -21,9 +21,11 @@ use super::parameters::{idempotency_key, in_path, in_query};
 use super::schemas::{INSTANCES_BODY, STOP_BODY, STOP_MANY_BODY};
 
 /// What AWS can refuse whatever it is asked, and our own guard of the region.
-const IN_A_REGION: [Code; 6] = [
+const IN_A_REGION: [Code; 8] = [
     Code::RegionNotAllowed,
     Code::MissingPermission,
+    Code::SubscriptionRequired,
+    Code::AccountNotActive,
     Code::Throttled,
     Code::AwsCredentialsInvalid,
     Code::AwsError,
@@ -93,7 +95,7 @@ pub(super) fn calls(operation: &Operation) -> Vec<Call> {
         "delete-instance-tags" => vec![tags("Remove tags from a worker.", input::<TagKeys>())],
         "get-instance-tags" => vec![read("Read an instance's tags.", "InstanceTags")],
         "get-instance-resources-utilization" => {
-            vec![read("Read an instance's CPU and memory.", "Utilization").query(input::<WindowQuery>())]
+            vec![read("Read an instance's CPU and memory.", "Utilization").query(input::<UtilizationQuery>())]
         }
         _ => Vec::new(),
     }

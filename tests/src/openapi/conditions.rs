@@ -4,6 +4,7 @@
 //! One is left out, that a metal type takes no counts of cores: Schemathesis makes nothing of one condition more.
 
 use serde_json::{Value, json};
+use shared::nesting::never;
 use utoipa::openapi::Object;
 use utoipa::openapi::extensions::Extensions;
 
@@ -28,8 +29,8 @@ pub(super) fn conditions(name: &str, mut body: Object) -> Object {
 }
 
 fn launch() -> Value {
-    // c8i, m8i and r8i can nest virtual machines if asked to; as metal they need not be asked.
-    let nests = of_types("^[cmr]8i(-flex)?\\.(?!metal(-|$))");
+    // What is known not to nest is refused if asked to, and metal need not be asked.
+    let nests = of_types(&format!("^(?!({})\\.)[a-z0-9-]+\\.(?!metal(-|$))", never().join("|")));
     json!([
         {"oneOf": [given("image_id"), given("image_name")]},
         {"if": is_true("on_demand_fallback"), "then": given("spot")},

@@ -19,7 +19,7 @@ use shared::ops::update_instance_tags::TagUpdate;
 use shared::schema::{Schemas, input};
 use shared::status::InstanceStatus;
 use shared::tags::InstanceTags;
-use shared::utilization::{Utilization, WindowQuery};
+use shared::utilization::{Utilization, UtilizationQuery};
 use shared::volume::{ExtraVolume, Volume};
 use shared::wait::{UntilStopped, UntilTerminated, UntilUp};
 use utoipa::ToSchema;
@@ -116,7 +116,8 @@ fn inputs() -> Components {
     add::<UntilStopped>(&mut all);
     add::<UntilTerminated>(&mut all);
     add::<UntilUp>(&mut all);
-    for refer in [ImageQuery::schemas, ListQuery::schemas, TagKeys::schemas, WindowQuery::schemas, Worker::schemas] {
+    for refer in [ImageQuery::schemas, ListQuery::schemas, TagKeys::schemas, UtilizationQuery::schemas, Worker::schemas]
+    {
         refer(&mut all);
     }
     let mut all: Components = all.into_iter().collect();

@@ -27,7 +27,10 @@ use reqwest::{Url, redirect};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use journal::Journal;
+
 mod body;
+mod journal;
 mod recorded;
 mod reply;
 
@@ -152,6 +155,7 @@ struct Shared {
     upstream: Mutex<Url>,
     http: reqwest::Client,
     requests: Mutex<Vec<Recorded>>,
+    journal: Journal,
     /// By number, so that the order of the map is the order in which they were written.
     scripts: Mutex<BTreeMap<u64, ScriptState>>,
     next_script: AtomicU64,
@@ -171,6 +175,7 @@ impl Shared {
             upstream: Mutex::new(Url::parse(upstream).expect("upstream is a URL")),
             http,
             requests: Mutex::default(),
+            journal: Journal::open(),
             scripts: Mutex::default(),
             next_script: AtomicU64::default(),
         }
@@ -246,11 +251,15 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let recorded = Recorded::new(&head.uri, head.headers.clone(), body.clone());
     lock(&shared.requests).push(recorded.clone());
+    shared.journal.request(&recorded);
     let reply = shared.scripted(&recorded).unwrap_or_else(Reply::pass_through);
     let mut answer = Response::default();
     if reply.work {
         answer = pass_on(&shared, head, body).await.unwrap_or_else(|error| bad_gateway(&error));
         recorded.set_upstream(answer.clone());
+    }
+    if let Some(written) = &reply.answer {
+        shared.journal.answer(&recorded, written);
     }
     body::send(reply.answer.unwrap_or(answer), reply.manner).await
 }

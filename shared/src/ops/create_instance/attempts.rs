@@ -126,19 +126,19 @@ fn as_repeatable(error: Error, caller: &Caller) -> Error {
 /// The error with the field that this try took its type or subnet from.
 fn of_attempt(error: Error, number: usize, launch: &Launch) -> Error {
     let index = (number % (1 + launch.alternatives.len())).checked_sub(1);
-    let given = index.and_then(|index| Some((index, launch.alternatives.get(index)?)));
-    let (Some((index, given)), Some(FieldError { field, detail })) = (given, error.fields.errors().first()) else {
+    let Some((index, given)) = index.and_then(|index| Some((index, launch.alternatives.get(index)?))) else {
         return error;
     };
-    let is_its_own = match field.as_str() {
-        "instance_type" => given.instance_type.is_some(),
-        "subnet_id" => given.subnet_id.is_some(),
-        _ => false,
+    let field = match (error.fields.errors().first(), error.aws_code()) {
+        (Some(FieldError { field, .. }), _) if field == "instance_type" && given.instance_type.is_some() => {
+            ".instance_type"
+        }
+        (Some(FieldError { field, .. }), _) if field == "subnet_id" && given.subnet_id.is_some() => ".subnet_id",
+        // Of type, subnet and image together: which of them is wrong EC2 does not say.
+        (None, Some("Unsupported" | "UnsupportedOperation")) => "",
+        _ => return error,
     };
-    if !is_its_own {
-        return error;
-    }
-    let fields = Invalid::field(format!("alternatives[{index}].{field}"), detail);
+    let fields = Invalid::field(format!("alternatives[{index}]{field}"), &error.detail);
     Error { fields, ..error }
 }
 

@@ -1,0 +1,127 @@
+//! Why CloudWatch shows nothing of a metric.
+
+use serde::Serialize;
+
+use super::{LOOK_BACK, MetricName};
+use crate::instance::Instance;
+
+/// Why there is no value. Without `cloudwatch:GetMetricStatistics` there is no answer but a 403.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The instance does not run.
+    NotRunning,
+    /// It was started so short a time ago that the first point is not due.
+    NotRunningLongEnough,
+    /// Detailed monitoring is off, and the window is shorter than points of five minutes take to be shown.
+    DetailedMonitoringOff,
+    /// Memory: the instance has no instance profile, and an agent on it no permission to publish.
+    NoPermission,
+    /// Memory: no CloudWatch agent publishes with one of the dimensions that are read.
+    NoAgent,
+    /// CloudWatch shows nothing newer, although something is due.
+    NotShown,
+}
+
+/// A [`Cause`], and what it means for this instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    /// Which.
+    pub cause: Cause,
+    /// In words.
+    pub reason: String,
+}
+
+impl Absence {
+    /// Why no point of the window is there, `newest` being the age of the newest point that is.
+    #[must_use]
+    pub fn new(metric: MetricName, instance: &Instance, newest: Option<u64>) -> Self {
+        let cause = Cause::of(metric, instance, newest);
+        let (metric, id, state) = (metric.name(), &instance.instance_id, &instance.state);
+        let running = instance.age_seconds.unwrap_or_default();
+        let shown = match newest {
+            Some(age) => format!("the newest point of {metric} began {age} seconds ago, before the window"),
+            None => format!("no point of {metric} in the last {} minutes", LOOK_BACK.as_secs() / 60),
+        };
+        let why = match cause {
+            Cause::NotRunning => format!("{id} is {state}, and metrics are published while it runs"),
+            Cause::NotRunningLongEnough => {
+                format!("{id} runs for {running} seconds, and the first point is not due yet")
+            }
+            Cause::DetailedMonitoringOff => {
+                "detailed monitoring is off: EC2 publishes every five minutes, and CloudWatch \
+                                             shows a point minutes after they end"
+                    .to_owned()
+            }
+            Cause::NoPermission => format!(
+                "{id} has no instance profile, so that a CloudWatch agent on it may not publish; launch it with the \
+                 workers' instance profile"
+            ),
+            Cause::NoAgent => format!(
+                "no CloudWatch agent on {id} publishes it in the namespace CWAgent with the dimensions that are read: \
+                 InstanceId, or ImageId, InstanceId and InstanceType, with AutoScalingGroupName if it is in a group"
+            ),
+            Cause::NotShown => format!("CloudWatch shows nothing newer, although {id} runs"),
+        };
+        Self { cause, reason: format!("{shown}: {why}") }
+    }
+}
+
+impl Cause {
+    fn of(metric: MetricName, instance: &Instance, newest: Option<u64>) -> Self {
+        let detailed = instance.detailed_monitoring;
+        let young = instance.age_seconds.is_some_and(|running| running < metric.first_point_seconds(instance));
+        match metric {
+            _ if instance.state != "running" => Self::NotRunning,
+            MetricName::CpuUtilization if newest.is_some() && !detailed => Self::DetailedMonitoringOff,
+            MetricName::MemUsedPercent if newest.is_none() && instance.iam_instance_profile_arn.is_none() => {
+                Self::NoPermission
+            }
+            _ if newest.is_none() && young => Self::NotRunningLongEnough,
+            MetricName::MemUsedPercent if newest.is_none() => Self::NoAgent,
+            MetricName::CpuUtilization | MetricName::MemUsedPercent => Self::NotShown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::utilization::tests::instance;
+
+    fn cause(metric: MetricName, newest: Option<u64>, change: impl FnOnce(&mut Instance)) -> Cause {
+        let mut instance = instance();
+        change(&mut instance);
+        let absence = Absence::new(metric, &instance, newest);
+        assert!(absence.reason.contains(metric.name()), "{}", absence.reason);
+        absence.cause
+    }
+
+    #[test]
+    fn each_cause_is_told_of_cpu() {
+        let cpu = |newest, change: fn(&mut Instance)| cause(MetricName::CpuUtilization, newest, change);
+        assert_eq!(cpu(None, |i| i.state = "stopped".to_owned()), Cause::NotRunning);
+        assert_eq!(cpu(Some(400), |i| i.state = "stopped".to_owned()), Cause::NotRunning);
+        assert_eq!(cpu(None, |i| i.age_seconds = Some(1199)), Cause::NotRunningLongEnough);
+        assert_eq!(cpu(None, |i| i.age_seconds = Some(1200)), Cause::NotShown);
+        assert_eq!(cpu(Some(700), |_| ()), Cause::DetailedMonitoringOff);
+        assert_eq!(cpu(Some(100), |i| i.detailed_monitoring = true), Cause::NotShown);
+        let young_and_detailed = |seconds| {
+            cause(MetricName::CpuUtilization, None, |i| {
+                (i.detailed_monitoring, i.age_seconds) = (true, Some(seconds));
+            })
+        };
+        assert_eq!((young_and_detailed(299), young_and_detailed(300)), (Cause::NotRunningLongEnough, Cause::NotShown));
+    }
+
+    #[test]
+    fn each_cause_is_told_of_memory() {
+        let memory = |newest, change: fn(&mut Instance)| cause(MetricName::MemUsedPercent, newest, change);
+        assert_eq!(memory(None, |i| i.state = "pending".to_owned()), Cause::NotRunning);
+        assert_eq!(memory(None, |_| ()), Cause::NoAgent);
+        assert_eq!(memory(None, |i| i.age_seconds = Some(599)), Cause::NotRunningLongEnough);
+        assert_eq!(memory(None, |i| i.iam_instance_profile_arn = None), Cause::NoPermission);
+        assert_eq!(memory(Some(400), |i| i.iam_instance_profile_arn = None), Cause::NotShown);
+    }
+}

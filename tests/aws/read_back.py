@@ -1,0 +1,146 @@
+"""Reads with AWS's service models what a test run asked of AWS and had AWS answer, from the journals that the tests wrote.
+
+    read_back.py <folder>
+
+Prints what it read, and each fault once; fails on any, and where there was nothing to read."""
+
+import collections
+import json
+import pathlib
+import re
+import sys
+import xml.etree.ElementTree
+
+import botocore.exceptions
+import cbor2
+
+import error_codes
+import forbidden
+from service_models import Faults, operation, read_document, read_query, read_xml, service_of, tag, tree
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+# What each request says beside its parameters.
+PROTOCOL = {"Action", "Version"}
+
+
+def read_request(line):
+    """The parameters of a request in the model's terms, and what is wrong with them."""
+    action, faults = line["request"], Faults()
+    shape = operation(action).input_shape
+    if service_of(action) == "ec2":
+        version = operation(action).service_model.api_version
+        if line["params"].get("Version") != version:
+            faults.note(action, f"is of version {line['params'].get('Version')} and not {version}")
+        params = {name: value for name, value in line["params"].items() if name not in PROTOCOL}
+        read = read_query(shape, tree(params), action, faults)
+    else:
+        read = read_document(shape, decoded(action, line["body"]), action, faults)
+    # Its rows take the model's types for granted.
+    for fault in [] if faults else forbidden.faults(action, read):
+        faults.note(action, fault)
+    return faults
+
+
+def decoded(action, body):
+    body = bytes.fromhex(body)
+    return cbor2.loads(body) if service_of(action) == "cloudwatch" else json.loads(body)
+
+
+class Nonsense(Exception):
+    """An answer that is meant to be unreadable."""
+
+
+def read_answer(line):
+    """What a test had AWS answer: its kind, and what is wrong with it."""
+    action, status, body = line["answer"], line["status"], bytes.fromhex(line["body"])
+    faults = Faults()
+    try:
+        if action and service_of(action) != "ec2":
+            return read_other_answer(action, status, body, faults)
+        document = xml.etree.ElementTree.fromstring(body.decode())
+    except (xml.etree.ElementTree.ParseError, UnicodeDecodeError, json.JSONDecodeError, cbor2.CBORDecodeError) as error:
+        raise Nonsense from error
+    if status >= 400:
+        # A unit test of the table of codes has EC2 say them all, also those of the other services.
+        services = ("ec2",) if action else ("ec2", "cloudwatch", "ssm")
+        return read_error(document.findtext("Errors/Error/Code"), services, faults)
+    action = action or tag(document).removesuffix("Response")
+    if tag(document) != f"{action}Response":
+        raise Nonsense
+    for request_id in [child for child in document if tag(child) == "requestId"]:
+        document.remove(request_id)
+    shape = operation(action).output_shape
+    # The two that answer nothing but that it is done.
+    if shape is None:
+        for child in document:
+            if (tag(child), child.text) != ("return", "true"):
+                faults.note(action, f"{tag(child)} is no answer of it")
+    else:
+        read_xml(shape, document, action, faults)
+    return f"{action} answers", faults
+
+
+def read_other_answer(action, status, body, faults):
+    document = cbor2.loads(body) if service_of(action) == "cloudwatch" else json.loads(body)
+    if not isinstance(document, dict):
+        raise Nonsense
+    if status >= 400:
+        return read_error(document["__type"].rpartition("#")[2], (service_of(action),), faults)
+    read_document(operation(action).output_shape, document, action, faults)
+    return f"{action} answers", faults
+
+
+def read_error(code, services, faults):
+    if code is None:
+        raise Nonsense
+    if code not in error_codes.INVENTED and not any(code in error_codes.known(service) for service in services):
+        faults.note(services[0], f"has no error code {code}")
+    return f"{services[0]} errors", faults
+
+
+def main(folder):
+    lines = [line for file in sorted(pathlib.Path(folder).glob("*.jsonl")) for line in set(file.read_text().splitlines())]
+    read, faults, nonsense = collections.Counter(), collections.Counter(), 0
+    for line in map(json.loads, lines):
+        try:
+            if "request" in line:
+                kind, found = f"{line['request']} requests", read_request(line)
+            else:
+                kind, found = read_answer(line)
+        except Nonsense:
+            nonsense += 1
+            continue
+        except (botocore.exceptions.BotoCoreError, botocore.model.OperationNotFoundError, ValueError) as error:
+            kind, found = "unreadable", [f"{line.get('request') or line.get('answer')}: {error!r}"]
+        read[kind] += 1
+        faults.update(found)
+    report(read, faults, nonsense)
+    return 1 if faults or missing(read) else 0
+
+
+def actions():
+    """The actions that the functions call, from the table that ties each to its permission."""
+    source = (REPOSITORY / "shared/src/error.rs").read_text(encoding="utf-8")
+    return re.findall(r'Error => "(?:ec2|cloudwatch|ssm):([A-Za-z]+)"', source)
+
+
+def missing(read):
+    """What nothing was read of. Each operation that a function calls has requests, and answers that a test wrote."""
+    return [kind for action in actions() for kind in (f"{action} requests", f"{action} answers") if not read[kind]] + [
+        kind for kind in ("ec2 errors", "cloudwatch errors", "ssm errors") if not read[kind]]
+
+
+def report(read, faults, nonsense):
+    for kind, count in sorted(read.items()):
+        print(f"read back: {count:6} {kind}")
+    print(f"read back: {nonsense:6} answers that are meant to be unreadable")
+    print(f"read back: {sum(forbidden.LOOKED_AT.values()):6} looks for {len(forbidden.TABLE)} combinations that AWS forbids")
+    for fault, count in faults.most_common():
+        print(f"fault, {count} times: {fault}", file=sys.stderr)
+    for kind in missing(read):
+        print(f"nothing to read: {kind}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,39 @@
+"""The cloud-init of iam/README.md, which installs the CloudWatch agent, is what cloud-init, sh and the agent can read."""
+
+import json
+import pathlib
+import re
+import subprocess
+
+import yaml
+
+README = (pathlib.Path(__file__).resolve().parents[2] / "iam/README.md").read_text(encoding="utf-8")
+USER_DATA = re.search(r"```yaml\n(#cloud-config\n.*?)```", README, re.DOTALL)[1]
+FILES = {file["path"]: file["content"] for file in yaml.safe_load(USER_DATA)["write_files"]}
+SCRIPT = FILES["/opt/cml/install-cloudwatch-agent.sh"]
+
+# github.com/aws/amazon-cloudwatch-agent, plugins/processors/ec2tagger/config.go: SupportedAppendDimensions.
+APPENDED = {name: f"${{aws:{name}}}" for name in ("AutoScalingGroupName", "ImageId", "InstanceId", "InstanceType")}
+
+
+def test_the_user_data_is_as_small_as_ec2_takes_it():
+    assert len(USER_DATA.encode()) <= 16384
+
+
+def test_the_agent_appends_what_it_knows_and_is_started_with_this_configuration():
+    configuration = json.loads(FILES["/opt/cml/cloudwatch-agent.json"])
+    assert configuration["metrics"]["append_dimensions"].items() <= APPENDED.items()
+    # An agent that is started without a configuration applies its default one.
+    assert SCRIPT.rstrip().endswith("-a fetch-config -m ec2 -s -c file:/opt/cml/cloudwatch-agent.json")
+
+
+def test_the_script_is_run_and_sh_reads_it():
+    assert yaml.safe_load(USER_DATA)["runcmd"] == ["/opt/cml/install-cloudwatch-agent.sh"]
+    subprocess.run(["sh", "-n"], input=SCRIPT, text=True, check=True)
+
+
+def test_nothing_is_installed_before_its_signature_was_verified_with_the_key_of_the_fingerprint():
+    # docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/verify-CloudWatch-Agent-Package-Signature.html
+    fingerprint = "9376 16F3 450B 7D80 6CBD 9725 D581 6730 3B78 9C72".replace(" ", "")
+    steps = [SCRIPT.index(step) for step in ("set -eu", fingerprint, "--verify", "dpkg --install")]
+    assert steps == sorted(steps)

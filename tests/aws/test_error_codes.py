@@ -1,0 +1,29 @@
+"""The list of error codes is whole, and decides about each. That it agrees with the code's own table is a test in error.rs."""
+
+import botocore.loaders
+
+from error_codes import rows
+
+
+def test_each_code_is_there_once_with_a_decision_and_a_reason_if_it_is_not_mapped():
+    assert len({(row["service"], row["code"]) for row in rows()}) == len(rows())
+    for row in rows():
+        assert row["decision"] in ("mapped", "aws_error", "never"), row
+        assert row["why"] or row["decision"] == "mapped", row
+
+
+def test_the_lists_are_as_long_as_aws_s_pages():
+    counts = {}
+    for row in rows():
+        counts[row["service"], row["kind"]] = counts.get((row["service"], row["kind"]), 0) + 1
+    # EC2's InvalidParameterValue stands on its page twice, under common codes and those of actions.
+    assert counts["ec2", "common"] == 28 and counts["ec2", "action"] == 376 and counts["ec2", "server"] == 13
+
+
+def test_what_the_models_of_the_calls_declare_is_in_the_list():
+    loader = botocore.loaders.Loader()
+    for service, name in (("cloudwatch", "GetMetricStatistics"), ("ssm", "GetParameter")):
+        model = loader.load_service_model(service, "service-2")
+        shapes = [error["shape"] for error in model["operations"][name]["errors"]]
+        codes = {model["shapes"][shape].get("error", {}).get("code", shape) for shape in shapes}
+        assert codes and codes <= {row["code"] for row in rows() if row["service"] == service}
