@@ -1,6 +1,5 @@
 """The worker's utilization, watched until CloudWatch has published some: EC2 does so every five minutes."""
 
-import datetime
 import time
 
 from claims import claim
@@ -38,8 +37,7 @@ def judge(run, answer, waited):
     explained = all(one.get("available") is True or one.get("reason") for one in (cpu, memory))
     run.claims.judge(ANSWERS, answer.status == 200 and explained, answer)
     if available(answer, "cpu"):
-        lag = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(cpu["latest_at"])
-        found = f"{cpu['latest']} %, {lag.total_seconds():.0f} seconds old"
+        found = f"{cpu['latest']} %, {cpu['age_seconds']} seconds old"
         run.claims.seen(CPU, f"{answer} after {waited:.1f} minutes: {found}")
     else:
         run.claims.not_seen(CPU, f"not within {waited:.1f} minutes: {cpu.get('reason')}")

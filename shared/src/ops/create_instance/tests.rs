@@ -466,6 +466,8 @@ async fn a_refusal_names_the_alternative_that_it_is_about() {
     for (code, field) in [
         ("InvalidSubnetID.NotFound", "alternatives[1].subnet_id"),
         ("InvalidInstanceType", "alternatives[1].instance_type"),
+        ("Unsupported", "alternatives[1]"),
+        ("UnsupportedOperation", "alternatives[1]"),
         ("InvalidKeyPair.NotFound", "key_name"),
     ] {
         let full = without_capacity(&["c5.2xlarge", "c5.4xlarge"], "InsufficientInstanceCapacity").0;
@@ -473,6 +475,10 @@ async fn a_refusal_names_the_alternative_that_it_is_about() {
         let error = create(&[&images, &full, &refused], &with_alternatives(), false).await.unwrap_err();
         assert_eq!(error.fields.errors()[0].field, field);
     }
+    // Of the launch itself it is not known which field is meant.
+    let refused = mock!(Client::run_instances).then_http_response(|| ec2_error(400, "Unsupported", "EC2's words."));
+    let error = create(&[&images, &refused], &with_alternatives(), false).await.unwrap_err();
+    assert_eq!((error.code, error.fields.errors().len()), (Code::InvalidRequest, 0));
     // The first alternative has no subnet of its own: it is the launch's.
     let full = without_capacity(&["c5.2xlarge"], "InsufficientInstanceCapacity").0;
     let refused = mock!(Client::run_instances).then_http_response(|| ec2_error(400, "InvalidSubnetID.NotFound", "no"));
