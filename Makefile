@@ -2,7 +2,7 @@ VENV := .venv
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 OPERATIONS := $(notdir $(wildcard functions/*))
-# What the tests ask of AWS and have it answer, which AWS's models then read.
+# The requests and scripted answers of a test run, for tests/aws/read_back.py.
 JOURNAL := $(CURDIR)/target/journal
 
 # The recipes name what cargo builds by its path, whatever the caller's environment says.
@@ -47,9 +47,8 @@ lint: $(VENV)/installed ## Check formatting, code, documentation, templates and 
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
 
-tables: $(VENV)/installed ## Write anew what comes from AWS's data: the instance types that nest virtual machines
+tables: $(VENV)/installed ## Write anew the instance types that nest, from AWS's data; then run make openapi
 	$(VENV)/bin/python -B tests/aws/instance_types.py
-	cargo fmt --all
 
 openapi: ## Write openapi.yaml anew from the types
 	cargo build --workspace

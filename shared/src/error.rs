@@ -422,9 +422,9 @@ fn read_code(action: &str, aws_code: &str, message: &str) -> (Code, Option<&'sta
         (_, "AuthFailure") if message.to_ascii_lowercase().contains("not authorized for images") => {
             (Code::MissingPermission, None)
         }
-        // A launch has no state yet: it asks for what its image or type cannot do.
+        // A launch has no instance state yet: EC2 means that the image or type cannot do what is asked.
         (_, "UnsupportedOperation") if action == "ec2:RunInstances" => (Code::InvalidRequest, None),
-        // What is wrong with a question to CloudWatch is ours: nothing of it is the caller's own.
+        // The whole question to CloudWatch is ours, so that its refusal is no fault of the caller.
         ((Code::InvalidRequest, _), _) if action.starts_with("cloudwatch:") => (Code::AwsError, None),
         (meaning, _) => meaning,
     }

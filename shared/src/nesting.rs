@@ -58,7 +58,7 @@ pub fn warning(instance_type: &str, asked: bool) -> Option<String> {
             Some(format!("{instance_type} runs nested virtual machines only with cpu.nested_virtualization: {nodes}"))
         }
         (Nesting::AsDataSays, true) => Some(format!(
-            "{instance_type} nests virtual machines by AWS's data of instance types, and not by its documentation: \
+            "AWS's instance-type data says that {instance_type} nests virtual machines, but its documentation does not: \
              \"{SENTENCE}\""
         )),
         (Nesting::Unknown, true) => Some(format!(
@@ -69,8 +69,8 @@ pub fn warning(instance_type: &str, asked: bool) -> Option<String> {
              for: CML nodes that are virtual machines may not start"
         )),
         (Nesting::Never, _) => Some(format!(
-            "{instance_type} cannot run nested virtual machines: {nodes}; metal types can, and with \
-             cpu.nested_virtualization {}",
+            "{instance_type} cannot run nested virtual machines: {nodes}; metal types can, and so can these families with \
+             cpu.nested_virtualization: {}",
             nestable()
         )),
     }

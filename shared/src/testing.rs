@@ -49,15 +49,18 @@ pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Cli
     Clients::new(config, HashMap::from([(region(), RegionClients { ec2, cloudwatch, ssm })]))
 }
 
+/// The folder of the journal of a test run; the stubs of `tests` write there too.
+const JOURNAL: &str = "CML_TEST_JOURNAL";
+
 /// Writes down what a test has AWS answer, for `tests/aws/read_back.py`, which reads it with AWS's models.
 pub fn journal(action: Option<&str>, status: u16, body: &[u8]) {
-    let Some(folder) = std::env::var_os("CML_TEST_JOURNAL") else { return };
+    let Some(folder) = std::env::var_os(JOURNAL) else { return };
     let folder = std::path::PathBuf::from(folder);
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join(format!("shared-{}.jsonl", std::process::id()));
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
-    let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
-    let line = format!("{}\n", serde_json::json!({"answer": action, "status": status, "body": hex}));
+    let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, body);
+    let line = format!("{}\n", serde_json::json!({"answer": action, "status": status, "body": body}));
     std::io::Write::write_all(&mut file, line.as_bytes()).unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! CPU and memory utilization from CloudWatch.
 //!
-//! CloudWatch stamps a point with the begin of its period and shows it minutes after: what is asked for is rarely there
-//! yet. So more is read than the window, and the newest point is told whether or not the window has any.
+//! CloudWatch stamps a point with the begin of its period and shows it minutes later, so that a short window often has
+//! none. Therefore more than the window is read, and the newest point is always answered.
 
 use std::time::SystemTime;
 
@@ -20,10 +20,12 @@ mod metric;
 mod simulated;
 mod window;
 
-pub use absence::{Absence, Cause};
-pub use metric::{Metric, Point, Samples};
-pub use window::{LOOK_BACK, Span, Window};
-use window::{sdk_time, written};
+use absence::Absence;
+pub use absence::Cause;
+use metric::Samples;
+pub use metric::{Metric, Point};
+pub use window::Window;
+use window::{LOOK_BACK, Span, sdk_time, written};
 
 /// The query: `?window=5m&series=true`.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
@@ -91,39 +93,46 @@ impl MetricName {
         }
     }
 
+    /// Whether the CloudWatch agent publishes it, and not EC2.
+    fn is_the_agents(self) -> bool {
+        match self {
+            Self::CpuUtilization => false,
+            Self::MemUsedPercent => true,
+        }
+    }
+
     /// How often it is published, in seconds: by the agent each minute, whatever EC2's own monitoring does.
     fn period(self, instance: &Instance) -> u32 {
-        match self {
-            Self::CpuUtilization if !instance.detailed_monitoring => 300,
-            Self::CpuUtilization | Self::MemUsedPercent => 60,
-        }
+        if self.is_the_agents() || instance.detailed_monitoring { 60 } else { 300 }
     }
 
-    /// By when, in seconds after the start, the first point is shown: its period and what CloudWatch takes; an agent is
-    /// also installed first.
+    /// Seconds after the start by which the first point is shown. For an agent's they include its installation.
     fn first_point_seconds(self, instance: &Instance) -> u64 {
-        match self {
-            Self::CpuUtilization if !instance.detailed_monitoring => 20 * 60,
-            Self::CpuUtilization => 5 * 60,
-            Self::MemUsedPercent => 10 * 60,
+        match (self.is_the_agents(), instance.detailed_monitoring) {
+            (true, _) => 10 * 60,
+            (false, true) => 5 * 60,
+            (false, false) => 20 * 60,
         }
     }
 
-    /// All sets of dimensions that it may have been published with.
+    /// All sets of dimensions that it can have been published with.
     ///
-    /// The agent publishes with all that its configuration appends, and with `InstanceId` alone only if it is told to
-    /// aggregate by that. Its tagger knows the four names used here and no other.
+    /// An agent appends what its configuration names of the four dimensions used here, and knows no other. Without
+    /// `InstanceId` a metric is none of one instance.
     fn dimension_sets(self, instance: &Instance) -> Vec<Dimensions> {
         let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
         let alone = vec![dimension("InstanceId", &instance.instance_id)];
-        let (Self::MemUsedPercent, Some(image), Some(kind)) = (self, &instance.image_id, &instance.instance_type)
-        else {
+        if !self.is_the_agents() {
             return vec![alone];
-        };
-        let appended = [&alone[..], &[dimension("ImageId", image), dimension("InstanceType", kind)]].concat();
+        }
+        let (image, kind) = (instance.image_id.as_ref(), instance.instance_type.as_ref());
         let group = instance.tags.get("aws:autoscaling:groupName");
-        let grouped = group.map(|group| [&appended[..], &[dimension("AutoScalingGroupName", group)]].concat());
-        [alone, appended].into_iter().chain(grouped).collect()
+        let known = [("ImageId", image), ("InstanceType", kind), ("AutoScalingGroupName", group)];
+        let known = known.into_iter().filter_map(|(name, value)| Some(dimension(name, value?)));
+        known.fold(vec![alone], |sets, more| {
+            let with_it = sets.iter().map(|set| [&set[..], std::slice::from_ref(&more)].concat());
+            sets.iter().cloned().chain(with_it).collect()
+        })
     }
 }
 
@@ -138,13 +147,13 @@ pub async fn measure(
     query: &UtilizationQuery,
     now: SystemTime,
 ) -> Result<Utilization, Error> {
-    let metric = async |metric: MetricName| {
+    let measured = async |metric: MetricName| {
         let span = Span::new(&query.window, metric.period(instance), now);
         let found = read(clients, worker, span, metric, instance).await?;
         Ok::<_, Error>((span, Metric::new(&found, span, query.series, |newest| Absence::new(metric, instance, newest))))
     };
     let ((span, cpu), (_, memory)) =
-        tokio::try_join!(metric(MetricName::CpuUtilization), metric(MetricName::MemUsedPercent))?;
+        tokio::try_join!(measured(MetricName::CpuUtilization), measured(MetricName::MemUsedPercent))?;
     Ok(Utilization {
         instance_id: worker.instance_id.clone(),
         managed: instance.managed,
@@ -226,12 +235,11 @@ mod tests {
     fn memory_is_looked_for_with_all_that_the_agent_can_append() {
         let mut instance = instance();
         assert_eq!(sets(MetricName::CpuUtilization, &instance), ["InstanceId"]);
-        assert_eq!(sets(MetricName::MemUsedPercent, &instance), ["InstanceId", "InstanceId ImageId InstanceType"]);
+        let alone = ["InstanceId", "InstanceId ImageId", "InstanceId InstanceType", "InstanceId ImageId InstanceType"];
+        assert_eq!(sets(MetricName::MemUsedPercent, &instance), alone);
         instance.tags = TagMap::from([("aws:autoscaling:groupName".to_owned(), "workers".to_owned())]);
         assert_eq!(sets(MetricName::CpuUtilization, &instance), ["InstanceId"]);
-        assert_eq!(
-            sets(MetricName::MemUsedPercent, &instance),
-            ["InstanceId", "InstanceId ImageId InstanceType", "InstanceId ImageId InstanceType AutoScalingGroupName"]
-        );
+        let grouped = alone.map(|set| format!("{set} AutoScalingGroupName"));
+        assert_eq!(sets(MetricName::MemUsedPercent, &instance), [alone.map(str::to_owned), grouped].concat());
     }
 }

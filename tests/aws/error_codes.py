@@ -1,9 +1,10 @@
 """AWS's lists of error codes, from error_codes.tsv: one row a code, with what we make of it and why.
 
-`ec2` has every code of "Error codes for the Amazon EC2 API" (docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html, as of
+service `ec2` has every code of "Error codes for the Amazon EC2 API" (docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html, as of
 April 2026), `cloudwatch` and `ssm` those of their pages "Common Error Types" and of GetMetricStatistics and GetParameter;
-`any` what no page lists and others have met. `mapped` is in AWS_CODES of shared/src/error.rs, `aws_error` is left at that on
-purpose, `never` no call of ours can meet."""
+`any` what no page lists and others have met. `kind` is the part of the page; `elsewhere` is on no page of today. `meaning` is one of our
+own codes, which AWS_CODES of shared/src/error.rs gives it; `aws_error` where it is left at that on purpose, `never` where no call of
+ours can meet it, both with the reason."""
 
 import csv
 import functools

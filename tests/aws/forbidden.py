@@ -1,10 +1,11 @@
-"""What AWS forbids in words that no shape has: each row quotes the sentence, which a test looks up in the service model."""
+"""Combinations of parameters that AWS forbids only in its documentation's text. Each row quotes the sentence; a test looks it up in
+the service model."""
 
 import collections
 
 from service_models import documented_filters
 
-# How often a row was held against a request that it is about.
+# How often a row was held against a request of its action.
 LOOKED_AT = collections.Counter()
 
 
@@ -38,91 +39,144 @@ def iops(kind, low, high):
     return lambda p: any(v.get("VolumeType") == kind and out_of(low, high, v.get("Iops")) for v in volumes(p))
 
 
+# Requests that break a row, or the part of them that does.
+
+
+def with_volume(**of):
+    return {"BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": of}]}
+
+
+def with_interface(**of):
+    return {"NetworkInterfaces": [{"DeviceIndex": 0, **of}], "MaxCount": 1}
+
+
+def with_spot(**of):
+    return {"InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": of}}
+
+
 WITH_INTERFACE = "If you specify a network interface, you must specify any {} as part of the network interface instead of using this parameter."
 IDS_OR_PAGES = "You cannot specify this parameter and the instance IDs parameter in the same request."
 LAUNCHED_ALONE = "You cannot specify this option if you're launching more than one instance in "
-TWO_RESULTS = "This value can be between 5 and 1000."
 
-# Action, the member that the sentence stands at, the sentence, and whether a request breaks it.
+# Action, the member that the sentence stands at, the sentence, whether a request breaks it, and one that does.
 TABLE = [
     ("RunInstances", "RunInstancesRequest", "SecurityGroupIds", WITH_INTERFACE.format("security groups"),
-     lambda p: interfaces(p) and given(p, "SecurityGroupIds")),
+     lambda p: interfaces(p) and given(p, "SecurityGroupIds"),
+     with_interface() | {"SecurityGroupIds": ["sg-1"]}),
     ("RunInstances", "RunInstancesRequest", "SubnetId", WITH_INTERFACE.format("subnets"),
-     lambda p: interfaces(p) and given(p, "SubnetId")),
+     lambda p: interfaces(p) and given(p, "SubnetId"),
+     with_interface() | {"SubnetId": "subnet-1"}),
     ("RunInstances", "RunInstancesRequest", "PrivateIpAddress",
      "You cannot specify this option and the network interfaces option in the same request.",
-     lambda p: interfaces(p) and given(p, "PrivateIpAddress")),
+     lambda p: interfaces(p) and given(p, "PrivateIpAddress"),
+     with_interface() | {"PrivateIpAddress": "10.0.0.4"}),
     ("RunInstances", "RunInstancesRequest", "PrivateIpAddress", LAUNCHED_ALONE + "the request.",
-     lambda p: given(p, "PrivateIpAddress") and p["MaxCount"] != 1),
+     lambda p: given(p, "PrivateIpAddress") and p["MaxCount"] != 1,
+     {"PrivateIpAddress": "10.0.0.4", "MaxCount": 2}),
     ("RunInstances", "RunInstancesRequest", "ClientToken", "Constraints: Maximum 64 ASCII characters",
-     lambda p: len(p.get("ClientToken", "")) > 64 or not p.get("ClientToken", "").isascii()),
+     lambda p: len(p.get("ClientToken", "")) > 64 or not p.get("ClientToken", "").isascii(),
+     {"ClientToken": "t" * 65}),
     ("RunInstances", "RunInstancesRequest", "TagSpecifications",
      "You can specify tags for the following resources only: Instances Volumes Spot Instance requests Network interfaces",
      lambda p: {s["ResourceType"] for s in p.get("TagSpecifications", [])}
-     - {"instance", "volume", "spot-instances-request", "network-interface"}),
+     - {"instance", "volume", "spot-instances-request", "network-interface"},
+     {"TagSpecifications": [{"ResourceType": "image"}]}),
     ("RunInstances", "InstanceNetworkInterfaceSpecification", "DeviceIndex",
      "If you specify a network interface when launching an instance, you must specify the device index.",
-     lambda p: any("DeviceIndex" not in i for i in interfaces(p))),
+     lambda p: any("DeviceIndex" not in i for i in interfaces(p)),
+     {"NetworkInterfaces": [{"SubnetId": "subnet-1"}]}),
     ("RunInstances", "InstanceNetworkInterfaceSpecification", "AssociatePublicIpAddress",
      "The public IP address can only be assigned to a network interface for eth0, and can only be assigned to a new network interface, "
      "not an existing one.",
-     lambda p: any("AssociatePublicIpAddress" in i and (i.get("DeviceIndex") != 0 or "NetworkInterfaceId" in i) for i in interfaces(p))),
+     lambda p: any("AssociatePublicIpAddress" in i and (i.get("DeviceIndex") != 0 or "NetworkInterfaceId" in i) for i in interfaces(p)),
+     with_interface(AssociatePublicIpAddress=True) | {"NetworkInterfaces": [{"DeviceIndex": 1, "AssociatePublicIpAddress": True}]}),
     ("RunInstances", "InstanceNetworkInterfaceSpecification", "AssociatePublicIpAddress",
      "You cannot specify more than one network interface in the request.",
-     lambda p: any("AssociatePublicIpAddress" in i for i in interfaces(p)) and len(interfaces(p)) > 1),
+     lambda p: any("AssociatePublicIpAddress" in i for i in interfaces(p)) and len(interfaces(p)) > 1,
+     {"NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}, {"DeviceIndex": 1}]}),
     ("RunInstances", "InstanceNetworkInterfaceSpecification", "PrivateIpAddress", LAUNCHED_ALONE + "a RunInstances request.",
-     lambda p: any("PrivateIpAddress" in i for i in interfaces(p)) and p["MaxCount"] != 1),
+     lambda p: any("PrivateIpAddress" in i for i in interfaces(p)) and p["MaxCount"] != 1,
+     with_interface(PrivateIpAddress="10.0.0.4") | {"MaxCount": 2}),
     ("RunInstances", "EbsBlockDevice", "Iops", "This parameter is required for io1 and io2 volumes.",
-     lambda p: any(v.get("VolumeType") in ("io1", "io2") and "Iops" not in v for v in volumes(p))),
-    ("RunInstances", "EbsBlockDevice", "Iops", "gp3: 3,000 - 80,000 IOPS", iops("gp3", 3000, 80000)),
-    ("RunInstances", "EbsBlockDevice", "Iops", "io1: 100 - 64,000 IOPS", iops("io1", 100, 64000)),
-    ("RunInstances", "EbsBlockDevice", "Iops", "io2: 100 - 256,000 IOPS", iops("io2", 100, 256000)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "gp2: 1 - 16,384 GiB", sizes("gp2", 1, 16384)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "gp3: 1 - 65,536 GiB", sizes("gp3", 1, 65536)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "io1: 4 - 16,384 GiB", sizes("io1", 4, 16384)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "io2: 4 - 65,536 GiB", sizes("io2", 4, 65536)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "st1 and sc1: 125 - 16,384 GiB", sizes("st1", 125, 16384)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "st1 and sc1: 125 - 16,384 GiB", sizes("sc1", 125, 16384)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "standard: 1 - 1024 GiB", sizes("standard", 1, 1024)),
+     lambda p: any(v.get("VolumeType") in ("io1", "io2") and "Iops" not in v for v in volumes(p)),
+     with_volume(VolumeType="io1")),
+    ("RunInstances", "EbsBlockDevice", "Iops", "gp3: 3,000 - 80,000 IOPS", iops("gp3", 3000, 80000),
+     with_volume(VolumeType="gp3", Iops=2999)),
+    ("RunInstances", "EbsBlockDevice", "Iops", "io1: 100 - 64,000 IOPS", iops("io1", 100, 64000),
+     with_volume(VolumeType="io1", Iops=64001)),
+    ("RunInstances", "EbsBlockDevice", "Iops", "io2: 100 - 256,000 IOPS", iops("io2", 100, 256000),
+     with_volume(VolumeType="io2", Iops=99)),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "gp2: 1 - 16,384 GiB", sizes("gp2", 1, 16384),
+     with_volume(VolumeType="gp2", VolumeSize=16385)),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "gp3: 1 - 65,536 GiB", sizes("gp3", 1, 65536),
+     with_volume(VolumeType="gp3", VolumeSize=65537)),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "io1: 4 - 16,384 GiB", sizes("io1", 4, 16384),
+     with_volume(VolumeType="io1", VolumeSize=3, Iops=100)),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "io2: 4 - 65,536 GiB", sizes("io2", 4, 65536),
+     with_volume(VolumeType="io2", VolumeSize=3, Iops=100)),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "st1 and sc1: 125 - 16,384 GiB", sizes("st1", 125, 16384),
+     with_volume(VolumeType="st1", VolumeSize=124)),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "st1 and sc1: 125 - 16,384 GiB", sizes("sc1", 125, 16384),
+     with_volume(VolumeType="sc1", VolumeSize=124)),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "standard: 1 - 1024 GiB", sizes("standard", 1, 1024),
+     with_volume(VolumeType="standard", VolumeSize=1025)),
     ("RunInstances", "EbsBlockDevice", "Throughput", "This parameter is valid only for gp3 volumes.",
-     lambda p: any("Throughput" in v and v.get("VolumeType") != "gp3" for v in volumes(p))),
+     lambda p: any("Throughput" in v and v.get("VolumeType") != "gp3" for v in volumes(p)),
+     with_volume(VolumeType="gp2", Throughput=125)),
     ("RunInstances", "EbsBlockDevice", "Throughput", "Valid Range: Minimum value of 125. Maximum value of 2,000.",
-     lambda p: any(out_of(125, 2000, v.get("Throughput")) for v in volumes(p))),
+     lambda p: any(out_of(125, 2000, v.get("Throughput")) for v in volumes(p)),
+     with_volume(VolumeType="gp3", Throughput=124)),
     ("RunInstances", "EbsBlockDevice", "Encrypted", "In no case can you remove encryption from an encrypted volume.",
-     lambda p: any(v.get("Encrypted") is False and "KmsKeyId" in v for v in volumes(p))),
+     lambda p: any(v.get("Encrypted") is False and "KmsKeyId" in v for v in volumes(p)),
+     with_volume(Encrypted=False, KmsKeyId="alias/key")),
     ("RunInstances", "SpotMarketOptions", "InstanceInterruptionBehavior", "If you set it to stop or terminate, you'll get an error.",
-     lambda p: p.get("HibernationOptions", {}).get("Configured") and "InstanceInterruptionBehavior" in spot(p)),
+     lambda p: p.get("HibernationOptions", {}).get("Configured") and "InstanceInterruptionBehavior" in spot(p),
+     with_spot(InstanceInterruptionBehavior="terminate") | {"HibernationOptions": {"Configured": True}}),
     ("RunInstances", "SpotMarketOptions", "SpotInstanceType",
      "persistent Spot Instance requests are only supported when the instance interruption behavior is either hibernate or stop.",
-     lambda p: spot(p).get("SpotInstanceType") == "persistent" and spot(p).get("InstanceInterruptionBehavior") == "terminate"),
+     lambda p: spot(p).get("SpotInstanceType") == "persistent" and spot(p).get("InstanceInterruptionBehavior") == "terminate",
+     with_spot(SpotInstanceType="persistent", InstanceInterruptionBehavior="terminate")),
     ("RunInstances", "SpotMarketOptions", "ValidUntil", "For a one-time request, ValidUntil is not supported.",
-     lambda p: spot(p).get("SpotInstanceType") == "one-time" and "ValidUntil" in spot(p)),
+     lambda p: spot(p).get("SpotInstanceType") == "one-time" and "ValidUntil" in spot(p),
+     with_spot(SpotInstanceType="one-time", ValidUntil="2026-01-01T00:00:00Z")),
     ("RunInstances", "SpotMarketOptions", "MaxPrice", "If you specify a maximum price, it must be more than USD $0.001.",
-     lambda p: "MaxPrice" in spot(p) and float(spot(p)["MaxPrice"]) <= 0.001),
+     lambda p: "MaxPrice" in spot(p) and float(spot(p)["MaxPrice"]) <= 0.001,
+     with_spot(MaxPrice="0.001")),
     ("RunInstances", "InstanceMetadataOptionsRequest", "HttpPutResponseHopLimit", "Possible values: Integers from 1 to 64",
-     lambda p: out_of(1, 64, p.get("MetadataOptions", {}).get("HttpPutResponseHopLimit"))),
+     lambda p: out_of(1, 64, p.get("MetadataOptions", {}).get("HttpPutResponseHopLimit")),
+     {"MetadataOptions": {"HttpPutResponseHopLimit": 65}}),
     ("RunInstances", "CpuOptionsRequest", "ThreadsPerCore",
      "To disable multithreading for the instance, specify a value of 1. Otherwise, specify the default value of 2.",
-     lambda p: p.get("CpuOptions", {}).get("ThreadsPerCore", 1) not in (1, 2)),
+     lambda p: p.get("CpuOptions", {}).get("ThreadsPerCore", 1) not in (1, 2),
+     {"CpuOptions": {"ThreadsPerCore": 3}}),
     ("RunInstances", "Placement", "HostResourceGroupArn",
      "On input, if you specify this parameter, either omit the Tenancy parameter or set it to host.",
-     lambda p: given(p.get("Placement", {}), "HostResourceGroupArn") and p["Placement"].get("Tenancy", "host") != "host"),
-    ("DescribeInstances", "DescribeInstancesRequest", "MaxResults", IDS_OR_PAGES, lambda p: given(p, "MaxResults", "InstanceIds")),
+     lambda p: given(p.get("Placement", {}), "HostResourceGroupArn") and p["Placement"].get("Tenancy", "host") != "host",
+     {"Placement": {"HostResourceGroupArn": "arn:aws:resource-groups:us-east-1:123456789012:group/a", "Tenancy": "default"}}),
+    ("DescribeInstances", "DescribeInstancesRequest", "MaxResults", IDS_OR_PAGES, lambda p: given(p, "MaxResults", "InstanceIds"),
+     {"MaxResults": 5, "InstanceIds": ["i-1"]}),
     ("DescribeInstanceStatus", "DescribeInstanceStatusRequest", "MaxResults", IDS_OR_PAGES,
-     lambda p: given(p, "MaxResults", "InstanceIds")),
+     lambda p: given(p, "MaxResults", "InstanceIds"),
+     {"MaxResults": 5, "InstanceIds": ["i-1"]}),
     ("DescribeInstanceStatus", "DescribeInstanceStatusRequest", "InstanceIds",
-     "Constraints: Maximum 100 explicitly specified instance IDs.", lambda p: len(p.get("InstanceIds", [])) > 100),
-    ("DescribeTags", "DescribeTagsRequest", "MaxResults", TWO_RESULTS, lambda p: out_of(5, 1000, p.get("MaxResults"))),
+     "Constraints: Maximum 100 explicitly specified instance IDs.", lambda p: len(p.get("InstanceIds", [])) > 100,
+     {"InstanceIds": ["i-1"] * 101}),
+    ("DescribeTags", "DescribeTagsRequest", "MaxResults", "This value can be between 5 and 1000.", lambda p: out_of(5, 1000, p.get("MaxResults")),
+     {"MaxResults": 4}),
     ("CreateTags", "CreateTagsRequest", "Tags", "The value parameter is required",
-     lambda p: any("Value" not in t for t in p["Tags"])),
+     lambda p: any("Value" not in t for t in p["Tags"]),
+     {"Tags": [{"Key": "a"}]}),
     ("DeleteTags", "DeleteTagsRequest", "Tags", "If you omit this parameter, we delete all user-defined tags for the specified resources.",
-     lambda p: not p.get("Tags")),
+     lambda p: not p.get("Tags"),
+     {"Tags": []}),
     ("GetMetricStatistics", "GetMetricStatisticsInput", "Statistics",
      "When calling GetMetricStatistics, you must specify either Statistics or ExtendedStatistics, but not both.",
-     lambda p: given(p, "Statistics") == given(p, "ExtendedStatistics")),
+     lambda p: given(p, "Statistics") == given(p, "ExtendedStatistics"),
+     {"Statistics": ["Average"], "ExtendedStatistics": ["p99"], "Period": 60}),
     ("GetMetricStatistics", "GetMetricStatisticsInput", "Period",
      "For metrics with regular resolution, a period can be as short as one minute (60 seconds) and must be a multiple of 60.",
-     lambda p: p["Period"] % 60 != 0),
+     lambda p: p["Period"] % 60 != 0,
+     {"Statistics": ["Average"], "Period": 90}),
 ]
 
 
@@ -135,7 +189,7 @@ def undocumented_filters(action, params):
 def faults(action, params):
     """What the request breaks, each sentence with its member."""
     found = [f"no filter {name}" for name in undocumented_filters(action, params)]
-    for about, shape, member, sentence, breaks in TABLE:
+    for about, shape, member, sentence, breaks, _ in TABLE:
         if about == action:
             LOOKED_AT[shape, member, sentence] += 1
             if breaks(params):

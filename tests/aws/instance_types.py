@@ -10,8 +10,9 @@ import pathlib
 import re
 import sys
 
-import botocore.loaders
 import moto.ec2
+
+from service_models import documentation
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TABLE = REPOSITORY / "shared/src/nesting/families.rs"
@@ -29,9 +30,7 @@ def instance_types():
 @functools.cache
 def sentence():
     """What the service model says of the option."""
-    model = botocore.loaders.Loader().load_service_model("ec2", "service-2")
-    text = model["shapes"]["CpuOptionsRequest"]["members"]["NestedVirtualization"]["documentation"]
-    sentences = re.split(r"(?<=\.) ", re.sub(r"<[^>]+>", "", text))
+    sentences = re.split(r"(?<=\.) ", documentation("CpuOptionsRequest", "NestedVirtualization"))
     return next(one for one in sentences if "supported only" in one)
 
 

@@ -4,6 +4,7 @@
 
 Prints what it read, and each fault once; fails on any, and where there was nothing to read."""
 
+import base64
 import collections
 import json
 import pathlib
@@ -43,7 +44,7 @@ def read_request(line):
 
 
 def decoded(action, body):
-    body = bytes.fromhex(body)
+    body = base64.b64decode(body)
     return cbor2.loads(body) if service_of(action) == "cloudwatch" else json.loads(body)
 
 
@@ -53,7 +54,7 @@ class Nonsense(Exception):
 
 def read_answer(line):
     """What a test had AWS answer: its kind, and what is wrong with it."""
-    action, status, body = line["answer"], line["status"], bytes.fromhex(line["body"])
+    action, status, body = line["answer"], line["status"], base64.b64decode(line["body"])
     faults = Faults()
     try:
         if action and service_of(action) != "ec2":
@@ -128,7 +129,8 @@ def actions():
 def missing(read):
     """What nothing was read of. Each operation that a function calls has requests, and answers that a test wrote."""
     return [kind for action in actions() for kind in (f"{action} requests", f"{action} answers") if not read[kind]] + [
-        kind for kind in ("ec2 errors", "cloudwatch errors", "ssm errors") if not read[kind]]
+        kind for kind in ("ec2 errors", "cloudwatch errors", "ssm errors") if not read[kind]] + [
+        f"requests that could break: {row[3]}" for row in forbidden.TABLE if not forbidden.LOOKED_AT[row[1:4]]]
 
 
 def report(read, faults, nonsense):

@@ -25,16 +25,15 @@ def service_of(action):
 
 @functools.cache
 def operation(action):
-    """The operation's model; a KeyError-like OperationNotFoundError if the service has none of that name."""
+    """The operation's model; botocore.model.OperationNotFoundError if the service has no such operation."""
     return model(service_of(action)).operation_model(action)
 
 
 def documentation(shape, member):
     """What the EC2, CloudWatch or Systems Manager model says of a member, as plain text."""
     for service in ("ec2", "cloudwatch", "ssm"):
-        shapes = model(service)._service_description["shapes"]
-        if shape in shapes:
-            text = shapes[shape]["members"][member]["documentation"]
+        if shape in model(service).shape_names:
+            text = model(service).shape_for(shape).members[member].documentation
             return " ".join(re.sub(r"<[^>]+>", "", text).split())
     raise KeyError(shape)
 
@@ -56,8 +55,8 @@ class Faults(list):
 def read_scalar(shape, value, place, faults):
     """A value of a leaf shape, as Python has it; text where the protocol has text only."""
     readers = {
-        "string": read_string, "character": read_string, "integer": read_integer, "long": read_integer,
-        "boolean": read_boolean, "timestamp": read_timestamp, "float": read_number, "double": read_number, "blob": read_blob,
+        "string": read_string, "integer": read_integer, "long": read_integer, "boolean": read_boolean,
+        "timestamp": read_timestamp, "double": read_number,
     }
     if shape.type_name not in readers:
         return faults.note(place, f"is {value!r} and should be a {shape.type_name}")
@@ -105,10 +104,6 @@ def read_timestamp(shape, value, place, faults):
         return datetime.datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return faults.note(place, f"{value!r} is no time")
-
-
-def read_blob(shape, value, place, faults):
-    return value
 
 
 def in_range(shape, number, place, faults, of):

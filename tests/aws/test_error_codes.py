@@ -1,15 +1,13 @@
 """The list of error codes is whole, and decides about each. That it agrees with the code's own table is a test in error.rs."""
 
-import botocore.loaders
-
-from error_codes import rows
+from error_codes import known, rows
+from service_models import operation
 
 
 def test_each_code_is_there_once_with_a_decision_and_a_reason_if_it_is_not_mapped():
     assert len({(row["service"], row["code"]) for row in rows()}) == len(rows())
     for row in rows():
-        assert row["decision"] in ("mapped", "aws_error", "never"), row
-        assert row["why"] or row["decision"] == "mapped", row
+        assert row["meaning"] and (row["why"] or row["meaning"] not in ("aws_error", "never")), row
 
 
 def test_the_lists_are_as_long_as_aws_s_pages():
@@ -21,9 +19,6 @@ def test_the_lists_are_as_long_as_aws_s_pages():
 
 
 def test_what_the_models_of_the_calls_declare_is_in_the_list():
-    loader = botocore.loaders.Loader()
     for service, name in (("cloudwatch", "GetMetricStatistics"), ("ssm", "GetParameter")):
-        model = loader.load_service_model(service, "service-2")
-        shapes = [error["shape"] for error in model["operations"][name]["errors"]]
-        codes = {model["shapes"][shape].get("error", {}).get("code", shape) for shape in shapes}
-        assert codes and codes <= {row["code"] for row in rows() if row["service"] == service}
+        codes = {shape.error_code for shape in operation(name).error_shapes}
+        assert codes and codes <= known(service)

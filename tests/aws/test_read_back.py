@@ -1,5 +1,6 @@
 """What is wrong with a request or an answer is noticed, whatever the protocol; what is right is not."""
 
+import base64
 import datetime
 import json
 
@@ -22,15 +23,15 @@ def ec2(action, **params):
 
 def cloudwatch(**changes):
     document = {name: value for name, value in (METRIC | changes).items() if value is not None}
-    return {"request": "GetMetricStatistics", "params": {}, "body": cbor2.dumps(document).hex()}
+    return {"request": "GetMetricStatistics", "params": {}, "body": base64.b64encode(cbor2.dumps(document)).decode()}
 
 
 def ssm(document):
-    return {"request": "GetParameter", "params": {}, "body": json.dumps(document).encode().hex()}
+    return {"request": "GetParameter", "params": {}, "body": base64.b64encode(json.dumps(document).encode()).decode()}
 
 
 def answer(action, body, status=200):
-    return {"answer": action, "status": status, "body": (body if isinstance(body, bytes) else body.encode()).hex()}
+    return {"answer": action, "status": status, "body": base64.b64encode((body if isinstance(body, bytes) else body.encode())).decode()}
 
 
 def error(code):

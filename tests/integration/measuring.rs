@@ -82,13 +82,15 @@ async fn a_point_before_the_window_is_the_latest_value_and_no_average() {
 
 #[tokio::test]
 async fn memory_is_found_with_whatever_the_agent_appends() {
-    let (id, grouped) = (world().launch().await, world().launch().await);
+    let [id, partly, other] = [world().launch().await, world().launch().await, world().launch().await];
     let image = world().stack.info.image_id.as_str();
     put_memory(&[("InstanceId", &id), ("ImageId", image), ("InstanceType", "c5.2xlarge")], 41.0).await;
     assert_eq!(utilization(&id, "?window=10m").await.json["memory"]["latest"], 41.0);
-    // Another instance's, and a set that no agent makes.
-    put_memory(&[("InstanceId", &grouped), ("ImageId", image)], 42.0).await;
-    assert_eq!(utilization(&grouped, "?window=10m").await.json["memory"]["available"], false);
+    put_memory(&[("InstanceId", &partly), ("InstanceType", "c5.2xlarge")], 42.0).await;
+    assert_eq!(utilization(&partly, "?window=10m").await.json["memory"]["latest"], 42.0);
+    // An agent's without append_dimensions: nobody else knows its host name.
+    put_memory(&[("InstanceId", &other), ("host", "ip-10-0-0-4")], 43.0).await;
+    assert_eq!(utilization(&other, "?window=10m").await.json["memory"]["available"], false);
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn a_session_token_in_awss_message_reaches_neither_caller_nor_log() {
     functions.aws.stop().unwrap();
 }
 
-/// With a key, a launch looks first for what an earlier sending launched.
+/// With a key, a launch first looks for what the same request launched before.
 fn with_key(event: &mut Value) {
     event["headers"]["Idempotency-Key"] = json!("secrets");
     event["multiValueHeaders"]["Idempotency-Key"] = json!(["secrets"]);

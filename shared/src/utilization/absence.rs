@@ -20,7 +20,7 @@ pub enum Cause {
     NoPermission,
     /// Memory: no CloudWatch agent publishes with one of the dimensions that are read.
     NoAgent,
-    /// CloudWatch shows nothing newer, although something is due.
+    /// CloudWatch shows no point in the window, although one is due.
     NotShown,
 }
 
@@ -34,24 +34,27 @@ pub struct Absence {
 }
 
 impl Absence {
-    /// Why no point of the window is there, `newest` being the age of the newest point that is.
+    /// Why the window has no point. `newest` is the age in seconds of the newest point that was read, if there is one.
     #[must_use]
     pub fn new(metric: MetricName, instance: &Instance, newest: Option<u64>) -> Self {
         let cause = Cause::of(metric, instance, newest);
         let (metric, id, state) = (metric.name(), &instance.instance_id, &instance.state);
         let running = instance.age_seconds.unwrap_or_default();
         let shown = match newest {
-            Some(age) => format!("the newest point of {metric} began {age} seconds ago, before the window"),
-            None => format!("no point of {metric} in the last {} minutes", LOOK_BACK.as_secs() / 60),
+            Some(age) => format!("the newest point of {metric} began {age} seconds ago and ended before the window"),
+            None => format!(
+                "there is no point of {metric} in the window or in the last {} minutes",
+                LOOK_BACK.as_secs() / 60
+            ),
         };
         let why = match cause {
-            Cause::NotRunning => format!("{id} is {state}, and metrics are published while it runs"),
+            Cause::NotRunning => format!("{id} is {state}, and metrics are published only while it runs"),
             Cause::NotRunningLongEnough => {
-                format!("{id} runs for {running} seconds, and the first point is not due yet")
+                format!("{id} has run for {running} seconds, and the first point is not due yet")
             }
             Cause::DetailedMonitoringOff => {
                 "detailed monitoring is off: EC2 publishes every five minutes, and CloudWatch \
-                                             shows a point minutes after they end"
+                                             can show a point minutes after its five minutes end"
                     .to_owned()
             }
             Cause::NoPermission => format!(
@@ -59,10 +62,10 @@ impl Absence {
                  workers' instance profile"
             ),
             Cause::NoAgent => format!(
-                "no CloudWatch agent on {id} publishes it in the namespace CWAgent with the dimensions that are read: \
-                 InstanceId, or ImageId, InstanceId and InstanceType, with AutoScalingGroupName if it is in a group"
+                "no CloudWatch agent on {id} publishes it in the namespace CWAgent with the dimension InstanceId, alone or \
+                 beside ImageId, InstanceType or AutoScalingGroupName"
             ),
-            Cause::NotShown => format!("CloudWatch shows nothing newer, although {id} runs"),
+            Cause::NotShown => format!("CloudWatch shows no point in the window, although {id} runs and one is due"),
         };
         Self { cause, reason: format!("{shown}: {why}") }
     }
@@ -70,17 +73,22 @@ impl Absence {
 
 impl Cause {
     fn of(metric: MetricName, instance: &Instance, newest: Option<u64>) -> Self {
-        let detailed = instance.detailed_monitoring;
-        let young = instance.age_seconds.is_some_and(|running| running < metric.first_point_seconds(instance));
-        match metric {
-            _ if instance.state != "running" => Self::NotRunning,
-            MetricName::CpuUtilization if newest.is_some() && !detailed => Self::DetailedMonitoringOff,
-            MetricName::MemUsedPercent if newest.is_none() && instance.iam_instance_profile_arn.is_none() => {
-                Self::NoPermission
-            }
-            _ if newest.is_none() && young => Self::NotRunningLongEnough,
-            MetricName::MemUsedPercent if newest.is_none() => Self::NoAgent,
-            MetricName::CpuUtilization | MetricName::MemUsedPercent => Self::NotShown,
+        let running = instance.age_seconds.unwrap_or(u64::MAX);
+        // A point from before the last start says nothing of this one.
+        let silent = newest.is_none_or(|age| age > running);
+        let agents = metric.is_the_agents();
+        if instance.state != "running" {
+            Self::NotRunning
+        } else if silent && agents && instance.iam_instance_profile_arn.is_none() {
+            Self::NoPermission
+        } else if silent && running < metric.first_point_seconds(instance) {
+            Self::NotRunningLongEnough
+        } else if silent && agents {
+            Self::NoAgent
+        } else if !silent && !agents && !instance.detailed_monitoring {
+            Self::DetailedMonitoringOff
+        } else {
+            Self::NotShown
         }
     }
 }
@@ -106,6 +114,8 @@ mod tests {
         assert_eq!(cpu(None, |i| i.age_seconds = Some(1199)), Cause::NotRunningLongEnough);
         assert_eq!(cpu(None, |i| i.age_seconds = Some(1200)), Cause::NotShown);
         assert_eq!(cpu(Some(700), |_| ()), Cause::DetailedMonitoringOff);
+        // The point is of the time before it was stopped and started again.
+        assert_eq!(cpu(Some(700), |i| i.age_seconds = Some(60)), Cause::NotRunningLongEnough);
         assert_eq!(cpu(Some(100), |i| i.detailed_monitoring = true), Cause::NotShown);
         let young_and_detailed = |seconds| {
             cause(MetricName::CpuUtilization, None, |i| {
@@ -123,5 +133,7 @@ mod tests {
         assert_eq!(memory(None, |i| i.age_seconds = Some(599)), Cause::NotRunningLongEnough);
         assert_eq!(memory(None, |i| i.iam_instance_profile_arn = None), Cause::NoPermission);
         assert_eq!(memory(Some(400), |i| i.iam_instance_profile_arn = None), Cause::NotShown);
+        assert_eq!(memory(Some(1700), |i| i.age_seconds = Some(60)), Cause::NotRunningLongEnough);
+        assert_eq!(memory(Some(1700), |i| i.age_seconds = Some(1600)), Cause::NoAgent);
     }
 }

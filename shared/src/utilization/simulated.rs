@@ -1,7 +1,8 @@
 //! A CloudWatch that publishes as AWS's does, on virtual time, and what is measured of it.
 //!
 //! A sample is taken each minute. A point is stamped with the begin of its period and shown some time after: as a whole,
-//! or from its first sample on and then updated.
+//! as on Xen, or from its first sample on and then updated, as on Nitro. `docs/PROOFS.md` has AWS's sentences about both;
+//! how long "some time" is, no page says.
 
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,7 +27,7 @@ const MINUTE: u64 = 60;
 const DAY: u64 = 86_400;
 /// Where the simulated hour begins: an hour, as any.
 const HOUR: u64 = 1_798_000_000 - 1_798_000_000 % 3600;
-/// The four windows of the first hour, and three long ones.
+/// Four short windows and three long ones.
 const WINDOWS: [&str; 7] = ["30s", "1m", "5m", "10m", "1h", "6h", "24h"];
 
 /// One metric of one instance, and how it is published.
@@ -230,8 +231,10 @@ fn cbor(points: &[Samples]) -> HttpResponse {
 }
 
 /// The sets of dimensions an agent may publish with, sorted by name; the last is no agent's.
-const AGENTS: [&[&str]; 4] = [
+const AGENTS: [&[&str]; 6] = [
     &["InstanceId"],
+    &["InstanceId", "InstanceType"],
+    &["AutoScalingGroupName", "InstanceId"],
     &["ImageId", "InstanceId", "InstanceType"],
     &["AutoScalingGroupName", "ImageId", "InstanceId", "InstanceType"],
     &[],

@@ -24,6 +24,7 @@ impl Window {
     /// Its length.
     #[must_use]
     pub fn duration(&self) -> Duration {
+        // The text was checked when the window was made.
         Duration::from_secs(seconds(self.as_str()).unwrap_or_default())
     }
 }

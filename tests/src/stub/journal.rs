@@ -7,6 +7,8 @@ use std::sync::Mutex;
 
 use axum::body::Bytes;
 use axum::http::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Recorded, lock};
@@ -33,14 +35,14 @@ impl Journal {
 
     pub(super) fn request(&self, request: &Recorded) {
         // EC2's fields are the whole of its body.
-        let body = if request.params.is_empty() { hex(&request.body) } else { String::new() };
+        let body = if request.params.is_empty() { STANDARD.encode(&request.body) } else { String::new() };
         self.write(|| json!({"request": request.action, "params": request.params, "body": body}));
     }
 
     /// An answer that a test wrote by itself.
     pub(super) fn answer(&self, request: &Recorded, answer: &Response<Bytes>) {
         self.write(|| {
-            let body = hex(answer.body());
+            let body = STANDARD.encode(answer.body());
             json!({"answer": request.action, "status": answer.status().as_u16(), "body": body})
         });
     }
@@ -51,12 +53,4 @@ impl Journal {
         // One write: other stubs of this process append to the same file.
         lock(file).write_all(format!("{}\n", line()).as_bytes()).expect("the journal can be written");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
