@@ -151,6 +151,7 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("ZonesMismatched", Code::InvalidRequest, Some("placement.host_id")),
     ("AccessDenied", Code::MissingPermission, None),
     ("AccessDeniedException", Code::MissingPermission, None),
+    ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", Code::MissingPermission, None),
     ("NotAuthorized", Code::MissingPermission, None),
     ("UnauthorizedOperation", Code::MissingPermission, None),
     ("OptInRequired", Code::SubscriptionRequired, None),
@@ -164,6 +165,7 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("ParameterNotFound", Code::ImageNotFound, None),
     ("ParameterVersionNotFound", Code::ImageNotFound, None),
     ("IncorrectInstanceState", Code::IncorrectState, None),
+    ("IncorrectSpotRequestState", Code::IncorrectState, None),
     ("IncorrectState", Code::IncorrectState, None),
     ("InvalidInstanceState", Code::IncorrectState, None),
     ("InvalidState", Code::IncorrectState, None),
@@ -385,7 +387,8 @@ fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_reques
     let Some(aws_code) = error.code() else { return unreadable(E::ACTION, aws_request_id) };
     let message = error.message().unwrap_or("AWS gave no message");
     let (code, field) = read_code(E::ACTION, aws_code, message);
-    let denial = (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, E::ACTION)));
+    let action = if aws_code == FIRST_SPOT_LAUNCH { "iam:CreateServiceLinkedRole" } else { E::ACTION };
+    let denial = (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, action)));
     let remedy = denial.as_ref().filter(|denial| denial.action == "iam:PassRole").map_or("", |_| PASSABLE_ROLES);
     let detail = match code {
         // Of a wrong signature AWS quotes the request that it signed itself, session token included.
@@ -393,7 +396,7 @@ fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_reques
         _ => format!("{}{remedy}", without_encoded_message(message)),
     };
     Error {
-        retryable: code.retryable() || passes_by_itself(aws_code) || (code == Code::AwsError && status >= 500),
+        retryable: code.retryable() || passes_by_itself(aws_code, message) || (code == Code::AwsError && status >= 500),
         fields: field.map(|field| Invalid::field(field, &detail)).unwrap_or_default(),
         aws: AwsAnswer::boxed(Some(aws_code), aws_request_id),
         denial,
@@ -410,9 +413,23 @@ pub(crate) fn is_about_capacity(aws_code: &str) -> bool {
     known(aws_code).0 == Code::InsufficientCapacity
 }
 
-/// Of an account that waits for its verification EC2 says that it takes minutes, and four hours at most.
-fn passes_by_itself(aws_code: &str) -> bool {
-    aws_code == "PendingVerification"
+/// The account's first Spot launch makes a role of EC2's, and may not.
+const FIRST_SPOT_LAUNCH: &str = "AuthFailure.ServiceLinkedRoleCreationNotPermitted";
+
+/// Of an account that waits for its verification EC2 says that it takes minutes, and four hours at most; of a Spot request
+/// that follows a stop, about two minutes; of an instance that was started just now, that it cannot hibernate yet.
+fn passes_by_itself(aws_code: &str, message: &str) -> bool {
+    match aws_code {
+        "PendingVerification" => true,
+        "IncorrectSpotRequestState" => message.contains("not in an appropriate state"),
+        "UnsupportedOperation" => is_too_early_to_hibernate(message),
+        _ => false,
+    }
+}
+
+/// Whether EC2 says that the instance can be hibernated, but not right now.
+pub(crate) fn is_too_early_to_hibernate(message: &str) -> bool {
+    message.contains("not ready to hibernate")
 }
 
 /// What an AWS error code means, where it means different things of different calls.

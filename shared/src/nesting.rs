@@ -11,7 +11,7 @@ pub enum Nesting {
     Metal,
     /// With the CPU option nested virtualization.
     OnRequest,
-    /// The same by AWS's data of instance types, where the sentence of its documentation names other types only.
+    /// The same by AWS's data of instance types, where the sentence of EC2's API reference names other types only.
     AsDataSays,
     /// AWS's data, as far as it is known here, does not have the type's family.
     Unknown,
@@ -58,7 +58,7 @@ pub fn warning(instance_type: &str, asked: bool) -> Option<String> {
             Some(format!("{instance_type} runs nested virtual machines only with cpu.nested_virtualization: {nodes}"))
         }
         (Nesting::AsDataSays, true) => Some(format!(
-            "AWS's instance-type data says that {instance_type} nests virtual machines, but its documentation does not: \
+            "AWS's instance-type data says that {instance_type} nests virtual machines, but EC2's API reference names others only: \
              \"{SENTENCE}\""
         )),
         (Nesting::Unknown, true) => Some(format!(
@@ -70,7 +70,7 @@ pub fn warning(instance_type: &str, asked: bool) -> Option<String> {
         )),
         (Nesting::Never, _) => Some(format!(
             "{instance_type} cannot run nested virtual machines: {nodes}; metal types can, and so can these families with \
-             cpu.nested_virtualization: {}",
+             cpu.nested_virtualization, if CML_ALLOWED_INSTANCE_TYPES has them: {}",
             nestable()
         )),
     }

@@ -106,13 +106,15 @@ impl MetricName {
         if self.is_the_agents() || instance.detailed_monitoring { 60 } else { 300 }
     }
 
-    /// Seconds after the start by which the first point is shown. For an agent's they include its installation.
+    /// How old the newest point's begin can be, in seconds, where all is as it should be: a period, and what CloudWatch
+    /// takes to show one.
+    fn oldest_newest(self, instance: &Instance) -> u64 {
+        if self.period(instance) == 60 { 5 * 60 } else { 20 * 60 }
+    }
+
+    /// Seconds after the start by which the first point is shown; an agent is installed first.
     fn first_point_seconds(self, instance: &Instance) -> u64 {
-        match (self.is_the_agents(), instance.detailed_monitoring) {
-            (true, _) => 10 * 60,
-            (false, true) => 5 * 60,
-            (false, false) => 20 * 60,
-        }
+        self.oldest_newest(instance) + if self.is_the_agents() { 5 * 60 } else { 0 }
     }
 
     /// All sets of dimensions that it can have been published with.

@@ -2,8 +2,12 @@
 the service model."""
 
 import collections
+import datetime
 
 from service_models import documented_filters
+
+# How the documentation writes the filters of tags.
+TAG = "tag:<key>"
 
 # How often a row was held against a request of its action.
 LOOKED_AT = collections.Counter()
@@ -54,6 +58,7 @@ def with_spot(**of):
     return {"InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": of}}
 
 
+TWO_HOURS = {"StartTime": datetime.datetime(2026, 1, 1), "EndTime": datetime.datetime(2026, 1, 1, 2)}
 WITH_INTERFACE = "If you specify a network interface, you must specify any {} as part of the network interface instead of using this parameter."
 IDS_OR_PAGES = "You cannot specify this parameter and the instance IDs parameter in the same request."
 LAUNCHED_ALONE = "You cannot specify this option if you're launching more than one instance in "
@@ -172,18 +177,22 @@ TABLE = [
     ("GetMetricStatistics", "GetMetricStatisticsInput", "Statistics",
      "When calling GetMetricStatistics, you must specify either Statistics or ExtendedStatistics, but not both.",
      lambda p: given(p, "Statistics") == given(p, "ExtendedStatistics"),
-     {"Statistics": ["Average"], "ExtendedStatistics": ["p99"], "Period": 60}),
+     TWO_HOURS | {"Statistics": ["Average"], "ExtendedStatistics": ["p99"], "Period": 60}),
+    ("GetMetricStatistics", "GetMetricStatistics", None, "The maximum number of data points returned from a single call is 1,440.",
+     lambda p: (p["EndTime"] - p["StartTime"]).total_seconds() > 1440 * p["Period"],
+     {"Statistics": ["Average"], "Period": 60, "StartTime": datetime.datetime(2026, 1, 1), "EndTime": datetime.datetime(2026, 1, 2, 0, 1)}),
     ("GetMetricStatistics", "GetMetricStatisticsInput", "Period",
      "For metrics with regular resolution, a period can be as short as one minute (60 seconds) and must be a multiple of 60.",
      lambda p: p["Period"] % 60 != 0,
-     {"Statistics": ["Average"], "Period": 90}),
+     TWO_HOURS | {"Statistics": ["Average"], "Period": 90}),
 ]
 
 
 def undocumented_filters(action, params):
     """Names of filters that the operation's documentation does not have; EC2 refuses them."""
     names = [one.get("Name", "") for one in params.get("Filters", [])]
-    return [name for name in names if not name.startswith("tag:") and name not in documented_filters(action)]
+    documented = documented_filters(action)
+    return [name for name in names if (TAG if name.startswith("tag:") else name) not in documented]
 
 
 def faults(action, params):
@@ -193,5 +202,5 @@ def faults(action, params):
         if about == action:
             LOOKED_AT[shape, member, sentence] += 1
             if breaks(params):
-                found.append(f"{shape}.{member}: {sentence}")
+                found.append(f"{shape}.{member}: {sentence}" if member else f"{shape}: {sentence}")
     return found

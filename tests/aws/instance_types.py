@@ -31,7 +31,10 @@ def instance_types():
 def sentence():
     """What the service model says of the option."""
     sentences = re.split(r"(?<=\.) ", documentation("CpuOptionsRequest", "NestedVirtualization"))
-    return next(one for one in sentences if "supported only" in one)
+    found = next((one for one in sentences if "supported only" in one), None)
+    if not found:
+        raise ValueError(f"the service model has another sentence, adapt this program to it: {sentences}")
+    return found
 
 
 def families(types):

@@ -1,9 +1,8 @@
 """Reads with AWS's service models what a test run asked of AWS and had AWS answer, from the journals that the tests wrote.
 
-    read_back.py <folder>
-
 Prints what it read, and each fault once; fails on any, and where there was nothing to read."""
 
+import argparse
 import base64
 import collections
 import json
@@ -96,28 +95,47 @@ def read_error(code, services, faults):
     if code is None:
         raise Nonsense
     if code not in error_codes.INVENTED and not any(code in error_codes.known(service) for service in services):
-        faults.note(services[0], f"has no error code {code}")
+        faults.note(services[0], f"has no error code {code} (if AWS has it: error_codes.tsv; if a test invented it: INVENTED)")
     return f"{services[0]} errors", faults
 
 
 def main(folder):
-    lines = [line for file in sorted(pathlib.Path(folder).glob("*.jsonl")) for line in set(file.read_text().splitlines())]
-    read, faults, nonsense = collections.Counter(), collections.Counter(), 0
-    for line in map(json.loads, lines):
+    files = sorted(folder.glob("*.jsonl"))
+    if not files:
+        return f"{folder} has no *.jsonl: run the tests with CML_TEST_JOURNAL={folder}, as `make test` does"
+    read, faults, places, nonsense = collections.Counter(), collections.Counter(), {}, 0
+    for place, text in lines(files):
         try:
-            if "request" in line:
-                kind, found = f"{line['request']} requests", read_request(line)
-            else:
-                kind, found = read_answer(line)
+            kind, found = read_line(json.loads(text))
         except Nonsense:
             nonsense += 1
             continue
-        except (botocore.exceptions.BotoCoreError, botocore.model.OperationNotFoundError, ValueError) as error:
-            kind, found = "unreadable", [f"{line.get('request') or line.get('answer')}: {error!r}"]
+        except UNREADABLE as error:
+            kind, found = "unreadable lines", [f"{text[:120]}: {error!r}"]
         read[kind] += 1
         faults.update(found)
-    report(read, faults, nonsense)
+        places.update({fault: place for fault in found if fault not in places})
+    report(read, faults, places, nonsense)
     return 1 if faults or missing(read) else 0
+
+
+# What a line can be that was cut, or that a test wrote with something else than a document in it.
+UNREADABLE = (botocore.exceptions.BotoCoreError, botocore.model.OperationNotFoundError, ValueError, KeyError, cbor2.CBORDecodeError)
+
+
+def lines(files):
+    """Each different line of the files, with its place."""
+    for file in files:
+        seen = set()
+        for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if text not in seen:
+                seen.add(text)
+                yield f"{file.name}:{number}", text
+
+
+def read_line(line):
+    """What a line is, and what is wrong with it."""
+    return (f"{line['request']} requests", read_request(line)) if "request" in line else read_answer(line)
 
 
 def actions():
@@ -133,16 +151,18 @@ def missing(read):
         f"requests that could break: {row[3]}" for row in forbidden.TABLE if not forbidden.LOOKED_AT[row[1:4]]]
 
 
-def report(read, faults, nonsense):
+def report(read, faults, places, nonsense):
     for kind, count in sorted(read.items()):
         print(f"read back: {count:6} {kind}")
     print(f"read back: {nonsense:6} answers that are meant to be unreadable")
     print(f"read back: {sum(forbidden.LOOKED_AT.values()):6} looks for {len(forbidden.TABLE)} combinations that AWS forbids")
     for fault, count in faults.most_common():
-        print(f"fault, {count} times: {fault}", file=sys.stderr)
+        print(f"fault, {count} times, first in {places[fault]}: {fault}", file=sys.stderr)
     for kind in missing(read):
         print(f"nothing to read: {kind}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Reads what a test run asked of AWS and had AWS answer with AWS's service models.")
+    parser.add_argument("folder", type=pathlib.Path, help="where the tests wrote their journals, CML_TEST_JOURNAL")
+    sys.exit(main(parser.parse_args().folder))

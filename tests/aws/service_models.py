@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import html
 import re
 
 import botocore.loaders
@@ -30,19 +31,25 @@ def operation(action):
 
 
 def documentation(shape, member):
-    """What the EC2, CloudWatch or Systems Manager model says of a member, as plain text."""
+    """What the EC2, CloudWatch or Systems Manager model says of a shape's member, or of the operation `shape`, as plain text."""
+    if member is None:
+        return plain(operation(shape).documentation)
     for service in ("ec2", "cloudwatch", "ssm"):
         if shape in model(service).shape_names:
-            text = model(service).shape_for(shape).members[member].documentation
-            return " ".join(re.sub(r"<[^>]+>", "", text).split())
+            return plain(model(service).shape_for(shape).members[member].documentation)
     raise KeyError(shape)
+
+
+def plain(text):
+    return " ".join(re.sub(r"<[^>]+>", "", text).split())
 
 
 @functools.cache
 def documented_filters(action):
     """The names of an EC2 operation's filters, which are in its documentation alone."""
     filters = operation(action).input_shape.members.get("Filters") if service_of(action) == "ec2" else None
-    return set(re.findall(r"<li> <p> <code>([^<]+)</code>", filters.documentation)) if filters else set()
+    names = re.findall(r"<li> <p> <code>([^<]+)</code>", filters.documentation) if filters else []
+    return {html.unescape(name) for name in names}
 
 
 class Faults(list):
@@ -134,7 +141,7 @@ def read_document(shape, value, place, faults):
             return faults.note(place, f"{value!r} is no list")
         in_range(shape, len(value), place, faults, "elements")
         return [read_document(shape.member, member, f"{place}[{n}]", faults) for n, member in enumerate(value)]
-    if isinstance(value, str) and shape.type_name in ("integer", "long", "float", "double", "boolean"):
+    if isinstance(value, str) and shape.type_name != "string":
         return faults.note(place, f"{value!r} is no {shape.type_name}, it is text")
     return read_scalar(shape, value, place, faults)
 

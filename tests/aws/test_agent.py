@@ -1,10 +1,13 @@
 """The cloud-init of iam/README.md, which installs the CloudWatch agent, is what cloud-init, sh and the agent can read."""
 
 import json
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 
+import pytest
 import yaml
 
 README = (pathlib.Path(__file__).resolve().parents[2] / "iam/README.md").read_text(encoding="utf-8")
@@ -32,8 +35,32 @@ def test_the_script_is_run_and_sh_reads_it():
     subprocess.run(["sh", "-n"], input=SCRIPT, text=True, check=True)
 
 
-def test_nothing_is_installed_before_its_signature_was_verified_with_the_key_of_the_fingerprint():
+def test_the_fingerprint_is_aws_s_and_nothing_is_installed_before_the_signature_was_verified():
     # docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/verify-CloudWatch-Agent-Package-Signature.html
     fingerprint = "9376 16F3 450B 7D80 6CBD 9725 D581 6730 3B78 9C72".replace(" ", "")
-    steps = [SCRIPT.index(step) for step in ("set -eu", fingerprint, "--verify", "dpkg --install")]
+    assert f"FINGERPRINT={fingerprint}\n" in SCRIPT
+    steps = [SCRIPT.index(step) for step in ("set -eu", "--verify", "VALIDSIG .*$FINGERPRINT", "apt-get install")]
     assert steps == sorted(steps)
+
+
+@pytest.mark.skipif(not shutil.which("gpg"), reason="there is no gpg here")
+@pytest.mark.parametrize("signer, passes", [("good", True), ("evil", False)])
+def test_only_a_signature_of_the_key_with_the_fingerprint_passes(tmp_path, signer, passes):
+    def run(script, **more):
+        environment = {"PATH": os.environ["PATH"], "GNUPGHOME": str(tmp_path)} | more
+        return subprocess.run(["sh", "-euc", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
+
+    tmp_path.chmod(0o700)
+    made = run("""
+        for name in good evil; do
+            gpg --batch --passphrase '' --quick-generate-key "$name" default default never
+        done
+        echo package > amazon-cloudwatch-agent.deb
+        gpg --batch --local-user "$SIGNER" --detach-sign --output amazon-cloudwatch-agent.deb.sig amazon-cloudwatch-agent.deb
+        gpg --batch --with-colons --fingerprint good | sed -n 's/^fpr:*\\([0-9A-F]*\\):$/\\1/p' | head -n 1
+    """, SIGNER=signer)
+    assert made.returncode == 0, made.stderr
+    verify = re.search(r"^gpg --batch --status-fd 1.*\n.*$", SCRIPT, re.MULTILINE)[0]
+    verified = run(verify, FINGERPRINT=made.stdout.strip())
+    assert (verified.returncode == 0) is passes, verified.stderr
+    run("gpgconf --kill gpg-agent")

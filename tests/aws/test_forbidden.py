@@ -9,16 +9,17 @@ from service_models import documentation, documented_filters
 @pytest.mark.parametrize("row", forbidden.TABLE, ids=lambda row: f"{row[1]}.{row[2]}")
 def test_the_sentence_is_still_in_the_service_model(row):
     _, shape, member, sentence, _, _ = row
-    assert sentence in documentation(shape, member)
+    assert sentence in documentation(shape, member), "AWS says it otherwise: read it, and adapt the row of forbidden.py"
 
 
 @pytest.mark.parametrize("row", forbidden.TABLE, ids=lambda row: f"{row[1]}.{row[2]}")
 def test_a_request_that_breaks_the_row_is_noticed_by_it(row):
     action, shape, member, sentence, _, broken = row
-    assert f"{shape}.{member}: {sentence}" in forbidden.faults(action, broken)
+    assert any(fault.endswith(f": {sentence}") for fault in forbidden.faults(action, broken))
 
 
 def test_a_filter_that_no_documentation_has_is_noticed():
-    assert {"client-token", "instance-id", "tag:<key>"} - documented_filters("DescribeInstances") == {"tag:<key>"}
+    assert {"client-token", "instance-id", "tag:<key>"} <= documented_filters("DescribeInstances")
     filters = {"Filters": [{"Name": "tag:Lab", "Values": ["a"]}, {"Name": "instance-ids", "Values": ["i-1"]}]}
     assert forbidden.faults("DescribeInstances", filters) == ["no filter instance-ids"]
+    assert forbidden.faults("DescribeRegions", {"Filters": [{"Name": "tag:Lab"}]}) == ["no filter tag:Lab"]

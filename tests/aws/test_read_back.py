@@ -64,7 +64,7 @@ WRONG = {
     "'Mean' is none of": cloudwatch(Statistics=["Mean"]),
     "0 characters is not between 1": cloudwatch(Namespace=""),
     "is not between 1 and": cloudwatch(Period=0),
-    "'soon' is no time": cloudwatch(StartTime="soon"),
+    "'2026-01-01T00:00:00Z' is no timestamp, it is text": cloudwatch(StartTime="2026-01-01T00:00:00Z"),
     "31 elements is not between": cloudwatch(Dimensions=[{"Name": "a", "Value": "b"}] * 31),
     "'60' is no integer, it is text": cloudwatch(Period="60"),
     "5 is no text": ssm({"Name": 5}),

@@ -128,6 +128,23 @@ async fn a_denied_call_without_words_names_the_call() {
 }
 
 #[tokio::test]
+async fn a_first_spot_launch_that_may_not_make_its_role_names_the_permission() {
+    let message =
+        "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.";
+    let error = read(403, "AuthFailure.ServiceLinkedRoleCreationNotPermitted", message).await;
+    assert_eq!(error.missing_permission(), Some("iam:CreateServiceLinkedRole"));
+}
+
+#[tokio::test]
+async fn a_spot_worker_that_was_stopped_just_now_can_be_started_later() {
+    let message = "You failed to start the Spot Instance because the associated Spot Instance request is not in an appropriate state to support start.";
+    for (message, retryable) in [(message, true), ("Only Amazon EC2 can start it.", false)] {
+        let error = read(400, "IncorrectSpotRequestState", message).await;
+        assert_eq!((error.code, error.retryable), (Code::IncorrectState, retryable), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn what_no_policy_helps_against_names_no_permission() {
     let subscribe = "In order to use this AWS Marketplace product you need to accept terms and subscribe.";
     let error = read(401, "OptInRequired", subscribe).await;

@@ -6,7 +6,7 @@ use deserr::ValuePointerRef;
 
 use crate::batch::Call;
 use crate::clients::Clients;
-use crate::error::Error;
+use crate::error::{Error, is_too_early_to_hibernate};
 use crate::input::Invalid;
 use crate::instance::InstanceId;
 use crate::lifecycle::{Change, InstanceIds, Order, StateChanges, Step, carry_out};
@@ -113,7 +113,10 @@ impl Change for Stop<'_> {
 fn cannot_hibernate(error: &Error) -> bool {
     match error.aws_code() {
         Some("UnsupportedHibernationConfiguration") => true,
-        Some("UnsupportedOperation") => error.detail.to_ascii_lowercase().contains("hibernat"),
+        // Too early is no reason to lose the memory.
+        Some("UnsupportedOperation") => {
+            error.detail.to_ascii_lowercase().contains("hibernat") && !is_too_early_to_hibernate(&error.detail)
+        }
         _ => false,
     }
 }
@@ -236,6 +239,14 @@ mod tests {
         let (answer, calls) = stop_so(Manner::Hibernate, "UnsupportedOperation", message).await;
         let error = answer.unwrap_err();
         assert_eq!((error.code, error.detail.as_str(), calls), (Code::IncorrectState, message, [1, 0, 0]));
+    }
+
+    #[tokio::test]
+    async fn a_hibernation_that_comes_too_early_is_refused_for_now_and_loses_nothing() {
+        let message = "The instance 'i-0123456789abcdef0' is not ready to hibernate yet, retry in a few minutes.";
+        let (answer, calls) = stop_so(Manner::Hibernate, "UnsupportedOperation", message).await;
+        let error = answer.unwrap_err();
+        assert_eq!((error.code, error.retryable, calls), (Code::IncorrectState, true, [1, 0, 0]));
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ pub enum Cause {
     NotRunningLongEnough,
     /// Detailed monitoring is off, and the window is shorter than points of five minutes take to be shown.
     DetailedMonitoringOff,
+    /// The window is shorter than points of a minute take to be shown.
+    NotShownYet,
     /// Memory: the instance has no instance profile, and an agent on it no permission to publish.
     NoPermission,
     /// Memory: no CloudWatch agent publishes with one of the dimensions that are read.
@@ -57,13 +59,16 @@ impl Absence {
                                              can show a point minutes after its five minutes end"
                     .to_owned()
             }
+            Cause::NotShownYet => {
+                "CloudWatch takes some minutes to show a point, more than this window is long".to_owned()
+            }
             Cause::NoPermission => format!(
-                "{id} has no instance profile, so that a CloudWatch agent on it may not publish; launch it with the \
-                 workers' instance profile"
+                "{id} has no instance profile, so that a CloudWatch agent on it may not publish; launch with \
+                 iam_instance_profile, the stack's output WorkerInstanceProfileName"
             ),
             Cause::NoAgent => format!(
                 "no CloudWatch agent on {id} publishes it in the namespace CWAgent with the dimension InstanceId, alone or \
-                 beside ImageId, InstanceType or AutoScalingGroupName"
+                 beside ImageId, InstanceType or AutoScalingGroupName; iam/README.md has the user_data that installs one"
             ),
             Cause::NotShown => format!("CloudWatch shows no point in the window, although {id} runs and one is due"),
         };
@@ -85,10 +90,12 @@ impl Cause {
             Self::NotRunningLongEnough
         } else if silent && agents {
             Self::NoAgent
-        } else if !silent && !agents && !instance.detailed_monitoring {
-            Self::DetailedMonitoringOff
-        } else {
+        } else if newest.is_some_and(|age| age > metric.oldest_newest(instance)) || silent {
             Self::NotShown
+        } else if agents || instance.detailed_monitoring {
+            Self::NotShownYet
+        } else {
+            Self::DetailedMonitoringOff
         }
     }
 }
@@ -116,7 +123,9 @@ mod tests {
         assert_eq!(cpu(Some(700), |_| ()), Cause::DetailedMonitoringOff);
         // The point is of the time before it was stopped and started again.
         assert_eq!(cpu(Some(700), |i| i.age_seconds = Some(60)), Cause::NotRunningLongEnough);
-        assert_eq!(cpu(Some(100), |i| i.detailed_monitoring = true), Cause::NotShown);
+        assert_eq!(cpu(Some(1201), |_| ()), Cause::NotShown);
+        assert_eq!(cpu(Some(100), |i| i.detailed_monitoring = true), Cause::NotShownYet);
+        assert_eq!(cpu(Some(301), |i| i.detailed_monitoring = true), Cause::NotShown);
         let young_and_detailed = |seconds| {
             cause(MetricName::CpuUtilization, None, |i| {
                 (i.detailed_monitoring, i.age_seconds) = (true, Some(seconds));
@@ -132,7 +141,8 @@ mod tests {
         assert_eq!(memory(None, |_| ()), Cause::NoAgent);
         assert_eq!(memory(None, |i| i.age_seconds = Some(599)), Cause::NotRunningLongEnough);
         assert_eq!(memory(None, |i| i.iam_instance_profile_arn = None), Cause::NoPermission);
-        assert_eq!(memory(Some(400), |i| i.iam_instance_profile_arn = None), Cause::NotShown);
+        assert_eq!(memory(Some(200), |i| i.iam_instance_profile_arn = None), Cause::NotShownYet);
+        assert_eq!(memory(Some(400), |_| ()), Cause::NotShown);
         assert_eq!(memory(Some(1700), |i| i.age_seconds = Some(60)), Cause::NotRunningLongEnough);
         assert_eq!(memory(Some(1700), |i| i.age_seconds = Some(1600)), Cause::NoAgent);
     }

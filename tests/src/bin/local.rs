@@ -10,12 +10,13 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 use std::{env, fs, io, iter};
 
+use aws_sdk_ec2::types::Filter;
 use serde_json::json;
 use tests::client::{Client, with_query};
 use tests::stack::program::{Program, Surroundings};
 use tests::stack::{
-    Ec2, LocalAws, Options, REGION, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY, Result, Stack, StackInfo, cloudwatch,
-    free_port, local_folder, measurements, repository, tool,
+    self, Ec2, LocalAws, Options, REGION, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY, Result, Stack, StackInfo,
+    cloudwatch, free_port, local_folder, measurements, repository, tool,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, interval, interval_at, sleep};
@@ -26,7 +27,7 @@ const ANSWER_BOUND: Duration = Duration::from_secs(60);
 /// How often it is looked whether everything still runs.
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
-/// How many minutes of CPU and memory data there are from the start: as many as the longest window asks for.
+/// How many minutes of CPU and memory data there are from the start: enough for the call that is printed.
 const PAST_MINUTES: u32 = 10;
 
 #[tokio::main]
@@ -114,9 +115,18 @@ async fn serve_watched(aws: &mut LocalAws) -> Result<()> {
     keep_up(aws, Some(program)).await
 }
 
+/// Those of the instances that run: of others neither EC2 nor an agent publishes anything.
+async fn running(ec2: &aws_sdk_ec2::Client, instance_ids: &[String]) -> Result<Vec<String>> {
+    let ids = Filter::builder().name("instance-id").set_values(Some(instance_ids.to_vec())).build();
+    let running = Filter::builder().name("instance-state-name").values("running").build();
+    let found = ec2.describe_instances().filters(ids).filters(running).send().await?;
+    let instances = found.reservations().iter().flat_map(|reservation| reservation.instances());
+    Ok(instances.filter_map(|instance| instance.instance_id().map(str::to_owned)).collect())
+}
+
 /// Publishes data of the demo workers every minute; returns when something ended by itself.
 async fn keep_up(aws: &mut LocalAws, mut program: Option<Program>) -> Result<()> {
-    let cloudwatch = cloudwatch(&aws.endpoint());
+    let (cloudwatch, ec2) = (cloudwatch(&aws.endpoint()), stack::ec2(&aws.ec2_endpoint()));
     let mut check = interval(CHECK_PERIOD);
     let mut measure = interval_at(Instant::now() + measurements::PERIOD, measurements::PERIOD);
     loop {
@@ -125,7 +135,10 @@ async fn keep_up(aws: &mut LocalAws, mut program: Option<Program>) -> Result<()>
                 aws.check()?;
                 program.as_mut().map_or(Ok(()), Program::check)?;
             }
-            _ = measure.tick() => measurements::publish(&cloudwatch, &aws.workers.demo, SystemTime::now()).await?,
+            _ = measure.tick() => {
+                let running = running(&ec2, &aws.workers.demo).await?;
+                measurements::publish(&cloudwatch, &running, SystemTime::now()).await?;
+            }
         }
     }
 }

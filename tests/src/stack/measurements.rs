@@ -16,6 +16,10 @@ pub const PERIOD: Duration = Duration::from_secs(60);
 /// # Errors
 /// CloudWatch refused it.
 pub async fn publish(cloudwatch: &Client, instance_ids: &[String], at: SystemTime) -> Result<()> {
+    // CloudWatch takes no empty list.
+    if instance_ids.is_empty() {
+        return Ok(());
+    }
     let minute = at.duration_since(SystemTime::UNIX_EPOCH)?.as_secs() / PERIOD.as_secs();
     for (metric, namespace, base, swing) in
         [("CPUUtilization", "AWS/EC2", 35.0, 20.0), ("mem_used_percent", "CWAgent", 60.0, 5.0)]
