@@ -89,7 +89,13 @@ fn split(error: &Error, part: Vec<InstanceId>) -> (Vec<InstanceId>, [Vec<Instanc
 /// it is unknown what EC2 did, the call must not be sent again.
 fn is_about_instances(error: &Error) -> bool {
     match error.code {
-        Code::MissingPermission | Code::Throttled | Code::AwsCredentialsInvalid | Code::AwsTimeout => false,
+        Code::MissingPermission
+        | Code::AccountNotActive
+        | Code::Throttled
+        | Code::AwsCredentialsInvalid
+        | Code::AwsTimeout => false,
+        // One of them can be of a product that is not subscribed to.
+        Code::SubscriptionRequired => true,
         // A refusal that the table does not know, against a failure of EC2's own.
         Code::AwsError => !error.retryable,
         _ => true,
@@ -199,9 +205,10 @@ mod tests {
     #[tokio::test]
     async fn an_error_about_the_caller_or_aws_fails_all_and_is_not_sent_again() {
         let all: Vec<usize> = (0..100).collect();
-        let errors: [fn(&[&InstanceId]) -> Error; 5] = [
+        let errors: [fn(&[&InstanceId]) -> Error; 6] = [
             // Naming one instance is what EC2 does when the role may touch none.
             |bad| Error::new(Code::MissingPermission, format!("not authorized on arn:aws:ec2:::instance/{}", bad[0])),
+            |_| Error::new(Code::AccountNotActive, "This account is currently blocked."),
             |_| Error::new(Code::Throttled, "Request limit exceeded."),
             |_| Error::new(Code::AwsCredentialsInvalid, "expired"),
             |_| Error::new(Code::AwsTimeout, "late"),

@@ -194,10 +194,12 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("ExpiredToken", Code::AwsCredentialsInvalid, None),
     ("ExpiredTokenException", Code::AwsCredentialsInvalid, None),
     ("IncompleteSignature", Code::AwsCredentialsInvalid, None),
+    ("IncompleteSignatureException", Code::AwsCredentialsInvalid, None),
     ("InvalidClientTokenId", Code::AwsCredentialsInvalid, None),
     ("InvalidSecurity.RequestHasExpired", Code::AwsCredentialsInvalid, None),
     ("InvalidSignatureException", Code::AwsCredentialsInvalid, None),
     ("MissingAuthenticationToken", Code::AwsCredentialsInvalid, None),
+    ("MissingAuthenticationTokenException", Code::AwsCredentialsInvalid, None),
     ("RequestExpired", Code::AwsCredentialsInvalid, None),
     ("SignatureDoesNotMatch", Code::AwsCredentialsInvalid, None),
     ("UnrecognizedClientException", Code::AwsCredentialsInvalid, None),
@@ -393,6 +395,9 @@ fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_reques
     let detail = match code {
         // Of a wrong signature AWS quotes the request that it signed itself, session token included.
         Code::AwsCredentialsInvalid => format!("AWS does not accept the function's credentials for {}", E::ACTION),
+        _ if quotes_a_signed_request(message) => {
+            format!("AWS refuses {} in words that quote the signed request", E::ACTION)
+        }
         _ => format!("{}{remedy}", without_encoded_message(message)),
     };
     Error {
@@ -479,6 +484,14 @@ impl DeniedBy {
             None
         }
     }
+}
+
+/// Whether AWS's words hold what a request is signed with: no code says so for sure.
+fn quotes_a_signed_request(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["x-amz-security-token", "aws4-hmac-sha256", "canonical string", "credential="]
+        .iter()
+        .any(|part| message.contains(part))
 }
 
 /// EC2 appends kilobytes that only `sts:DecodeAuthorizationMessage` can read; no caller can.

@@ -68,7 +68,12 @@ pub fn journal(action: Option<&str>, status: u16, body: &[u8]) {
 pub fn xml(status: u16, body: impl Into<String>) -> HttpResponse {
     let body = body.into();
     journal(None, status, body.as_bytes());
-    let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+    unreadable(status, body)
+}
+
+/// An answer that is none of EC2's.
+pub fn unreadable(status: u16, body: impl Into<String>) -> HttpResponse {
+    let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.into()));
     response.headers_mut().insert("x-amzn-requestid", "aws-request-1");
     response
 }

@@ -44,7 +44,7 @@ mod tests {
 
     use super::*;
     use crate::error::{Code, Error};
-    use crate::testing::{self, ec2_error, xml};
+    use crate::testing::{self, ec2_error, unreadable};
 
     #[test]
     fn a_document_is_whole_with_its_end() {
@@ -58,8 +58,8 @@ mod tests {
     /// What becomes of an answer to a read, and of one to a call without anything to answer.
     async fn read(status: u16, body: &'static str) -> [Option<Error>; 2] {
         let rules = [
-            mock!(Client::describe_instances).then_http_response(move || xml(status, body)),
-            mock!(Client::create_tags).then_http_response(move || xml(status, body)),
+            mock!(Client::describe_instances).then_http_response(move || unreadable(status, body)),
+            mock!(Client::create_tags).then_http_response(move || unreadable(status, body)),
         ];
         let rules = [&rules[0], &rules[1]];
         let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |config| config

@@ -9,7 +9,7 @@ from service_models import documented_filters
 # How the documentation writes the filters of tags.
 TAG = "tag:<key>"
 
-# How often a row was held against a request of its action.
+# How many requests a row was about.
 LOOKED_AT = collections.Counter()
 
 
@@ -35,12 +35,20 @@ def out_of(low, high, number):
     return number is not None and not low <= number <= high
 
 
-def sizes(kind, low, high):
-    return lambda p: any(v.get("VolumeType") == kind and out_of(low, high, v.get("VolumeSize")) for v in volumes(p))
+class Bounds:
+    """That a member of the volumes of one type is between two bounds."""
 
+    def __init__(self, kind, member, low, high):
+        self.kind, self.member, self.low, self.high = kind, member, low, high
 
-def iops(kind, low, high):
-    return lambda p: any(v.get("VolumeType") == kind and out_of(low, high, v.get("Iops")) for v in volumes(p))
+    def __call__(self, params):
+        return any(v.get("VolumeType") == self.kind and out_of(self.low, self.high, v.get(self.member)) for v in volumes(params))
+
+    def broken(self):
+        """A request for each bound, on the second volume."""
+        first = {"DeviceName": "/dev/sda1", "Ebs": {"VolumeType": self.kind, "Iops": 3000, "VolumeSize": 500}}
+        second = [first["Ebs"] | {self.member: number} for number in (self.low - 1, self.high + 1)]
+        return [{"BlockDeviceMappings": [first, {"DeviceName": "/dev/sdf", "Ebs": ebs}]} for ebs in second]
 
 
 # Requests that break a row, or the part of them that does.
@@ -63,7 +71,8 @@ WITH_INTERFACE = "If you specify a network interface, you must specify any {} as
 IDS_OR_PAGES = "You cannot specify this parameter and the instance IDs parameter in the same request."
 LAUNCHED_ALONE = "You cannot specify this option if you're launching more than one instance in "
 
-# Action, the member that the sentence stands at, the sentence, whether a request breaks it, and one that does.
+# Action, the member that the sentence stands at, the sentence, whether a request breaks it, and one that does, or several. What is
+# about bounds makes its own.
 TABLE = [
     ("RunInstances", "RunInstancesRequest", "SecurityGroupIds", WITH_INTERFACE.format("security groups"),
      lambda p: interfaces(p) and given(p, "SecurityGroupIds"),
@@ -80,7 +89,7 @@ TABLE = [
      {"PrivateIpAddress": "10.0.0.4", "MaxCount": 2}),
     ("RunInstances", "RunInstancesRequest", "ClientToken", "Constraints: Maximum 64 ASCII characters",
      lambda p: len(p.get("ClientToken", "")) > 64 or not p.get("ClientToken", "").isascii(),
-     {"ClientToken": "t" * 65}),
+     [{"ClientToken": "t" * 65}, {"ClientToken": "t\u00fc"}]),
     ("RunInstances", "RunInstancesRequest", "TagSpecifications",
      "You can specify tags for the following resources only: Instances Volumes Spot Instance requests Network interfaces",
      lambda p: {s["ResourceType"] for s in p.get("TagSpecifications", [])}
@@ -105,26 +114,16 @@ TABLE = [
     ("RunInstances", "EbsBlockDevice", "Iops", "This parameter is required for io1 and io2 volumes.",
      lambda p: any(v.get("VolumeType") in ("io1", "io2") and "Iops" not in v for v in volumes(p)),
      with_volume(VolumeType="io1")),
-    ("RunInstances", "EbsBlockDevice", "Iops", "gp3: 3,000 - 80,000 IOPS", iops("gp3", 3000, 80000),
-     with_volume(VolumeType="gp3", Iops=2999)),
-    ("RunInstances", "EbsBlockDevice", "Iops", "io1: 100 - 64,000 IOPS", iops("io1", 100, 64000),
-     with_volume(VolumeType="io1", Iops=64001)),
-    ("RunInstances", "EbsBlockDevice", "Iops", "io2: 100 - 256,000 IOPS", iops("io2", 100, 256000),
-     with_volume(VolumeType="io2", Iops=99)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "gp2: 1 - 16,384 GiB", sizes("gp2", 1, 16384),
-     with_volume(VolumeType="gp2", VolumeSize=16385)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "gp3: 1 - 65,536 GiB", sizes("gp3", 1, 65536),
-     with_volume(VolumeType="gp3", VolumeSize=65537)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "io1: 4 - 16,384 GiB", sizes("io1", 4, 16384),
-     with_volume(VolumeType="io1", VolumeSize=3, Iops=100)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "io2: 4 - 65,536 GiB", sizes("io2", 4, 65536),
-     with_volume(VolumeType="io2", VolumeSize=3, Iops=100)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "st1 and sc1: 125 - 16,384 GiB", sizes("st1", 125, 16384),
-     with_volume(VolumeType="st1", VolumeSize=124)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "st1 and sc1: 125 - 16,384 GiB", sizes("sc1", 125, 16384),
-     with_volume(VolumeType="sc1", VolumeSize=124)),
-    ("RunInstances", "EbsBlockDevice", "VolumeSize", "standard: 1 - 1024 GiB", sizes("standard", 1, 1024),
-     with_volume(VolumeType="standard", VolumeSize=1025)),
+    ("RunInstances", "EbsBlockDevice", "Iops", "gp3: 3,000 - 80,000 IOPS", Bounds("gp3", "Iops", 3000, 80000), None),
+    ("RunInstances", "EbsBlockDevice", "Iops", "io1: 100 - 64,000 IOPS", Bounds("io1", "Iops", 100, 64000), None),
+    ("RunInstances", "EbsBlockDevice", "Iops", "io2: 100 - 256,000 IOPS", Bounds("io2", "Iops", 100, 256000), None),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "gp2: 1 - 16,384 GiB", Bounds("gp2", "VolumeSize", 1, 16384), None),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "gp3: 1 - 65,536 GiB", Bounds("gp3", "VolumeSize", 1, 65536), None),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "io1: 4 - 16,384 GiB", Bounds("io1", "VolumeSize", 4, 16384), None),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "io2: 4 - 65,536 GiB", Bounds("io2", "VolumeSize", 4, 65536), None),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "st1 and sc1: 125 - 16,384 GiB", Bounds("st1", "VolumeSize", 125, 16384), None),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "st1 and sc1: 125 - 16,384 GiB", Bounds("sc1", "VolumeSize", 125, 16384), None),
+    ("RunInstances", "EbsBlockDevice", "VolumeSize", "standard: 1 - 1024 GiB", Bounds("standard", "VolumeSize", 1, 1024), None),
     ("RunInstances", "EbsBlockDevice", "Throughput", "This parameter is valid only for gp3 volumes.",
      lambda p: any("Throughput" in v and v.get("VolumeType") != "gp3" for v in volumes(p)),
      with_volume(VolumeType="gp2", Throughput=125)),
@@ -141,9 +140,6 @@ TABLE = [
      "persistent Spot Instance requests are only supported when the instance interruption behavior is either hibernate or stop.",
      lambda p: spot(p).get("SpotInstanceType") == "persistent" and spot(p).get("InstanceInterruptionBehavior") == "terminate",
      with_spot(SpotInstanceType="persistent", InstanceInterruptionBehavior="terminate")),
-    ("RunInstances", "SpotMarketOptions", "ValidUntil", "For a one-time request, ValidUntil is not supported.",
-     lambda p: spot(p).get("SpotInstanceType") == "one-time" and "ValidUntil" in spot(p),
-     with_spot(SpotInstanceType="one-time", ValidUntil="2026-01-01T00:00:00Z")),
     ("RunInstances", "SpotMarketOptions", "MaxPrice", "If you specify a maximum price, it must be more than USD $0.001.",
      lambda p: "MaxPrice" in spot(p) and float(spot(p)["MaxPrice"]) <= 0.001,
      with_spot(MaxPrice="0.001")),
@@ -154,10 +150,6 @@ TABLE = [
      "To disable multithreading for the instance, specify a value of 1. Otherwise, specify the default value of 2.",
      lambda p: p.get("CpuOptions", {}).get("ThreadsPerCore", 1) not in (1, 2),
      {"CpuOptions": {"ThreadsPerCore": 3}}),
-    ("RunInstances", "Placement", "HostResourceGroupArn",
-     "On input, if you specify this parameter, either omit the Tenancy parameter or set it to host.",
-     lambda p: given(p.get("Placement", {}), "HostResourceGroupArn") and p["Placement"].get("Tenancy", "host") != "host",
-     {"Placement": {"HostResourceGroupArn": "arn:aws:resource-groups:us-east-1:123456789012:group/a", "Tenancy": "default"}}),
     ("DescribeInstances", "DescribeInstancesRequest", "MaxResults", IDS_OR_PAGES, lambda p: given(p, "MaxResults", "InstanceIds"),
      {"MaxResults": 5, "InstanceIds": ["i-1"]}),
     ("DescribeInstanceStatus", "DescribeInstanceStatusRequest", "MaxResults", IDS_OR_PAGES,
@@ -195,12 +187,33 @@ def undocumented_filters(action, params):
     return [name for name in names if (TAG if name.startswith("tag:") else name) not in documented]
 
 
+def broken_by(row):
+    """Requests that break a row."""
+    made = row[5] if row[5] is not None else row[4].broken()
+    return made if isinstance(made, list) else [made]
+
+
+def is_about(row, params):
+    """Whether a request has what a row speaks of."""
+    if isinstance(row[4], Bounds):
+        return any(v.get("VolumeType") == row[4].kind and row[4].member in v for v in volumes(params))
+    return row[2] is None or row[2] in names(params)
+
+
+def names(params):
+    """The names of all members, however deep."""
+    if isinstance(params, list):
+        return {name for member in params for name in names(member)}
+    return params.keys() | names(list(params.values())) if isinstance(params, dict) else set()
+
+
 def faults(action, params):
     """What the request breaks, each sentence with its member."""
     found = [f"no filter {name}" for name in undocumented_filters(action, params)]
-    for about, shape, member, sentence, breaks, _ in TABLE:
+    for row in TABLE:
+        about, shape, member, sentence, breaks, _ = row
         if about == action:
-            LOOKED_AT[shape, member, sentence] += 1
+            LOOKED_AT[shape, member, sentence] += is_about(row, params)
             if breaks(params):
                 found.append(f"{shape}.{member}: {sentence}" if member else f"{shape}: {sentence}")
     return found

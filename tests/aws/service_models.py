@@ -3,6 +3,7 @@
 import datetime
 import functools
 import html
+import math
 import re
 
 import botocore.loaders
@@ -93,9 +94,10 @@ def read_integer(shape, value, place, faults):
 
 def read_number(shape, value, place, faults):
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        return faults.note(place, f"{value!r} is no number")
+        number = math.nan
+    return number if math.isfinite(number) else faults.note(place, f"{value!r} is no number")
 
 
 def read_boolean(shape, value, place, faults):
@@ -105,8 +107,6 @@ def read_boolean(shape, value, place, faults):
 
 
 def read_timestamp(shape, value, place, faults):
-    if isinstance(value, datetime.datetime):
-        return value
     try:
         return datetime.datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -125,12 +125,12 @@ def all_required(shape, found, place, faults):
             faults.note(place, f"{name} is required")
 
 
-def read_document(shape, value, place, faults):
+def read_document(shape, value, place, faults, times):
     """A value of CBOR or JSON."""
     if shape.type_name == "structure":
         if not isinstance(value, dict):
             return faults.note(place, f"{value!r} is no structure")
-        members = {name: read_document(shape.members[name], member, f"{place}.{name}", faults)
+        members = {name: read_document(shape.members[name], member, f"{place}.{name}", faults, times)
                    for name, member in value.items() if name in shape.members}
         for name in value.keys() - shape.members.keys():
             faults.note(place, f"{name} is no member of {shape.name}")
@@ -140,10 +140,11 @@ def read_document(shape, value, place, faults):
         if not isinstance(value, list):
             return faults.note(place, f"{value!r} is no list")
         in_range(shape, len(value), place, faults, "elements")
-        return [read_document(shape.member, member, f"{place}[{n}]", faults) for n, member in enumerate(value)]
-    if isinstance(value, str) and shape.type_name != "string":
-        return faults.note(place, f"{value!r} is no {shape.type_name}, it is text")
-    return read_scalar(shape, value, place, faults)
+        return [read_document(shape.member, member, f"{place}[{n}]", faults, times) for n, member in enumerate(value)]
+    kinds = {"string": str, "integer": int, "long": int, "boolean": bool, "double": (int, float), "timestamp": times}
+    if not isinstance(value, kinds[shape.type_name]) or isinstance(value, bool) and shape.type_name != "boolean":
+        return faults.note(place, f"{value!r} is no {shape.type_name} but a {type(value).__name__}")
+    return value if shape.type_name == "timestamp" else read_scalar(shape, value, place, faults)
 
 
 def tree(params):

@@ -14,8 +14,17 @@ def test_the_sentence_is_still_in_the_service_model(row):
 
 @pytest.mark.parametrize("row", forbidden.TABLE, ids=lambda row: f"{row[1]}.{row[2]}")
 def test_a_request_that_breaks_the_row_is_noticed_by_it(row):
-    action, shape, member, sentence, _, broken = row
-    assert any(fault.endswith(f": {sentence}") for fault in forbidden.faults(action, broken))
+    action, _, _, sentence, _, _ = row
+    for broken in forbidden.broken_by(row):
+        assert any(fault.endswith(f": {sentence}") for fault in forbidden.faults(action, broken)), broken
+
+
+def test_a_row_is_about_requests_that_have_its_member_and_its_type_of_volume():
+    size = next(row for row in forbidden.TABLE if row[3].startswith("io2: 4"))
+    assert forbidden.is_about(size, forbidden.with_volume(VolumeType="io2", VolumeSize=4))
+    assert not forbidden.is_about(size, forbidden.with_volume(VolumeType="gp3", VolumeSize=4))
+    token = next(row for row in forbidden.TABLE if row[2] == "ClientToken")
+    assert forbidden.is_about(token, {"ClientToken": "t"}) and not forbidden.is_about(token, {"MaxCount": 1})
 
 
 def test_a_filter_that_no_documentation_has_is_noticed():

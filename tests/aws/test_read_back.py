@@ -3,6 +3,8 @@
 import base64
 import datetime
 import json
+import subprocess
+import sys
 
 import cbor2
 import pytest
@@ -64,10 +66,12 @@ WRONG = {
     "'Mean' is none of": cloudwatch(Statistics=["Mean"]),
     "0 characters is not between 1": cloudwatch(Namespace=""),
     "is not between 1 and": cloudwatch(Period=0),
-    "'2026-01-01T00:00:00Z' is no timestamp, it is text": cloudwatch(StartTime="2026-01-01T00:00:00Z"),
+    "'2026-01-01T00:00:00Z' is no timestamp but a str": cloudwatch(StartTime="2026-01-01T00:00:00Z"),
     "31 elements is not between": cloudwatch(Dimensions=[{"Name": "a", "Value": "b"}] * 31),
-    "'60' is no integer, it is text": cloudwatch(Period="60"),
-    "5 is no text": ssm({"Name": 5}),
+    "'60' is no integer but a str": cloudwatch(Period="60"),
+    "5 is no string but a int": ssm({"Name": 5}),
+    "1 is no boolean but a int": ssm({"Name": "/a", "WithDecryption": 1}),
+    "Dimensions[0]: Value is required": cloudwatch(Dimensions=[{"Name": "InstanceId"}]),
 }
 
 
@@ -92,7 +96,12 @@ WRONG_ANSWERS = {
     "member is no item": answer("StartInstances", STARTED.replace("item", "member").format("")),
     "done is no answer": answer("CreateTags", "<CreateTagsResponse><done>true</done></CreateTagsResponse>"),
     "Points is no member": answer("GetMetricStatistics", cbor2.dumps({"Points": []})),
-    "'high' is no double, it is text": answer("GetMetricStatistics", cbor2.dumps({"Datapoints": [{"Average": "high"}]})),
+    "'high' is no double but a str": answer("GetMetricStatistics", cbor2.dumps({"Datapoints": [{"Average": "high"}]})),
+    "True is no double but a bool": answer("GetMetricStatistics", cbor2.dumps({"Datapoints": [{"Average": True}]})),
+    "nan is no number": answer("GetMetricStatistics", cbor2.dumps({"Datapoints": [{"Average": float("nan")}]})),
+    "LastModifiedDate: '2026-01-01' is no timestamp": answer("GetParameter", json.dumps({"Parameter": {"LastModifiedDate": "2026-01-01"}})),
+    "StartInstanceResponse is no answer": answer("StartInstances", "<StartInstanceResponse/>"),
+    "writes no error like this": answer("StartInstances", "<ErrorResponse><Error><Code>AuthFailure</Code></Error></ErrorResponse>", 401),
     "Worth is no member": answer("GetParameter", json.dumps({"Parameter": {"Worth": "a"}})),
     "has no error code NoSuchThing": error("NoSuchThing"),
     "cloudwatch: has no error code InvalidAMIID.NotFound": answer(
@@ -105,7 +114,7 @@ def test_answers_that_are_right_have_no_fault():
         answer(None, STARTED.format("<instanceId>i-1</instanceId><currentState><code>0</code><name>pending</name></currentState>")),
         answer("GetMetricStatistics", cbor2.dumps(POINTS)),
         answer("CreateTags", "<CreateTagsResponse><return>true</return></CreateTagsResponse>"),
-        answer("GetParameter", json.dumps({"Parameter": {"Name": "a", "Value": "b"}})),
+        answer("GetParameter", json.dumps({"Parameter": {"Name": "a", "Value": "b", "LastModifiedDate": 1767225600.5}})),
         error("UnauthorizedOperation"),
     ):
         assert read_back.read_answer(line)[1] == [], line
@@ -117,18 +126,62 @@ def test_what_is_wrong_with_an_answer_is_told(fault):
     assert any(fault in one for one in found), found
 
 
-@pytest.mark.parametrize("body", ["<html>", "", "<html></html>", "<StartInstancesResponse>"])
-def test_an_answer_that_is_none_is_no_fault_and_counted_apart(body):
-    with pytest.raises(read_back.Nonsense):
-        read_back.read_answer(answer("StartInstances", body))
+@pytest.mark.parametrize("body", ["<html>", "", "<html></html>", "<StartInstancesResponse>", "<StartInstanceResponse/>"])
+def test_an_answer_that_is_none_is_a_fault_unless_the_test_says_so(tmp_path, body):
+    line = answer("StartInstances", body)
+    assert read_back.read_answer(line | {"readable": False}) == ("answers that are meant to be unreadable", [])
+    assert "first in a.jsonl:1" in printed(tmp_path, {"a.jsonl": [line]})
+
+
+def printed(folder, files):
+    """What a run over these files prints about faults; it must not be content."""
+    for name, lines in files.items():
+        (folder / name).write_text("".join(f"{line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)}\n" for line in lines))
+    run = subprocess.run([sys.executable, "-B", read_back.__file__, folder], capture_output=True, text=True)
+    assert run.returncode == 1
+    return run.stderr
+
+
+@pytest.fixture
+def nothing_missing(monkeypatch):
+    monkeypatch.setattr(read_back, "missing", lambda read: [])
+
+
+def test_a_run_is_content_only_if_no_file_has_a_fault(tmp_path, nothing_missing):
+    def run(*files):
+        for number, line in enumerate(files):
+            (tmp_path / f"{number}.jsonl").write_text(json.dumps(line) + "\n")
+        return read_back.main(tmp_path)
+
+    assert run(RIGHT[0], error("UnauthorizedOperation")) == 0
+    assert run(RIGHT[0], error("NoSuchThing")) == 1
+    assert run(RIGHT[0], ec2("StartInstances")) == 1
+    assert run(RIGHT[0], answer("StartInstances", "<<<")) == 1
+
+
+def test_what_is_missing_is_no_content(tmp_path):
+    assert "nothing to read: RunInstances requests" in printed(tmp_path, {"a.jsonl": [RIGHT[0]]})
+
+
+def test_a_line_that_was_cut_is_a_fault_with_its_place_and_other_characters_cut_none(tmp_path):
+    tagged = ec2("DescribeInstances", Filter__1__Name="tag:a\x85b\u2028c", Filter__1__Value__1="d")
+    assert "fault, 1 times, first in a.jsonl:2" in printed(tmp_path, {"a.jsonl": [tagged, '{"request": "Sta']})
+
+
+def test_a_folder_without_journals_is_told(tmp_path):
+    assert "CML_TEST_JOURNAL" in read_back.main(tmp_path)
 
 
 def test_an_action_without_requests_is_missing():
     found = read_back.collections.Counter({f"{action} {what}": 1 for action in read_back.actions() for what in ("requests", "answers")})
     found.update(["ec2 errors", "cloudwatch errors", "ssm errors"])
+    for _, shape, member, sentence, _, _ in read_back.forbidden.TABLE:
+        read_back.forbidden.LOOKED_AT[shape, member, sentence] += 1
     assert read_back.missing(found) == [] and len(read_back.actions()) >= 13
     del found["RunInstances requests"], found["ssm errors"]
     assert read_back.missing(found) == ["RunInstances requests", "ssm errors"]
+    read_back.forbidden.LOOKED_AT.clear()
+    assert "requests about: Constraints: Maximum 64 ASCII characters" in read_back.missing(found)
 
 
 def test_the_models_are_those_that_the_functions_speak():

@@ -74,6 +74,20 @@ fn options() -> Vec<LaunchOption> {
             ],
         ),
         (
+            "extra_volumes",
+            json!([
+                {"size_gib": 500, "type": "gp2"}, {"size_gib": 500, "type": "io1", "iops": 3000}, {"size_gib": 125, "type": "st1"},
+                {"size_gib": 125, "type": "sc1"}, {"size_gib": 8, "type": "standard"},
+            ]),
+            vec![
+                ("BlockDeviceMapping.2.Ebs.VolumeType", "gp2"),
+                ("BlockDeviceMapping.3.Ebs.VolumeType", "io1"),
+                ("BlockDeviceMapping.4.Ebs.VolumeType", "st1"),
+                ("BlockDeviceMapping.5.Ebs.VolumeType", "sc1"),
+                ("BlockDeviceMapping.6.Ebs.VolumeType", "standard"),
+            ],
+        ),
+        (
             "associate_public_ip",
             json!(false),
             vec![("NetworkInterface.1.AssociatePublicIpAddress", "false"), ("NetworkInterface.1.DeviceIndex", "0")],

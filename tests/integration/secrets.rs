@@ -62,6 +62,27 @@ async fn a_session_token_in_awss_message_reaches_neither_caller_nor_log() {
         assert!(log.contains("SignatureDoesNotMatch"), "{} logged nothing of it: {log}", operation.name);
     }
     assert_eq!(calls, OPERATIONS.iter().map(|operation| operation.actions.len()).sum::<usize>() - 1);
+    // The self-test makes every call that there is.
+    let replies = [
+        functions.ec2_stub.script(
+            |_| true,
+            Times::Always,
+            Reply::ec2_error(403, "SignatureDoesNotMatch", &wrong_signature()),
+        ),
+        functions.cloudwatch_stub.script(
+            |_| true,
+            Times::Always,
+            Reply::cloudwatch_error(403, "SignatureDoesNotMatch", &wrong_signature()),
+        ),
+    ];
+    let answer = functions.respond("health", |event| {
+        event["queryStringParameters"] = json!({"permissions": "true"});
+        event["multiValueQueryStringParameters"] = json!({"permissions": ["true"]});
+    });
+    let answer = answer.await;
+    assert!(replies.iter().all(|script| script.hits() > 0));
+    let program = functions.program("health");
+    assert!(!(answer.to_string() + &program.output() + &program.log()).contains(TOKEN), "{answer}");
     functions.aws.stop().unwrap();
 }
 

@@ -173,6 +173,18 @@ async fn of_credentials_our_own_words_are_told_and_never_awss() {
     }
 }
 
+#[tokio::test]
+async fn a_message_that_quotes_a_signed_request_is_not_told_whatever_its_code() {
+    let header = "Authorization header requires 'Signature' parameter. Authorization=AWS4-HMAC-SHA256 Credential=EXAMPLETOKEN/20261124";
+    for message in [WRONG_SIGNATURE, header] {
+        for aws_code in ["AccessDenied", "InvalidParameterValue", "SomethingThatEc2InventsTomorrow"] {
+            let error = read(403, aws_code, message).await;
+            let told = format!("{error:?} {}", error.summary());
+            assert!(!told.contains("EXAMPLETOKEN") && told.contains(aws_code), "{told}");
+        }
+    }
+}
+
 #[test]
 fn a_code_means_what_the_call_makes_it_mean() {
     let (launch, start, metrics) = ("ec2:RunInstances", "ec2:StartInstances", "cloudwatch:GetMetricStatistics");
@@ -193,7 +205,7 @@ async fn a_foreign_image_is_a_permission_and_not_a_credential() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_is_an_aws_error() {
-    let rule = mock!(Client::start_instances).then_http_response(|| testing::xml(200, "<html>not EC2"));
+    let rule = mock!(Client::start_instances).then_http_response(|| testing::unreadable(200, "<html>not EC2"));
     let clients = testing::clients(&[&rule]);
     let answer = clients.ec2(&testing::region()).unwrap().start_instances().instance_ids(ID).send().await;
     let error = Error::from(answer.unwrap_err());

@@ -173,7 +173,9 @@ fn every_option_has_a_value_that_is_refused() {
 #[test]
 fn nested_virtualization_is_asked_of_types_that_can_be_told_to() {
     let nested = |kind: &str| refused(json!({"instance_type": kind, "cpu": {"nested_virtualization": true}}));
-    assert!(nested("c8i.2xlarge").is_empty());
+    for accepted in ["c8i.2xlarge", "c7i.2xlarge", "c99x.large"] {
+        assert!(nested(accepted).is_empty(), "{accepted}");
+    }
     assert_eq!(nested("m5zn.metal"), ["cpu.nested_virtualization"]);
     assert_eq!(nested("c5.2xlarge"), ["cpu.nested_virtualization"]);
     let alternatives = json!({"instance_type": "m8i.large", "cpu": {"nested_virtualization": true}, "alternatives": [{}, {"instance_type": "m5.large"}]});
@@ -194,6 +196,10 @@ fn warnings_say_what_will_not_work() {
         warnings(json!({"name": "a", "instance_type": "c8i.large", "cpu": {"nested_virtualization": true}})),
         ""
     );
+    let nested =
+        |kind: &str| warnings(json!({"name": "a", "instance_type": kind, "cpu": {"nested_virtualization": true}}));
+    assert!(nested("c7i.large").contains("API reference"));
+    assert!(nested("c99x.large").contains("not known here"));
     assert_eq!(warnings(json!({"name": "a", "instance_type": "m5zn.metal"})), "");
     let protected = warnings(json!({"name": "a", "instance_type": "m5zn.metal", "termination_protection": true}));
     assert!(protected.contains("no operation of this API lifts it"));

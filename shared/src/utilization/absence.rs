@@ -118,6 +118,8 @@ mod tests {
         let cpu = |newest, change: fn(&mut Instance)| cause(MetricName::CpuUtilization, newest, change);
         assert_eq!(cpu(None, |i| i.state = "stopped".to_owned()), Cause::NotRunning);
         assert_eq!(cpu(Some(400), |i| i.state = "stopped".to_owned()), Cause::NotRunning);
+        assert_eq!(cpu(None, |i| i.state = "terminated".to_owned()), Cause::NotRunning);
+        assert_eq!(cpu(None, |i| i.state = "shutting-down".to_owned()), Cause::NotRunning);
         assert_eq!(cpu(None, |i| i.age_seconds = Some(1199)), Cause::NotRunningLongEnough);
         assert_eq!(cpu(None, |i| i.age_seconds = Some(1200)), Cause::NotShown);
         assert_eq!(cpu(Some(700), |_| ()), Cause::DetailedMonitoringOff);
@@ -132,6 +134,23 @@ mod tests {
             })
         };
         assert_eq!((young_and_detailed(299), young_and_detailed(300)), (Cause::NotRunningLongEnough, Cause::NotShown));
+    }
+
+    #[test]
+    fn the_reason_says_what_is_there_and_why_there_is_no_more() {
+        let mut instance = instance();
+        let reason = |instance: &Instance, newest| Absence::new(MetricName::CpuUtilization, instance, newest).reason;
+        assert_eq!(
+            reason(&instance, Some(700)),
+            "the newest point of CPUUtilization began 700 seconds ago and ended before the window: detailed monitoring is off: \
+             EC2 publishes every five minutes, and CloudWatch can show a point minutes after its five minutes end"
+        );
+        instance.state = "stopped".to_owned();
+        assert_eq!(
+            reason(&instance, None),
+            "there is no point of CPUUtilization in the window or in the last 30 minutes: i-0123456789abcdef0 is stopped, and \
+             metrics are published only while it runs"
+        );
     }
 
     #[test]

@@ -41,15 +41,17 @@ struct Published {
     running: bool,
     /// When the instance was started.
     launched: u64,
+    /// When it was published last: an agent can be given another configuration.
+    ended: u64,
 }
 
 impl Published {
     fn basic(delay_minutes: u64, running: bool, launched: u64) -> Self {
-        Self { period: 5 * MINUTE, delay: delay_minutes * MINUTE, running, launched }
+        Self { period: 5 * MINUTE, delay: delay_minutes * MINUTE, running, launched, ended: u64::MAX }
     }
 
     fn detailed(delay_minutes: u64, launched: u64) -> Self {
-        Self { period: MINUTE, delay: delay_minutes * MINUTE, running: false, launched }
+        Self { period: MINUTE, delay: delay_minutes * MINUTE, running: false, launched, ended: u64::MAX }
     }
 
     /// The sample of a minute: anything that two neighbours do not share.
@@ -62,7 +64,7 @@ impl Published {
         let whole = minute - minute % self.period + self.delay;
         // Of a running period the last sample is shown when the whole is, the others as much earlier as they were taken.
         let shown = if self.running { minute + MINUTE + self.delay - self.period } else { whole };
-        minute >= self.launched && shown <= now
+        (self.launched..self.ended).contains(&minute) && shown <= now
     }
 
     /// The samples of the minutes from `from` up to `to` that are shown at `now`.
@@ -186,18 +188,51 @@ fn at_every_second_of_an_hour_a_worker_that_has_run_25_minutes_has_a_latest_valu
 struct World {
     cpu: Published,
     memory: Published,
-    /// The dimensions that the agent publishes with, by name; none if there is no agent.
-    agent: &'static [&'static str],
+    agent: Agent,
     now: u64,
 }
 
+/// How an agent publishes: with these dimensions, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Agent {
+    None,
+    With(&'static [&'static str]),
+    /// The same samples under two sets, as one that aggregates.
+    WithBoth(&'static [&'static str], &'static [&'static str]),
+    /// First with one set, and from ten minutes ago on with the other.
+    Changed(&'static [&'static str], &'static [&'static str]),
+}
+
 impl World {
+    /// What is published with these dimensions.
+    fn memory_with(&self, names: &[&str]) -> Option<Published> {
+        match self.agent {
+            Agent::None => None,
+            Agent::With(one) => (names == one).then_some(self.memory),
+            Agent::WithBoth(one, other) => (names == one || names == other).then_some(self.memory),
+            Agent::Changed(before, after) => {
+                let at = self.now - 10 * MINUTE;
+                let (old, new) = (Published { ended: at, ..self.memory }, Published { launched: at, ..self.memory });
+                if names == before { Some(old) } else { (names == after).then_some(new) }
+            }
+        }
+    }
+
+    /// What an answer should be about: the set that is published with now, if it shows anything.
+    fn current_memory(&self) -> Option<Published> {
+        match self.agent {
+            Agent::None => None,
+            Agent::With(_) | Agent::WithBoth(..) => Some(self.memory),
+            Agent::Changed(_, after) => self.memory_with(after),
+        }
+    }
+
     fn answer(&self, request: &GetMetricStatisticsInput) -> HttpResponse {
         assert_eq!(request.statistics(), [Statistic::SampleCount, Statistic::Average, Statistic::Maximum]);
         let names: Vec<&str> = dimensions(request).into_iter().map(|(name, _)| name).collect();
         let published = match (request.namespace(), request.metric_name()) {
             (Some("AWS/EC2"), Some("CPUUtilization")) if names == ["InstanceId"] => Some(self.cpu),
-            (Some("CWAgent"), Some("mem_used_percent")) if names == self.agent => Some(self.memory),
+            (Some("CWAgent"), Some("mem_used_percent")) => self.memory_with(&names),
             _ => None,
         };
         let seconds = |time: Option<&DateTime>| u64::try_from(time.unwrap().secs()).unwrap();
@@ -230,18 +265,22 @@ fn cbor(points: &[Samples]) -> HttpResponse {
     response
 }
 
-/// The sets of dimensions an agent may publish with, sorted by name; the last is no agent's.
-const AGENTS: [&[&str]; 6] = [
-    &["InstanceId"],
-    &["InstanceId", "InstanceType"],
-    &["AutoScalingGroupName", "InstanceId"],
-    &["ImageId", "InstanceId", "InstanceType"],
-    &["AutoScalingGroupName", "ImageId", "InstanceId", "InstanceType"],
-    &[],
+/// Agents, their dimensions sorted by name.
+const AGENTS: [Agent; 9] = [
+    Agent::None,
+    Agent::With(&["InstanceId"]),
+    Agent::With(&["InstanceId", "InstanceType"]),
+    Agent::With(&["AutoScalingGroupName", "InstanceId"]),
+    Agent::With(&["ImageId", "InstanceId", "InstanceType"]),
+    Agent::With(&["AutoScalingGroupName", "ImageId", "InstanceId", "InstanceType"]),
+    Agent::WithBoth(&["InstanceId"], &["ImageId", "InstanceId", "InstanceType"]),
+    Agent::Changed(&["InstanceId"], &["ImageId", "InstanceId", "InstanceType"]),
+    Agent::Changed(&["ImageId", "InstanceId", "InstanceType"], &["InstanceId"]),
 ];
 
 fn worlds() -> impl Strategy<Value = (World, &'static str)> {
-    let memory = (1..=4_u64, 0..=DAY);
+    // Old enough to have been given another configuration ten minutes ago, which shows its first point within five.
+    let memory = (1..=4_u64, 20 * MINUTE..=DAY);
     (
         any::<bool>(),
         5..=15_u64,
@@ -280,19 +319,18 @@ fn through_the_sdk_a_thousand_drawn_moments_agree_with_the_reference() {
         let mut instance = instance();
         instance.detailed_monitoring = world.cpu.period == MINUTE;
         instance.age_seconds = Some(world.now - world.cpu.launched);
-        if world.agent.contains(&"AutoScalingGroupName") {
-            instance.tags.insert("aws:autoscaling:groupName".to_owned(), "workers".to_owned());
-        }
+        instance.tags.insert("aws:autoscaling:groupName".to_owned(), "workers".to_owned());
         let query = UtilizationQuery { window: window(text), series: true };
         let worker = worker();
         let answer = measure(&clients, &worker, &instance, &query, moment(world.now));
         let answer = runtime.block_on(answer).unwrap();
         assert_right(&answer.cpu, world.cpu, &query.window, world.now);
-        if world.agent.is_empty() {
-            prop_assert!(!answer.memory.available);
-        } else {
-            assert_right(&answer.memory, world.memory, &query.window, world.now);
+        match world.current_memory() {
+            Some(memory) => assert_right(&answer.memory, memory, &query.window, world.now),
+            None => prop_assert!(!answer.memory.available),
         }
+        prop_assert_eq!(answer.start_time, written(world.now - query.window.duration().as_secs()));
+        prop_assert_eq!(answer.end_time, written(world.now));
         prop_assert!(answer.cpu.points.is_some_and(|points| points.len() <= 1440));
         Ok(())
     });

@@ -183,7 +183,7 @@ fn skewed(service: Service) -> Reply {
 }
 
 fn page() -> Reply {
-    Reply::raw(502, &[("content-type", "text/html")], "<html><body>Bad Gateway</body></html>")
+    Reply::raw(502, &[("content-type", "text/html")], "<html><body>Bad Gateway</body></html>").unreadable()
 }
 
 fn garbage(service: Service) -> Reply {
@@ -193,7 +193,7 @@ fn garbage(service: Service) -> Reply {
         Service::CloudWatch => ("application/cbor", b"\xb9\x03\xe8\xff\xff"),
         Service::Ssm => ("application/x-amz-json-1.1", b"{\"Parameter\": <<<\x00"),
     };
-    Reply::raw(200, &[("content-type", media_type), ("smithy-protocol", "rpc-v2-cbor")], body)
+    Reply::raw(200, &[("content-type", media_type), ("smithy-protocol", "rpc-v2-cbor")], body).unreadable()
 }
 
 fn empty(service: Service) -> Reply {
@@ -202,5 +202,5 @@ fn empty(service: Service) -> Reply {
         Service::CloudWatch => "application/cbor",
         Service::Ssm => "application/x-amz-json-1.1",
     };
-    Reply::raw(200, &[("content-type", media_type), ("smithy-protocol", "rpc-v2-cbor")], "")
+    Reply::raw(200, &[("content-type", media_type), ("smithy-protocol", "rpc-v2-cbor")], "").unreadable()
 }

@@ -12,27 +12,49 @@ const XML: [(&str, &str); 1] = [("content-type", "text/xml;charset=UTF-8")];
 /// Faults, each at every so manieth request: primes, so that they meet in every order. What the SDK sends again costs half a
 /// second of waiting each, so that is rarer.
 pub fn faults(stub: &Stub) -> Vec<Script> {
-    let half = || Reply::raw(200, &XML, "<DescribeInstancesResponse><reservationSet><item>");
-    [
-        (41, Reply::ec2_error(403, "UnauthorizedOperation", "You are not authorized.")),
-        (43, Reply::ec2_error(400, "InvalidInstanceID.NotFound", "The instance ID does not exist")),
-        (47, Reply::ec2_error(400, "SomethingNew", "Nobody knows it.")),
-        (53, Reply::ec2_error(401, "AuthFailure", "AWS was not able to validate the credentials")),
-        (307, Reply::ec2_error(503, "RequestLimitExceeded", "Request limit exceeded.")),
-        (311, Reply::ec2_error(500, "InternalError", "An internal error has occurred")),
+    let half = || Reply::raw(200, &XML, "<DescribeInstancesResponse><reservationSet><item>").unreadable();
+    let errors = [
+        (41, 403, "UnauthorizedOperation", "You are not authorized."),
+        (43, 400, "InvalidInstanceID.NotFound", "The instance ID does not exist"),
+        (47, 400, "SomethingNew", "Nobody knows it."),
+        (53, 401, "AuthFailure", "AWS was not able to validate the credentials"),
+        (307, 503, "RequestLimitExceeded", "Request limit exceeded."),
+        (311, 500, "InternalError", "An internal error has occurred"),
+    ];
+    // CloudWatch has other codes, in another form.
+    let metrics = [
+        (41, 403, "AccessDenied", "You are not authorized."),
+        (47, 400, "SomethingNew", "Nobody knows it."),
+        (53, 403, "InvalidClientTokenId", "The security token included in the request is invalid"),
+        (307, 400, "Throttling", "Rate exceeded"),
+        (311, 500, "InternalFailure", "An internal error has occurred"),
+    ];
+    let of_ec2 = |request: &Recorded| request.action != "GetMetricStatistics";
+    let ec2 = errors.map(|(period, status, code, message)| {
+        stub.script(every(period, of_ec2), Times::Always, Reply::ec2_error(status, code, message))
+    });
+    let cloudwatch = metrics.map(|(period, status, code, message)| {
+        let reply = Reply::cloudwatch_error(status, code, message);
+        stub.script(every(period, move |request: &Recorded| !of_ec2(request)), Times::Always, reply)
+    });
+    let broken = [
         (313, Reply::closed()),
         (317, half()),
         (331, half().cut_short()),
-        (337, Reply::raw(200, &XML, "<<<\u{0} nonsense")),
+        (337, Reply::raw(200, &XML, "<<<\u{0} nonsense").unreadable()),
         (1009, Reply::silence()),
     ]
-    .map(|(period, reply)| stub.script(every(period), Times::Always, reply))
-    .into()
+    .map(|(period, reply)| stub.script(every(period, |_: &Recorded| true), Times::Always, reply));
+    ec2.into_iter().chain(cloudwatch).chain(broken).collect()
 }
 
-fn every(period: u32) -> impl Fn(&Recorded) -> bool + Send + Sync {
+/// Every so manieth of the requests that are meant.
+fn every(
+    period: u32,
+    meant: impl Fn(&Recorded) -> bool + Send + Sync + 'static,
+) -> impl Fn(&Recorded) -> bool + Send + Sync {
     let count = AtomicU32::new(0);
-    move |_: &Recorded| count.fetch_add(1, Ordering::Relaxed) % period == period - 1
+    move |request: &Recorded| meant(request) && count.fetch_add(1, Ordering::Relaxed) % period == period - 1
 }
 
 /// The answers without a fault.

@@ -40,10 +40,10 @@ impl Journal {
     }
 
     /// An answer that a test wrote by itself.
-    pub(super) fn answer(&self, request: &Recorded, answer: &Response<Bytes>) {
+    pub(super) fn answer(&self, request: &Recorded, answer: &Response<Bytes>, readable: bool) {
         self.write(|| {
             let body = STANDARD.encode(answer.body());
-            json!({"answer": request.action, "status": answer.status().as_u16(), "body": body})
+            json!({"answer": request.action, "status": answer.status().as_u16(), "body": body, "readable": readable})
         });
     }
 

@@ -259,7 +259,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
         recorded.set_upstream(answer.clone());
     }
     if let Some(written) = &reply.answer {
-        shared.journal.answer(&recorded, written);
+        shared.journal.answer(&recorded, written, reply.readable);
     }
     body::send(reply.answer.unwrap_or(answer), reply.manner).await
 }

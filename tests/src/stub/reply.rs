@@ -14,6 +14,8 @@ pub struct Reply {
     /// Upstream's own answer if there is none.
     pub(super) answer: Option<Response<Bytes>>,
     pub(super) manner: Manner,
+    /// Whether it is a document, for the journal.
+    pub(super) readable: bool,
 }
 
 /// How an answer is sent.
@@ -36,17 +38,17 @@ pub(super) enum Manner {
 impl Reply {
     /// What upstream answers: an exception ahead of a broader script.
     pub fn pass_through() -> Self {
-        Self { work: true, answer: None, manner: Manner::Whole }
+        Self { work: true, answer: None, manner: Manner::Whole, readable: true }
     }
 
     /// The connection is closed, and upstream sees nothing.
     pub fn closed() -> Self {
-        Self { work: false, answer: None, manner: Manner::Close }
+        Self { work: false, answer: None, manner: Manner::Close, readable: true }
     }
 
     /// No answer, on a connection that stays open, and upstream sees nothing.
     pub fn silence() -> Self {
-        Self { work: false, answer: None, manner: Manner::Silence }
+        Self { work: false, answer: None, manner: Manner::Silence, readable: true }
     }
 
     /// The same with one more header, unless it is upstream's own answer.
@@ -84,6 +86,12 @@ impl Reply {
     #[must_use]
     pub fn cut_short(self) -> Self {
         Self { manner: Manner::CutShort, ..self }
+    }
+
+    /// The same answer, which is none that AWS gives: what reads answers with AWS's models shall not.
+    #[must_use]
+    pub fn unreadable(self) -> Self {
+        Self { readable: false, ..self }
     }
 
     /// An error as EC2 writes it, with [`REQUEST_ID`].
@@ -132,7 +140,7 @@ impl Reply {
             .iter()
             .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
         let answer = response.body(body.into()).expect("a status and headers that HTTP can send");
-        Self { work: false, answer: Some(answer), manner: Manner::Whole }
+        Self { work: false, answer: Some(answer), manner: Manner::Whole, readable: true }
     }
 }
 

@@ -475,6 +475,20 @@ async fn a_refusal_names_the_alternative_that_it_is_about() {
         let error = create(&[&images, &full, &refused], &with_alternatives(), false).await.unwrap_err();
         assert_eq!(error.fields.errors()[0].field, field);
     }
+    // In the second round, which is on-demand, the alternatives are the same.
+    let body = read(json!({
+        "name": "cml-1", "image_name": "cml-2.8.1-worker", "instance_type": "c5.2xlarge", "spot": {}, "on_demand_fallback": true,
+        "alternatives": [{"instance_type": "c5.4xlarge"}],
+    }));
+    let spot = mock!(Client::run_instances)
+        .match_requests(|r| r.instance_market_options().is_some())
+        .then_http_response(|| ec2_error(500, "InsufficientInstanceCapacity", "none"));
+    let full = without_capacity(&["c5.2xlarge"], "InsufficientInstanceCapacity").0;
+    let refused = mock!(Client::run_instances)
+        .match_requests(|r| r.instance_market_options().is_none())
+        .then_http_response(|| ec2_error(400, "Unsupported", "no"));
+    let error = create(&[&images, &spot, &full, &refused], &body, false).await.unwrap_err();
+    assert_eq!(error.fields.errors()[0].field, "alternatives[0]");
     // Of the launch itself it is not known which field is meant.
     let refused = mock!(Client::run_instances).then_http_response(|| ec2_error(400, "Unsupported", "EC2's words."));
     let error = create(&[&images, &refused], &with_alternatives(), false).await.unwrap_err();
