@@ -1,13 +1,15 @@
 //! AWS clients, built once per execution environment: one pair per allowed region.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_ec2::config::SharedHttpClient;
+use aws_sdk_ec2::config::retry::RetryPartition;
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
@@ -40,7 +42,9 @@ const ATTEMPTS: u32 = 3;
 #[derive(Debug)]
 pub struct Clients {
     config: Config,
-    regions: HashMap<Region, RegionClients>,
+    regions: BTreeMap<Region, RegionClients>,
+    /// The SDK's clock, which signs the requests, is everybody's.
+    clock: SharedTimeSource,
 }
 
 /// The clients of one region.
@@ -62,17 +66,34 @@ impl Clients {
     pub async fn from_env() -> Result<Self, lambda_runtime::Error> {
         let config = Config::from_env()?;
         let sdk = sdk_config(&config).await?;
-        let regions = config.allowed_regions.iter().map(|region| {
-            let with_ssm = !config.image_parameters.is_empty();
-            (region.clone(), RegionClients::new(&sdk, region, with_ssm))
-        });
-        Ok(Self { regions: regions.collect(), config })
+        Ok(Self::new(config, &sdk))
+    }
+
+    /// Builds the clients that a configuration allows, each for its region, of what they have in common.
+    #[must_use]
+    pub fn new(config: Config, sdk: &SdkConfig) -> Self {
+        Self::with_retries(config, sdk, None)
+    }
+
+    /// The same with a stock of retries of their own: the SDK's is one for the whole process.
+    #[must_use]
+    pub fn with_retries(config: Config, sdk: &SdkConfig, retries: Option<&RetryPartition>) -> Self {
+        let with_ssm = !config.image_parameters.is_empty();
+        let regions = config.allowed_regions.iter();
+        let regions = regions.map(|region| (region.clone(), RegionClients::new(sdk, region, with_ssm, retries)));
+        Self { regions: regions.collect(), config, clock: sdk.time_source().unwrap_or_default() }
     }
 
     /// Clients that were built elsewhere, for tests.
     #[cfg(test)]
-    pub(crate) fn new(config: Config, regions: HashMap<Region, RegionClients>) -> Self {
-        Self { config, regions }
+    pub(crate) fn of(config: Config, regions: BTreeMap<Region, RegionClients>) -> Self {
+        Self { config, regions, clock: SharedTimeSource::default() }
+    }
+
+    /// This moment: the one clock of whatever has clients.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     /// The configuration.
@@ -129,26 +150,39 @@ impl Clients {
 }
 
 impl RegionClients {
-    fn new(sdk: &SdkConfig, region: &Region, with_ssm: bool) -> Self {
-        let region = || aws_config::Region::new(region.to_string());
-        let ec2 = aws_sdk_ec2::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
-        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
-        let ssm = || aws_sdk_ssm::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+    fn new(sdk: &SdkConfig, region: &Region, with_ssm: bool, retries: Option<&RetryPartition>) -> Self {
+        let (region, retries) = (|| aws_config::Region::new(region.to_string()), || retries.cloned());
+        let mut ec2 = aws_sdk_ec2::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+        ec2.set_retry_partition(retries());
+        let mut cloudwatch =
+            aws_sdk_cloudwatch::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+        cloudwatch.set_retry_partition(retries());
+        let ssm = || {
+            let mut ssm = aws_sdk_ssm::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+            ssm.set_retry_partition(retries());
+            aws_sdk_ssm::Client::from_conf(ssm.build())
+        };
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(
                 ec2.retry_classifier(NoRetryWithoutCapacity).interceptor(WholeAnswer).build(),
             ),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
-            ssm: with_ssm.then(|| aws_sdk_ssm::Client::from_conf(ssm().build())),
+            ssm: with_ssm.then(ssm),
         }
     }
 }
 
-async fn sdk_config(config: &Config) -> Result<SdkConfig, lambda_runtime::Error> {
-    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .region(aws_config::Region::new(config.region.to_string()))
+/// What every client has, whoever it is made for: its tries, and how long each may take.
+#[must_use]
+pub fn settings() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts())
+}
+
+async fn sdk_config(config: &Config) -> Result<SdkConfig, lambda_runtime::Error> {
+    let loader = settings()
+        .region(aws_config::Region::new(config.region.to_string()))
         .http_client(http_client(trusted_authorities(config)?)?);
     // Lambda hands the role's keys over in the environment; looking no further saves 1 ms of each cold start.
     // Elsewhere a developer's profile or an instance profile works through the default chain.

@@ -92,7 +92,10 @@ impl Config {
     }
 
     /// Reads the variables that `variable` knows.
-    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every bad variable.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut bad = Vec::new();
         let region = variable(AWS_REGION).ok_or_else(|| "is not set".to_owned()).and_then(|text| region(&text));
         let region = note(AWS_REGION, region, &mut bad);

@@ -22,8 +22,12 @@ tokio::task_local! {
 }
 
 /// The work's result, or a 504 when the time is up that Lambda leaves it.
-pub(crate) async fn within<T>(deadline: SystemTime, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let end = Instant::now() + budget(deadline, SystemTime::now());
+pub(crate) async fn within<T>(
+    deadline: SystemTime,
+    now: SystemTime,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let end = Instant::now() + budget(deadline, now);
     let timeout = |_| {
         let detail = "AWS gave no answer in time; what was asked for may still have been carried out";
         Error::new(Code::AwsTimeout, detail)
@@ -67,6 +71,10 @@ mod tests {
         SystemTime::now() + duration
     }
 
+    async fn within_now<T>(deadline: SystemTime, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        within(deadline, SystemTime::now(), work).await
+    }
+
     #[test]
     fn an_answer_is_due_before_the_function_and_before_api_gateway_give_up() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
@@ -79,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn a_late_answer_is_a_504_that_does_not_promise_that_nothing_happened() {
         let late = async { std::future::pending::<Result<(), Error>>().await };
-        let error = within(in_future(ANSWER_TIME + Duration::from_millis(20)), late).await.unwrap_err();
+        let error = within_now(in_future(ANSWER_TIME + Duration::from_millis(20)), late).await.unwrap_err();
         assert_eq!((error.code, error.retryable), (Code::AwsTimeout, true));
         assert!(error.detail.contains("may still have been carried out"));
     }
@@ -89,17 +97,19 @@ mod tests {
         let longest = Duration::from_secs(15);
         let left = async || Ok(at_most(longest).saturating_duration_since(Instant::now()));
         assert!(left().await.unwrap() > longest - Duration::from_secs(1), "outside of an invocation");
-        assert!(within(in_future(Duration::from_secs(27)), left()).await.unwrap() > longest - Duration::from_secs(1));
-        let of_six_seconds = within(in_future(Duration::from_secs(6)), left()).await.unwrap();
+        assert!(
+            within_now(in_future(Duration::from_secs(27)), left()).await.unwrap() > longest - Duration::from_secs(1)
+        );
+        let of_six_seconds = within_now(in_future(Duration::from_secs(6)), left()).await.unwrap();
         assert!((Duration::from_secs(3)..Duration::from_secs(4)).contains(&of_six_seconds), "{of_six_seconds:?}");
-        assert_eq!(within(in_future(Duration::from_secs(1)), left()).await.unwrap(), Duration::ZERO);
+        assert_eq!(within_now(in_future(Duration::from_secs(1)), left()).await.unwrap(), Duration::ZERO);
     }
 
     #[tokio::test]
     async fn no_change_is_begun_in_the_last_seconds() {
         assert!(!is_near(), "outside of an invocation");
         for (seconds, near) in [(27, false), (6, false), (4, true), (1, true)] {
-            let seen = within(in_future(Duration::from_secs(seconds)), async { Ok(is_near()) }).await.unwrap();
+            let seen = within_now(in_future(Duration::from_secs(seconds)), async { Ok(is_near()) }).await.unwrap();
             assert_eq!(seen, near, "{seconds} s");
         }
     }

@@ -85,11 +85,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::region;
+    use crate::testing::{clients, region};
 
     fn document(fields: &Fields) -> Value {
         let instance = types::Instance::builder().instance_id("i-1").tags(crate::tags::tag("Name", "cml-1")).build();
-        serde_json::to_value(fields.of(Instance::from_ec2(&instance, &region(), "us"))).unwrap()
+        serde_json::to_value(fields.of(Instance::from_ec2(&instance, &region(), &clients(&[])))).unwrap()
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Replay {
         let mut ours: Vec<(bool, usize, Instance)> = instances
             .filter_map(|instance| {
                 let attempt = attempt(instance)?;
-                let instance = Instance::from_ec2(instance, region, clients.managed_by());
+                let instance = Instance::from_ec2(instance, region, clients);
                 Some((instance.is_gone(), attempt, instance))
             })
             .collect();

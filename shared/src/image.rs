@@ -214,25 +214,25 @@ pub async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> R
 async fn by_id(clients: &Clients, region: &Region, id: &ImageId) -> Result<LaunchImage, Error> {
     let call = clients.ec2(region)?.describe_images().image_ids(id.as_str());
     let missing = || not_found(region, &format!("image {id}"));
-    newest(call, |image| image.image_id() == Some(id.as_str())).await?.ok_or_else(missing)
+    newest(&now(clients), call, |image| image.image_id() == Some(id.as_str())).await?.ok_or_else(missing)
 }
 
 /// EC2's filters match patterns; the name is compared once more, so that only that very one is launched.
 async fn by_name(clients: &Clients, region: &Region, name: &ImageName) -> Result<LaunchImage, Error> {
     let call = clients.ec2(region)?.describe_images().owners("self").filters(filter("name", name.as_str()));
     let missing = || not_found(region, &format!("image of this account named {:?}", name.as_str()));
-    newest(call, |image| image.name() == Some(name.as_str())).await?.ok_or_else(missing)
+    newest(&now(clients), call, |image| image.name() == Some(name.as_str())).await?.ok_or_else(missing)
 }
 
 /// The newest available image that is meant; deprecated ones last: the owner has said to launch another.
 async fn newest(
+    now: &str,
     call: DescribeImagesFluentBuilder,
     is_meant: impl Fn(&types::Image) -> bool,
 ) -> Result<Option<LaunchImage>, Error> {
     let answer = call.filters(filter("state", "available")).send().await?;
-    let now = now();
     let rank = |image: &&types::Image| {
-        let is_current = image.deprecation_time().is_none_or(|time| time > now.as_str());
+        let is_current = image.deprecation_time().is_none_or(|time| time > now);
         (is_current, image.creation_date().map(str::to_owned))
     };
     Ok(answer.images().iter().filter(|image| is_meant(image)).max_by_key(rank).map(LaunchImage::from_ec2))

@@ -107,7 +107,7 @@ pub struct Instance {
 impl Instance {
     /// Reads EC2's instance.
     #[must_use]
-    pub fn from_ec2(instance: &types::Instance, region: &Region, managed_by: &str) -> Self {
+    pub fn from_ec2(instance: &types::Instance, region: &Region, clients: &Clients) -> Self {
         let tags = tag_map(instance.tags());
         Self {
             instance_id: instance.instance_id().unwrap_or_default().to_owned(),
@@ -119,7 +119,7 @@ impl Instance {
             image_id: owned(instance.image_id()),
             image_name: None,
             launch_time: instance.launch_time().and_then(rfc3339),
-            age_seconds: instance.launch_time().and_then(|launch| age_seconds(launch, SystemTime::now())),
+            age_seconds: instance.launch_time().and_then(|launch| age_seconds(launch, clients.now())),
             public_ip: owned(instance.public_ip_address()),
             private_ip: owned(instance.private_ip_address()),
             availability_zone: owned(instance.placement().and_then(|placement| placement.availability_zone())),
@@ -130,7 +130,7 @@ impl Instance {
             iam_instance_profile_arn: owned(instance.iam_instance_profile().and_then(|profile| profile.arn())),
             detailed_monitoring: detailed_monitoring(instance),
             lifecycle: instance.instance_lifecycle().map_or("on-demand", |lifecycle| lifecycle.as_str()).to_owned(),
-            managed: tags.get(OWNERSHIP_KEY).is_some_and(|value| value == managed_by),
+            managed: tags.get(OWNERSHIP_KEY).is_some_and(|value| value == clients.managed_by()),
             tags,
         }
     }
@@ -216,7 +216,7 @@ pub async fn find(clients: &Clients, worker: &Worker) -> Result<Instance, Error>
         .iter()
         .flat_map(|reservation| reservation.instances())
         .find(|instance| instance.instance_id() == Some(worker.instance_id.as_str()))
-        .map(|instance| Instance::from_ec2(instance, &worker.region, clients.managed_by()))
+        .map(|instance| Instance::from_ec2(instance, &worker.region, clients))
         .ok_or_else(|| not_found(&worker.region, &worker.instance_id))
 }
 
@@ -244,7 +244,7 @@ pub async fn find_all_managed(
     let mut found = HashMap::new();
     while let Some(page) = pages.next().await {
         for instance in page?.reservations().iter().flat_map(|reservation| reservation.instances()) {
-            let instance = Instance::from_ec2(instance, region, clients.managed_by());
+            let instance = Instance::from_ec2(instance, region, clients);
             found.insert(instance.instance_id.clone(), instance);
         }
     }
@@ -325,8 +325,8 @@ pub fn rfc3339(time: &DateTime) -> Option<String> {
 
 /// This moment, RFC 3339 in UTC: EC2's own times sort with it as text.
 #[must_use]
-pub fn now() -> String {
-    rfc3339(&SystemTime::now().into()).unwrap_or_default()
+pub fn now(clients: &Clients) -> String {
+    rfc3339(&clients.now().into()).unwrap_or_default()
 }
 
 fn age_seconds(launch: &DateTime, now: SystemTime) -> Option<u64> {
@@ -337,6 +337,7 @@ fn age_seconds(launch: &DateTime, now: SystemTime) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
 
     #[test]
     fn ids_are_checked_where_they_enter() {
@@ -370,8 +371,12 @@ mod tests {
     #[test]
     fn what_ec2_does_not_say_is_null() {
         let region = Region::try_from("us-east-1".to_owned()).unwrap();
-        let document =
-            serde_json::to_value(Instance::from_ec2(&types::Instance::builder().build(), &region, "us")).unwrap();
+        let document = serde_json::to_value(Instance::from_ec2(
+            &types::Instance::builder().build(),
+            &region,
+            &testing::clients(&[]),
+        ))
+        .unwrap();
         for field in ["name", "state_reason", "public_ip", "launch_time", "age_seconds", "image_name", "key_name"] {
             assert!(document[field].is_null(), "{field}");
         }
@@ -383,7 +388,7 @@ mod tests {
         let region = Region::try_from("us-east-1".to_owned()).unwrap();
         let managed = |key: &str, value: &str| {
             let instance = types::Instance::builder().tags(crate::tags::tag(key, value)).build();
-            Instance::from_ec2(&instance, &region, "cml-cloud-manager").managed
+            Instance::from_ec2(&instance, &region, &testing::clients(&[])).managed
         };
         assert!(managed("ManagedBy", "cml-cloud-manager"));
         assert!(!managed("ManagedBy", "CML-Cloud-Manager"));

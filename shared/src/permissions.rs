@@ -3,7 +3,7 @@
 //! Reads are tried; mutations are asked about with DryRun, as the very requests that the operations send. Nothing changes.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
@@ -101,13 +101,13 @@ async fn find_instance(clients: &Clients, region: &Region) -> Result<Option<Inst
     // A terminated one can be asked about for an hour at most, and EC2 may no longer know it.
     let answer = call.set_filters(Some(ours_and_alive(clients))).send().await?;
     let instance = answer.reservations().iter().flat_map(|reservation| reservation.instances()).next();
-    Ok(instance.map(|instance| Instance::from_ec2(instance, region, clients.managed_by())))
+    Ok(instance.map(|instance| Instance::from_ec2(instance, region, clients)))
 }
 
 /// The reads that find nothing to work on.
 async fn reads(clients: &Clients, region: &Region) -> Result<Vec<(&'static str, Answer)>, Error> {
     let (ec2, cloudwatch) = (clients.ec2(region)?, clients.cloudwatch(region)?);
-    let now = SystemTime::now();
+    let now = clients.now();
     let metric = MetricName::CpuUtilization;
     let (regions, status, tags, metrics) = tokio::join!(
         ec2.describe_regions().send(),

@@ -27,16 +27,37 @@ where
     // Lives as long as the execution environment does: leaked once, and every handler borrows it.
     let clients: &'static Clients = Box::leak(Box::new(Clients::from_env().await?));
     let handle = &handle;
-    lambda_http::run(service_fn(move |event: lambda_http::Request| async move {
-        let context = event.lambda_context();
-        let result = match Request::read(&event) {
-            Ok(request) => deadline::within(context.deadline(), handle(clients, request)).await,
-            Err(error) => Err(error),
-        };
-        log(&event, &context, &result);
-        http::respond(&event, &context.request_id, &result) as Result<Response<Body>, _>
-    }))
+    lambda_http::run(service_fn(
+        move |event: lambda_http::Request| async move { answer(clients, &event, handle).await },
+    ))
     .await
+}
+
+/// The work of one invocation: reads the event, has it handled inside the time that there is, logs a failure, and writes the
+/// response.
+///
+/// # Errors
+/// A response that HTTP cannot write: a fault of this crate.
+pub async fn answer<'c, Path, Query, Input, Handle, Answer, D>(
+    clients: &'c Clients,
+    event: &lambda_http::Request,
+    handle: Handle,
+) -> Result<Response<Body>, lambda_http::Error>
+where
+    Path: Deserr<Invalid>,
+    Query: Deserr<Invalid>,
+    Input: Deserr<Invalid>,
+    Handle: FnOnce(&'c Clients, Request<Path, Query, Input>) -> Answer,
+    Answer: Future<Output = Result<D, Error>>,
+    D: Document,
+{
+    let context = event.lambda_context();
+    let result = match Request::read(event) {
+        Ok(request) => deadline::within(context.deadline(), clients.now(), handle(clients, request)).await,
+        Err(error) => Err(error),
+    };
+    log(event, &context, &result);
+    http::respond(event, &context.request_id, &result)
 }
 
 /// One line per failure, with what an operator needs to find it again; never a body, a tag value or a credential.

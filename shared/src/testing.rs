@@ -1,6 +1,6 @@
 //! What the unit tests share: clients that answer from rules, and AWS's own XML.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::config::retry::RetryConfig;
@@ -46,7 +46,7 @@ pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Cli
     let cloudwatch =
         mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
     let ssm = Some(mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled())));
-    Clients::new(config, HashMap::from([(region(), RegionClients { ec2, cloudwatch, ssm })]))
+    Clients::of(config, BTreeMap::from([(region(), RegionClients { ec2, cloudwatch, ssm })]))
 }
 
 /// The folder of the journal of a test run; the stubs of `tests` write there too.

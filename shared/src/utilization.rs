@@ -198,6 +198,8 @@ async fn read(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsInput;
 
     use super::*;
@@ -206,15 +208,19 @@ mod tests {
 
     /// A managed worker that has run for a day, with basic monitoring and the workers' instance profile.
     pub(super) fn instance() -> Instance {
-        let instance = aws_sdk_ec2::types::Instance::builder().instance_id(ID).image_id("ami-0123456789abcdef0");
-        let instance = instance.instance_type("c5.2xlarge".into()).build();
-        Instance {
-            state: "running".to_owned(),
-            age_seconds: Some(86_400),
-            iam_instance_profile_arn: Some("arn:aws:iam::123456789012:instance-profile/CMLWorker".to_owned()),
-            managed: true,
-            ..Instance::from_ec2(&instance, &testing::region(), "cml-cloud-manager")
-        }
+        // Clients take long to make, and some tests ask for a million instances.
+        static INSTANCE: LazyLock<Instance> = LazyLock::new(|| {
+            let instance = aws_sdk_ec2::types::Instance::builder().instance_id(ID).image_id("ami-0123456789abcdef0");
+            let instance = instance.instance_type("c5.2xlarge".into()).build();
+            Instance {
+                state: "running".to_owned(),
+                age_seconds: Some(86_400),
+                iam_instance_profile_arn: Some("arn:aws:iam::123456789012:instance-profile/CMLWorker".to_owned()),
+                managed: true,
+                ..Instance::from_ec2(&instance, &testing::region(), &testing::clients(&[]))
+            }
+        });
+        INSTANCE.clone()
     }
 
     /// The names and values of a request's dimensions, sorted.

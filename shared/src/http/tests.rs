@@ -128,7 +128,7 @@ fn a_launch_is_created_at_a_location() {
     let instance = crate::instance::Instance::from_ec2(
         &aws_sdk_ec2::types::Instance::builder().instance_id(ID).build(),
         &crate::testing::region(),
-        "us",
+        &crate::testing::clients(&[]),
     );
     let launched =
         Mutation::Done(Launched { instance, warnings: Vec::new(), failed_attempts: Vec::new(), created: true });
@@ -167,7 +167,8 @@ fn a_throttled_caller_is_told_when_to_come_back() {
 
 fn change() -> StateChange {
     let instance = aws_sdk_ec2::types::Instance::builder().build();
-    let instance = crate::instance::Instance::from_ec2(&instance, &crate::testing::region(), "us");
+    let instance =
+        crate::instance::Instance::from_ec2(&instance, &crate::testing::region(), &crate::testing::clients(&[]));
     StateChange::none(&crate::testing::worker().instance_id, &instance)
 }
 

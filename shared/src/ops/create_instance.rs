@@ -11,10 +11,11 @@ use tokio::time::timeout_at;
 use crate::clients::Clients;
 use crate::deadline;
 use crate::error::{Code, Error};
+use crate::http::Request;
 use crate::idempotency::Replay;
 use crate::image::{self, ImageChoice, ImageVolume, LaunchImage};
 use crate::input::Invalid;
-use crate::instance::{self, Instance, InstanceId, InstanceType, Worker, managed_count};
+use crate::instance::{self, InRegion, Instance, InstanceId, InstanceType, Worker, managed_count};
 use crate::launch::{CreateInstance, Launch};
 use crate::mutation::{Mutation, permitted};
 use crate::parameter;
@@ -265,6 +266,18 @@ fn fits(image: &LaunchImage, launch: &Launch) -> Result<(), Invalid> {
         invalid.push(Invalid::field("extra_volumes", detail));
     }
     invalid.none_or(())
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(
+    clients: &Clients,
+    request: Request<InRegion, WaitQuery<UntilUp>, CreateInstance>,
+) -> Result<Mutation<Launched>, Error> {
+    let caller = request.caller();
+    create_instance(clients, &request.path.region, &request.body, &caller, request.query).await
 }
 
 #[cfg(test)]

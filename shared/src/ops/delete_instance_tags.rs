@@ -4,6 +4,7 @@ use aws_sdk_ec2::types::Tag;
 
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::http::Request;
 use crate::input::{Invalid, Refusal, Repeated, boolean};
 use crate::instance::{Worker, find_managed};
 use crate::mutation::{Mutation, permitted};
@@ -53,6 +54,14 @@ pub async fn delete_instance_tags(
     let mut tags = instance.tags;
     tags.retain(|key, _| !keys.iter().any(|removed| removed.as_str() == key));
     Ok(Mutation::Done(InstanceTags { instance_id: worker.instance_id.clone(), managed: true, tags }))
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(clients: &Clients, request: Request<Worker, TagKeys>) -> Result<Mutation<InstanceTags>, Error> {
+    delete_instance_tags(clients, &request.path, &request.query.key, request.query.dry_run).await
 }
 
 #[cfg(test)]

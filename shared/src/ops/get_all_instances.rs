@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::fields::{Fields, Narrowed};
+use crate::http::Request;
 use crate::image::ImageId;
 use crate::input::{Invalid, Refusal, Repeated, read_map};
-use crate::instance::{ALIVE, Instance, InstanceId, InstanceType, literal};
+use crate::instance::{ALIVE, InRegion, Instance, InstanceId, InstanceType, literal};
 use crate::page::{PageToken, Pages};
 use crate::region::Region;
 use crate::tags::{OWNERSHIP_KEY, TagValue};
@@ -171,7 +172,7 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
         .reservations()
         .iter()
         .flat_map(|reservation| reservation.instances())
-        .map(|instance| query.fields.of(Instance::from_ec2(instance, region, clients.managed_by())))
+        .map(|instance| query.fields.of(Instance::from_ec2(instance, region, clients)))
         .collect();
     Ok(InstanceList { instances, next_token: answer.next_token().map(|token| pages.write(token)).transpose()? })
 }
@@ -206,6 +207,14 @@ fn texts<T: ToString>(values: &Repeated<T>) -> Vec<String> {
 
 fn ec2_filter((name, values): (&String, &Vec<String>)) -> Filter {
     Filter::builder().name(name).set_values(Some(values.clone())).build()
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(clients: &Clients, request: Request<InRegion, ListQuery>) -> Result<InstanceList, Error> {
+    get_all_instances(clients, &request.path.region, &request.query).await
 }
 
 #[cfg(test)]

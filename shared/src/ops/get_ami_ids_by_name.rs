@@ -2,9 +2,10 @@
 
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::http::Request;
 use crate::image::{Image, ImageNamePattern, Images, Owner, filter, sort_newest_first};
 use crate::input::Invalid;
-use crate::instance::now;
+use crate::instance::{InRegion, now};
 use crate::region::Region;
 
 /// The query: `?name=cml-2.8.1-*&owner=self`.
@@ -37,10 +38,18 @@ pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &Ima
         .filters(filter("state", "available"))
         .send()
         .await?;
-    let now = now();
+    let now = now(clients);
     let mut images: Vec<Image> = answer.images().iter().map(|image| Image::from_ec2(image, &now)).collect();
     sort_newest_first(&mut images);
     Ok(Images { images })
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(clients: &Clients, request: Request<InRegion, ImageQuery>) -> Result<Images, Error> {
+    get_ami_ids_by_name(clients, &request.path.region, &request.query).await
 }
 
 #[cfg(test)]

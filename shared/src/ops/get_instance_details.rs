@@ -3,6 +3,7 @@
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::fields::{Fields, Narrowed};
+use crate::http::Request;
 use crate::input::Invalid;
 use crate::instance::{Worker, find};
 
@@ -24,6 +25,14 @@ pub struct DetailsQuery {
 /// 404 for an unknown instance, and whatever EC2 refuses.
 pub async fn get_instance_details(clients: &Clients, worker: &Worker, query: &DetailsQuery) -> Result<Narrowed, Error> {
     Ok(query.fields.of(find(clients, worker).await?))
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(clients: &Clients, request: Request<Worker, DetailsQuery>) -> Result<Narrowed, Error> {
+    get_instance_details(clients, &request.path, &request.query).await
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Read a worker's CPU and memory utilization.
 
-use std::time::SystemTime;
-
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::http::Request;
 use crate::instance::{Worker, find};
 use crate::utilization::{Utilization, UtilizationQuery, measure};
 
@@ -19,12 +18,20 @@ pub async fn get_instance_resources_utilization(
     query: &UtilizationQuery,
 ) -> Result<Utilization, Error> {
     let instance = find(clients, worker).await?;
-    measure(clients, worker, &instance, query, SystemTime::now()).await
+    measure(clients, worker, &instance, query, clients.now()).await
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(clients: &Clients, request: Request<Worker, UtilizationQuery>) -> Result<Utilization, Error> {
+    get_instance_resources_utilization(clients, &request.path, &request.query).await
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use aws_sdk_cloudwatch::Client;
     use aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsOutput;

@@ -2,6 +2,7 @@
 
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::http::Request;
 use crate::instance::{Instance, Worker, find};
 use crate::status::InstanceStatus;
 
@@ -33,6 +34,14 @@ pub(crate) async fn read_status(
     let id = worker.instance_id.clone();
     let status = answer.instance_statuses().iter().find(|status| status.instance_id() == Some(id.as_str()));
     Ok(InstanceStatus::from_ec2(id, instance, status))
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(clients: &Clients, request: Request<Worker>) -> Result<InstanceStatus, Error> {
+    get_instance_status(clients, &request.path).await
 }
 
 #[cfg(test)]

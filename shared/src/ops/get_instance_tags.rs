@@ -2,6 +2,7 @@
 
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::http::Request;
 use crate::image::filter;
 use crate::instance::{Worker, find};
 use crate::tags::InstanceTags;
@@ -24,6 +25,14 @@ pub async fn get_instance_tags(clients: &Clients, worker: &Worker) -> Result<Ins
         .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
         .collect();
     Ok(InstanceTags { instance_id: worker.instance_id.clone(), managed: instance.managed, tags })
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(clients: &Clients, request: Request<Worker>) -> Result<InstanceTags, Error> {
+    get_instance_tags(clients, &request.path).await
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::clients::Clients;
 use crate::deadline;
 use crate::error::{Code, Error};
-use crate::input::{Invalid, Refusal, boolean};
+use crate::http::Request;
+use crate::input::{Invalid, Nothing, Refusal, boolean};
 use crate::permissions::{Permission, Verdict, self_test};
 
 /// The most that a check may take; a region that needs longer is not healthy.
@@ -133,6 +134,14 @@ impl HealthStatus {
             _ => Self::Degraded,
         }
     }
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(clients: &Clients, request: Request<Nothing, HealthQuery>) -> Result<Health, Error> {
+    health(clients, request.query).await
 }
 
 #[cfg(test)]

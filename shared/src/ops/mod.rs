@@ -1,5 +1,10 @@
 //! The 13 operations: one file each, and the table of what they are.
 
+use lambda_http::{Body, Response};
+
+use crate::clients::Clients;
+use crate::serve;
+
 pub mod create_instance;
 pub mod delete_instance_tags;
 pub mod get_all_instances;
@@ -27,6 +32,35 @@ pub use start_instance::start_instance;
 pub use stop_instance::stop_instance;
 pub use terminate_instance::terminate_instance;
 pub use update_instance_tags::update_instance_tags;
+
+/// Answers an event as the function of an operation does; nothing if there is no such operation.
+///
+/// # Errors
+/// An answer that HTTP cannot write: a fault of this crate.
+pub async fn answer(
+    operation: &str,
+    clients: &Clients,
+    event: &lambda_http::Request,
+) -> Option<Result<Response<Body>, lambda_http::Error>> {
+    Some(match operation {
+        "create-instance" => serve::answer(clients, event, create_instance::handle).await,
+        "delete-instance-tags" => serve::answer(clients, event, delete_instance_tags::handle).await,
+        "get-all-instances" => serve::answer(clients, event, get_all_instances::handle).await,
+        "get-ami-ids-by-name" => serve::answer(clients, event, get_ami_ids_by_name::handle).await,
+        "get-instance-details" => serve::answer(clients, event, get_instance_details::handle).await,
+        "get-instance-resources-utilization" => {
+            serve::answer(clients, event, get_instance_resources_utilization::handle).await
+        }
+        "get-instance-status" => serve::answer(clients, event, get_instance_status::handle).await,
+        "get-instance-tags" => serve::answer(clients, event, get_instance_tags::handle).await,
+        "health" => serve::answer(clients, event, health::handle).await,
+        "start-instance" => serve::answer(clients, event, start_instance::handle).await,
+        "stop-instance" => serve::answer(clients, event, stop_instance::handle).await,
+        "terminate-instance" => serve::answer(clients, event, terminate_instance::handle).await,
+        "update-instance-tags" => serve::answer(clients, event, update_instance_tags::handle).await,
+        _ => return None,
+    })
+}
 
 /// One operation as the outside knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

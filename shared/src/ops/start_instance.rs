@@ -6,9 +6,11 @@ use aws_sdk_ec2::types::InstanceStateChange;
 use crate::batch::Call;
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::http::Request;
 use crate::instance::InstanceId;
-use crate::lifecycle::{Change, Order, StateChanges, Step, carry_out};
+use crate::lifecycle::{Change, InstancesBody, Order, Place, StateChanges, Step, carry_out};
 use crate::mutation::{Mutation, permitted};
+use crate::wait::{UntilUp, WaitQuery};
 
 /// Starts instances; those that are pending or running are left alone.
 ///
@@ -46,6 +48,19 @@ impl Change for Start<'_> {
             _ => Step::Send,
         }
     }
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(
+    clients: &Clients,
+    request: Request<Place, WaitQuery<UntilUp>, InstancesBody>,
+) -> Result<Mutation<StateChanges>, Error> {
+    let Request { path, query, body, .. } = request;
+    let order = Order::new(path, query, body.instance_ids)?;
+    start_instance(clients, &order).await
 }
 
 #[cfg(test)]

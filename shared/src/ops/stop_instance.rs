@@ -7,10 +7,12 @@ use deserr::ValuePointerRef;
 use crate::batch::Call;
 use crate::clients::Clients;
 use crate::error::{Error, is_too_early_to_hibernate};
+use crate::http::Request;
 use crate::input::Invalid;
 use crate::instance::InstanceId;
-use crate::lifecycle::{Change, InstanceIds, Order, StateChanges, Step, carry_out};
+use crate::lifecycle::{Change, InstanceIds, Order, Place, StateChanges, Step, carry_out};
 use crate::mutation::{Mutation, permitted};
+use crate::wait::{UntilStopped, WaitQuery};
 
 /// The body: which instances, and how to stop them.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
@@ -119,6 +121,20 @@ fn cannot_hibernate(error: &Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(
+    clients: &Clients,
+    request: Request<Place, WaitQuery<UntilStopped>, StopBody>,
+) -> Result<Mutation<StateChanges>, Error> {
+    let Request { path, query, body, .. } = request;
+    let manner = body.manner();
+    let order = Order::new(path, query, body.instance_ids)?;
+    stop_instance(clients, &order, manner).await
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use aws_sdk_ec2::types::InstanceStateChange;
 use crate::batch::Call;
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::http::Request;
 use crate::instance::InstanceId;
-use crate::lifecycle::{Change, Order, StateChanges, Step, carry_out};
+use crate::lifecycle::{Change, InstancesBody, Order, Place, StateChanges, Step, carry_out};
 use crate::mutation::{Mutation, permitted};
+use crate::wait::{UntilTerminated, WaitQuery};
 
 /// Terminates instances; those that are shutting down or terminated are left alone.
 ///
@@ -43,6 +45,19 @@ impl Change for Terminate<'_> {
             _ => Step::Send,
         }
     }
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(
+    clients: &Clients,
+    request: Request<Place, WaitQuery<UntilTerminated>, InstancesBody>,
+) -> Result<Mutation<StateChanges>, Error> {
+    let Request { path, query, body, .. } = request;
+    let order = Order::new(path, query, body.instance_ids)?;
+    terminate_instance(clients, &order).await
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::http::Request;
 use crate::input::{Invalid, Refusal};
 use crate::instance::{Worker, find_managed};
-use crate::mutation::{Mutation, permitted};
+use crate::mutation::{DryRun, Mutation, permitted};
 use crate::tags::{InstanceTags, NewTags};
 
 /// The body: `{"tags": {"key": "value"}}`.
@@ -39,6 +40,17 @@ pub async fn update_instance_tags(
     let mut tags = instance.tags;
     tags.extend(update.tags.0.iter().map(|(key, value)| (key.to_string(), value.to_string())));
     Ok(Mutation::Done(InstanceTags { instance_id: worker.instance_id.clone(), managed: true, tags }))
+}
+
+/// What its function does with a request.
+///
+/// # Errors
+/// Those of the operation.
+pub async fn handle(
+    clients: &Clients,
+    request: Request<Worker, DryRun, TagUpdate>,
+) -> Result<Mutation<InstanceTags>, Error> {
+    update_instance_tags(clients, &request.path, &request.body, request.query.dry_run).await
 }
 
 #[cfg(test)]

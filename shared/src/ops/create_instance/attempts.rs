@@ -94,7 +94,7 @@ pub(super) async fn first_with_capacity(
         let error = match answer {
             Ok(answer) => {
                 let instance = answer.instances().first().ok_or_else(unnamed)?;
-                let instance = Instance::from_ec2(instance, region, clients.managed_by());
+                let instance = Instance::from_ec2(instance, region, clients);
                 let instance = Instance { image_name: image.name.clone(), ..instance };
                 // EC2 keeps a token for longer than it shows what was launched with it.
                 if let (Some(replay), true) = (&caller.replay, instance.is_gone()) {

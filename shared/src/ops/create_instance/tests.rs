@@ -202,7 +202,7 @@ async fn no_launch_is_begun_in_the_last_seconds_of_an_invocation() {
         let deadline = SystemTime::now() + Duration::from_secs(seconds);
         let (region, wanted, caller) = (region(), wanted(), Caller::default());
         let launch = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);
-        let launched = deadline::within(deadline, launch).await;
+        let launched = deadline::within(deadline, SystemTime::now(), launch).await;
         assert_eq!(run.num_calls(), launches, "{launched:?}");
         let refused = launched.err().map(|error| (error.code, error.detail.contains("nothing was launched")));
         assert_eq!(refused, (launches == 0).then_some((Code::AwsTimeout, true)));
@@ -387,7 +387,7 @@ async fn an_instance_that_ec2_shows_without_its_tags_is_nobodys_launch_yet() {
     let deadline = SystemTime::now() + Duration::from_secs(3);
     let (clients, region, wanted) = (testing::clients(&[&shown]), region(), with_alternatives());
     let create = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);
-    let error = deadline::within(deadline, create).await.unwrap_err();
+    let error = deadline::within(deadline, SystemTime::now(), create).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (Code::IdempotencyMismatch, true), "{}", error.detail);
     assert!(error.detail.contains(ID), "{}", error.detail);
 }
