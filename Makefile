@@ -13,7 +13,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak lint tables openapi build deploy smoke watch
+.PHONY: help run test fuzz soak simulate lint tables openapi build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -37,6 +37,10 @@ fuzz: $(VENV)/installed ## Try thousands of calls, texts and sequences [FUZZ_EXA
 soak: $(VENV)/installed ## Run each function warm for 20,000 invocations with AWS failing now and then [INVOCATIONS=1000]
 	cargo build --workspace
 	@target/debug/soak
+
+simulate: ## Let histories of requests happen in a simulated AWS, go on where an ended run was [HISTORIES=1000000]
+	cargo build --profile simulate -p tests --bin simulate
+	@HISTORIES=$(HISTORIES) target/simulate/simulate
 
 lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check

@@ -413,6 +413,11 @@ fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_reques
 const PASSABLE_ROLES: &str = " The deployment's PolicyMode=hardened lets a worker have a role whose name begins with \
                               WorkerRoleName and which has no path; the other modes let it have none.";
 
+/// Whether an AWS error code says that nothing was done: any that is known, and none of a failure.
+pub(crate) fn is_refusal(aws_code: &str) -> bool {
+    known(aws_code).0 != Code::AwsError
+}
+
 /// Whether an AWS error code means that there is no capacity right now.
 pub(crate) fn is_about_capacity(aws_code: &str) -> bool {
     known(aws_code).0 == Code::InsufficientCapacity

@@ -48,9 +48,26 @@ pub struct Request<Path = Nothing, Query = Nothing, Input = Nothing> {
 /// Who signed a request, as API Gateway says it.
 #[derive(Debug, Clone, Default)]
 struct Identity {
-    /// `AIDA…` for a user; for a role `AROA…` without the session's name, which changes with each session.
+    /// `AIDA…` for a user, `account:name` for a federated one; for a role `AROA…` without the session's name, which changes
+    /// with each session. Of the roles of IAM Identity Center the session is the person, and is kept.
     id: Option<String>,
+    /// The ARN of the same: without a session's name if the id has none.
     arn: Option<String>,
+}
+
+/// The names of the roles whose sessions are people.
+const ROLES_OF_PEOPLE: &str = "AWSReservedSSO_";
+
+impl Identity {
+    fn new(caller: Option<&str>, arn: Option<&str>) -> Self {
+        let role = arn.and_then(|arn| arn.split_once(":assumed-role/")).map(|(_, role)| role);
+        let is_one = role.is_some_and(|role| !role.starts_with(ROLES_OF_PEOPLE));
+        let without = |text: &str, separator| text.rsplit_once(separator).map_or(text, |(before, _)| before).to_owned();
+        let of = |text: Option<&str>, separator| {
+            text.map(|text| if is_one { without(text, separator) } else { text.to_owned() })
+        };
+        Self { id: of(caller, ':'), arn: of(arn, '/') }
+    }
 }
 
 impl<Path, Query, Input> Request<Path, Query, Input>
@@ -93,8 +110,7 @@ fn idempotency_key(event: &lambda_http::Request) -> Result<Option<IdempotencyKey
 
 fn identity(event: &lambda_http::Request) -> Identity {
     let Some(RequestContext::ApiGatewayV1(context)) = event.request_context_ref() else { return Identity::default() };
-    let id = context.identity.caller.as_deref().and_then(|caller| caller.split(':').next());
-    Identity { id: id.map(str::to_owned), arn: context.identity.user_arn.clone() }
+    Identity::new(context.identity.caller.as_deref(), context.identity.user_arn.as_deref())
 }
 
 /// One path parameter as the caller wrote it, for the log.

@@ -3,9 +3,12 @@
 //! EC2 keeps its side of it by `ClientToken`. A token that is derived from the key makes EC2 refuse a second launch, and
 //! makes the first one findable: by the filter `client-token`, before anything else is asked.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::types::{self, Filter};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::clients::Clients;
 use crate::error::{Code, Error};
@@ -14,7 +17,7 @@ use crate::instance::Instance;
 use crate::launch::MAX_ATTEMPTS;
 use crate::region::Region;
 use crate::tags::FINGERPRINT_KEY;
-use crate::wait::once_shown;
+use crate::wait::{once_shown, once_shown_within};
 
 checked_string! {
     /// The header `Idempotency-Key`.
@@ -24,6 +27,12 @@ checked_string! {
         Err("must have 1 to 64 printable ASCII characters without spaces")
     }
 }
+
+/// How far EC2's reads lag behind its writes at most: an assumption, and the only one about them that an answer rests on.
+pub const MOST_LAG: Duration = Duration::from_secs(15);
+
+/// How often a request gets other tokens, after those it had turned out to be bound to a launch that never was.
+pub(crate) const GENERATIONS: usize = 3;
 
 /// One request that may be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,30 +53,60 @@ impl Replay {
     }
 
     /// The `ClientToken` of the nth try: EC2 takes 64 characters.
+    ///
+    /// A later generation has other tokens: EC2 can bind those of an earlier one to a launch that failed.
     #[must_use]
-    pub fn token(&self, attempt: usize) -> String {
-        hex(&format!("{} {attempt}", self.scope))
+    pub fn token(&self, attempt: usize, generation: usize) -> String {
+        match generation {
+            0 => hex(&format!("{} {attempt}", self.scope)),
+            _ => hex(&format!("{} {attempt} {generation}", self.scope)),
+        }
     }
 
-    /// What earlier sendings with this key launched; nothing if there were none. More than one instance is there only if
-    /// they knew nothing of each other.
+    /// What earlier sendings of this request launched; nothing if there were none. More than one instance is there only if
+    /// they knew nothing of each other. What other bodies launched with the same key is not of this request.
     ///
     /// # Errors
-    /// [`Code::IdempotencyMismatch`] if the key was used with another body, or if what it launched is gone.
+    /// [`Code::IdempotencyMismatch`] if the key was used with another body only, or if what it launched is gone.
     pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
         let mut launched = self.launched(clients, region).await?;
-        if let Some(first) = launched.first().filter(|first| !is_tagged(first)) {
-            launched = self.once_tagged(clients, region, &first.instance_id).await?;
+        if !launched.iter().any(|found| self.is_ours(found))
+            && let Some(untagged) = launched.iter().find(|found| !is_tagged(found))
+        {
+            launched = self.once_tagged(clients, region, &untagged.instance_id).await?;
         }
-        launched.first().map_or(Ok(()), |first| self.check(first))?;
-        Ok(launched)
+        let (ours, others): (Vec<_>, Vec<_>) = launched.into_iter().partition(|found| self.is_ours(found));
+        ours.first().or(others.first()).map_or(Ok(()), |first| self.check(first))?;
+        Ok(ours)
+    }
+
+    /// What earlier sendings launched, looked for as long as EC2's reads can lag behind them; none if it is sure that there
+    /// is nothing.
+    ///
+    /// # Errors
+    /// As [`Self::find`]; one that is worth a retry if there is no time to be sure.
+    pub async fn find_for_sure(&self, clients: &Clients, region: &Region) -> Result<Option<Vec<Instance>>, Error> {
+        let sure = Instant::now() + MOST_LAG;
+        let look = async || Ok(Some(self.find(clients, region).await?).filter(|launched| !launched.is_empty()));
+        let found = once_shown_within(MOST_LAG, look).await?;
+        if found.is_none() && Instant::now() < sure {
+            let detail = "This Idempotency-Key was used before, and no read shows yet what for";
+            return Err(Error::new(Code::IdempotencyMismatch, detail).passing());
+        }
+        Ok(found)
+    }
+
+    /// Whether an instance was launched for this very request.
+    #[must_use]
+    pub fn is_ours(&self, found: &Instance) -> bool {
+        found.tags.get(FINGERPRINT_KEY) == Some(&self.fingerprint)
     }
 
     /// EC2 can show an instance before its tags: until then nobody knows whose request launched it.
     async fn once_tagged(&self, clients: &Clients, region: &Region, id: &str) -> Result<Vec<Instance>, Error> {
         let look = async || {
             let launched = self.launched(clients, region).await?;
-            Ok(launched.first().is_some_and(is_tagged).then_some(launched))
+            Ok(launched.iter().all(is_tagged).then_some(launched).filter(|launched| !launched.is_empty()))
         };
         once_shown(look).await?.ok_or_else(|| {
             let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
@@ -81,7 +120,8 @@ impl Replay {
     /// # Errors
     /// What EC2 refuses.
     pub async fn launched(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
-        let tokens: Vec<String> = (0..MAX_ATTEMPTS).map(|attempt| self.token(attempt)).collect();
+        let of_generation = |generation| (0..MAX_ATTEMPTS).map(move |attempt| self.token(attempt, generation));
+        let tokens: Vec<String> = (0..GENERATIONS).flat_map(of_generation).collect();
         let filter = Filter::builder().name("client-token").set_values(Some(tokens.clone())).build();
         let answer = clients.ec2(region)?.describe_instances().filters(filter).send().await?;
         // Compared once more: what is answered here is taken for the caller's own.
@@ -104,7 +144,7 @@ impl Replay {
     /// [`Code::IdempotencyMismatch`] if it is another request's, or gone.
     pub fn check(&self, found: &Instance) -> Result<(), Error> {
         let id = &found.instance_id;
-        let refused = if found.tags.get(FINGERPRINT_KEY) != Some(&self.fingerprint) {
+        let refused = if !self.is_ours(found) {
             format!("This Idempotency-Key launched {id} for another request: use a new key for a new request")
         } else if found.is_gone() {
             format!("This request launched {id}, which is {} by now: use a new key to launch another", found.state)
@@ -155,9 +195,10 @@ mod tests {
     fn a_token_is_one_keys_one_callers_and_one_attempts() {
         let body = serde_json::json!({"name": "a"});
         let first = replay("k", "AIDA1", &body);
-        assert_eq!((first.token(0), first.token(0).len()), (replay("k", "AIDA1", &body).token(0), 64));
-        let others = [first.token(1), replay("l", "AIDA1", &body).token(0), replay("k", "AIDA2", &body).token(0)];
-        assert!(others.iter().all(|other| *other != first.token(0)));
+        assert_eq!((first.token(0, 0), first.token(0, 0).len()), (replay("k", "AIDA1", &body).token(0, 0), 64));
+        let others =
+            [first.token(1, 0), replay("l", "AIDA1", &body).token(0, 0), replay("k", "AIDA2", &body).token(0, 0)];
+        assert!(others.iter().all(|other| *other != first.token(0, 0)));
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! | [`wait`] | waiting for an instance to get where it is sent |
 //! | `whole` | whether EC2's answer is whole |
 //! | `retries` | what the SDK sends again, beyond its own rules |
+//! | `doubt` | whether a call that failed may have been carried out by an earlier try |
 //! | [`page`] | page tokens |
 //! | `schema` | what `openapi.yaml` says of types for which no derive can say it |
 //! | [`fields`] | `fields=`: reading less of an instance |
@@ -31,6 +32,7 @@ mod batch;
 pub mod clients;
 pub mod config;
 mod deadline;
+mod doubt;
 pub mod error;
 pub mod fields;
 pub mod http;

@@ -117,7 +117,18 @@ pub(crate) async fn once_shown<T, F>(look: impl Fn() -> F) -> Result<Option<T>, 
 where
     F: Future<Output = Result<Option<T>, Error>>,
 {
-    shown_until(deadline::at_most(SHOWN_WITHIN), SHOWN_EVERY, look).await
+    once_shown_within(SHOWN_WITHIN, look).await
+}
+
+/// [`once_shown`], for as long as this.
+///
+/// # Errors
+/// A read that fails.
+pub(crate) async fn once_shown_within<T, F>(longest: Duration, look: impl Fn() -> F) -> Result<Option<T>, Error>
+where
+    F: Future<Output = Result<Option<T>, Error>>,
+{
+    shown_until(deadline::at_most(longest), SHOWN_EVERY, look).await
 }
 
 async fn shown_until<T, F>(end: Instant, every: Duration, look: impl Fn() -> F) -> Result<Option<T>, Error>
@@ -193,6 +204,12 @@ impl Wait {
     #[must_use]
     pub fn is_reached(&self, state: &str) -> bool {
         self.until != Until::Healthy && self.until.course(state) == Course::Reached
+    }
+
+    /// Whether an instance in this state gets there by itself, and is not there.
+    #[must_use]
+    pub fn can_come(&self, state: &str) -> bool {
+        !self.is_reached(state) && self.until.course(state) != Course::Lost
     }
 
     /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up. A read

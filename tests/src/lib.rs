@@ -2,6 +2,7 @@
 pub mod client;
 pub mod iam;
 pub mod openapi;
+pub mod simulation;
 pub mod soak;
 pub mod stack;
 pub mod stub;

@@ -211,3 +211,40 @@ fn nothing_else_than_a_failed_health_check_is_an_error_status() {
     };
     assert_eq!([HealthStatus::Ok, HealthStatus::Degraded, HealthStatus::Failed].map(health), [200, 200, 503]);
 }
+
+#[test]
+fn a_caller_is_a_user_a_role_or_the_person_in_a_session() {
+    let sts = "arn:aws:sts::123456789012";
+    for (caller, arn, id, who) in [
+        (
+            "AIDAEXAMPLE",
+            "arn:aws:iam::123456789012:user/team/alice".to_owned(),
+            "AIDAEXAMPLE",
+            "arn:aws:iam::123456789012:user/team/alice",
+        ),
+        (
+            "AROAEXAMPLE:one",
+            format!("{sts}:assumed-role/ci/one"),
+            "AROAEXAMPLE",
+            "arn:aws:sts::123456789012:assumed-role/ci",
+        ),
+        (
+            "AROAEXAMPLE:alice@example.com",
+            format!("{sts}:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/alice@example.com"),
+            "AROAEXAMPLE:alice@example.com",
+            "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/alice@example.com",
+        ),
+        (
+            "123456789012:bob",
+            format!("{sts}:federated-user/bob"),
+            "123456789012:bob",
+            "arn:aws:sts::123456789012:federated-user/bob",
+        ),
+        ("123456789012", "arn:aws:iam::123456789012:root".to_owned(), "123456789012", "arn:aws:iam::123456789012:root"),
+    ] {
+        let identity = Identity::new(Some(caller), Some(&arn));
+        assert_eq!((identity.id.as_deref(), identity.arn.as_deref()), (Some(id), Some(who)));
+    }
+    let nobody = Identity::new(None, None);
+    assert_eq!((nobody.id, nobody.arn), (None, None));
+}

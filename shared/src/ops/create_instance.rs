@@ -12,7 +12,7 @@ use crate::clients::Clients;
 use crate::deadline;
 use crate::error::{Code, Error};
 use crate::http::Request;
-use crate::idempotency::Replay;
+use crate::idempotency::{GENERATIONS, Replay};
 use crate::image::{self, ImageChoice, ImageVolume, LaunchImage};
 use crate::input::Invalid;
 use crate::instance::{self, InRegion, Instance, InstanceId, InstanceType, Worker, managed_count};
@@ -75,7 +75,11 @@ pub async fn create_instance(
     let worker = Worker { region: region.clone(), instance_id };
     let can_have_twins = launched.created && wanted.launch.falls_back();
     let answer = match wait {
-        Some(wait) => watch(clients, &worker, launched, wait).await?,
+        // What an earlier sending launched may have been stopped since: then there is nothing to wait for.
+        Some(wait) if launched.created || wait.can_come(&launched.instance.state) => {
+            watch(clients, &worker, launched, wait).await?
+        }
+        Some(_) => Mutation::Done(launched),
         // What an earlier sending launched was found by a read.
         None if launched.created => Mutation::Done(once_found(clients, &worker, launched).await),
         None => Mutation::Done(launched),
@@ -113,6 +117,7 @@ async fn watch(
 async fn twins(clients: &Clients, worker: &Worker, replay: &Replay) -> Vec<String> {
     let launched = timeout_at(deadline::at_most(SHOWN_WITHIN), replay.launched(clients, &worker.region)).await;
     let launched = launched.ok().and_then(Result::ok).unwrap_or_default();
+    let launched: Vec<Instance> = launched.into_iter().filter(|found| replay.is_ours(found)).collect();
     twins_of(worker.instance_id.as_str(), &launched).collect()
 }
 
@@ -172,21 +177,24 @@ async fn launch_or_find(
     }
     let (room, image) = tokio::join!(check_fleet(clients, region), find_image(clients, region, wanted));
     room?;
-    let launched = first_with_capacity(clients, region, launch, &attempts, &image?, caller).await;
-    match (launched, &caller.replay) {
-        (Err(error), Some(replay)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
-            let launched = launched_before(clients, region, replay).await?;
-            Launched::again(launched, launch).map(Mutation::Done).ok_or(error)
+    let image = image?;
+    for generation in 0..GENERATIONS {
+        let launched = first_with_capacity(clients, region, launch, &attempts, &image, caller, generation).await;
+        match (launched, &caller.replay) {
+            // EC2 knows the token from a launch with other parameters. If that was this very request, an image name or
+            // SSM parameter leads elsewhere by now, and either the look-up came before EC2's reads showed the first launch
+            // or that one failed and is bound to its token all the same.
+            (Err(error), Some(replay)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
+                let launched = replay.find_for_sure(clients, region).await?.unwrap_or_default();
+                if let Some(launched) = Launched::again(launched, launch) {
+                    return Ok(Mutation::Done(launched));
+                }
+            }
+            (launched, _) => return launched.map(Mutation::Done),
         }
-        (launched, _) => launched.map(Mutation::Done),
     }
-}
-
-/// EC2 knows the token from another launch. If that was this very request, an image name or SSM parameter leads elsewhere
-/// by now, and the look-up came before EC2's reads showed the first launch.
-async fn launched_before(clients: &Clients, region: &Region, replay: &Replay) -> Result<Vec<Instance>, Error> {
-    let look = async || Ok(Some(replay.find(clients, region).await?).filter(|launched| !launched.is_empty()));
-    Ok(once_shown(look).await?.unwrap_or_default())
+    let detail = "This Idempotency-Key is bound to launches that never were: use a new key";
+    Err(Error::new(Code::IdempotencyMismatch, detail))
 }
 
 impl Launched {

@@ -8,6 +8,7 @@ use super::request::run_instances;
 use super::{Caller, Launched};
 use crate::clients::Clients;
 use crate::deadline;
+use crate::doubt::Doubt;
 use crate::error::{Code, Denied, Error, timeout};
 use crate::image::LaunchImage;
 use crate::input::{FieldError, Invalid};
@@ -79,6 +80,7 @@ pub(super) async fn first_with_capacity(
     attempts: &[Attempt],
     image: &LaunchImage,
     caller: &Caller,
+    generation: usize,
 ) -> Result<Launched, Error> {
     let ec2 = clients.ec2(region)?;
     let mut failed_attempts = Vec::new();
@@ -88,8 +90,10 @@ pub(super) async fn first_with_capacity(
             return Err(after(&failed_attempts, late));
         }
         let call = run_instances(ec2, launch, attempt, image, clients.managed_by(), caller)
-            .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number)));
+            .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number, generation)));
         let late = |_| Err(timeout(RunInstancesError::ACTION));
+        let doubt = Doubt::default();
+        let call = call.customize().interceptor(doubt.clone());
         let answer = timeout_at(deadline::last_word(), call.send()).await.map_or_else(late, |sent| Ok(sent?));
         let error = match answer {
             Ok(answer) => {
@@ -106,7 +110,7 @@ pub(super) async fn first_with_capacity(
             Err(error) => error,
         };
         if !others_may_do(&error) || number + 1 == attempts.len() {
-            let error = as_repeatable(of_attempt(error, number, launch), caller);
+            let error = as_repeatable(of_attempt(error, number, launch), caller, &doubt);
             return Err(after(&failed_attempts, error));
         }
         failed_attempts.push(attempt.failed(&error));
@@ -115,8 +119,8 @@ pub(super) async fn first_with_capacity(
 }
 
 /// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.
-fn as_repeatable(error: Error, caller: &Caller) -> Error {
-    if caller.replay.is_some() || !error.leaves_open() {
+fn as_repeatable(error: Error, caller: &Caller, doubt: &Doubt) -> Error {
+    if caller.replay.is_some() || !(error.leaves_open() || doubt.is_there()) {
         return error;
     }
     let advice = "without an Idempotency-Key the same call could launch another: list the instances first";

@@ -332,7 +332,7 @@ async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_n
     let caller = with_key(&json!({"name": "cml-1"}));
     let replay = caller.replay.clone().unwrap();
     for attempt in 0..3 {
-        let earlier = found("running", &replay.token(attempt), &replay.fingerprint);
+        let earlier = found("running", &replay.token(attempt, 0), &replay.fingerprint);
         // Neither image nor capacity is asked about: both may be gone.
         let clients = testing::clients(&[&earlier]);
         let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
@@ -350,7 +350,7 @@ async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
         ("running", MAX_ATTEMPTS - 1, "other"),
         ("terminated", 0, replay.fingerprint.as_str()),
     ] {
-        let earlier = found(state, &replay.token(attempt), fingerprint);
+        let earlier = found(state, &replay.token(attempt, 0), fingerprint);
         let error = create_instance(&testing::clients(&[&earlier]), &region(), &with_alternatives(), &caller, NO_WAIT)
             .await
             .unwrap_err();
@@ -374,9 +374,9 @@ fn one_after_the_other(documents: Vec<String>) -> Rule {
 async fn an_instance_that_ec2_shows_without_its_tags_is_nobodys_launch_yet() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let replay = caller.replay.clone().unwrap();
-    let bare = launched_with("pending", &replay.token(0), "").replace("IdempotencyFingerprint", "Lab");
+    let bare = launched_with("pending", &replay.token(0, 0), "").replace("IdempotencyFingerprint", "Lab");
     for (fingerprint, code) in [(replay.fingerprint.as_str(), None), ("other", Some(Code::IdempotencyMismatch))] {
-        let tagged = launched_with("pending", &replay.token(0), fingerprint);
+        let tagged = launched_with("pending", &replay.token(0, 0), fingerprint);
         let shown = one_after_the_other(vec![bare.clone(), bare.clone(), tagged]);
         let again =
             create_instance(&testing::clients(&[&shown]), &region(), &with_alternatives(), &caller, NO_WAIT).await;
@@ -399,7 +399,7 @@ async fn what_a_key_launched_twice_at_the_same_moment_is_named() {
     let (images, run) = (images(IMAGE), mock!(Client::run_instances).then_http_response(launched));
     let nothing = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>".to_owned();
     let of = |id: &str, state: &str, token: usize| {
-        launched_with(state, &replay.token(token), &replay.fingerprint).replace(ID, id)
+        launched_with(state, &replay.token(token, 0), &replay.fingerprint).replace(ID, id)
     };
     let reservation = |document: &str| {
         let (_, after) = document.split_once("<reservationSet>").unwrap();
@@ -504,7 +504,7 @@ async fn a_refusal_names_the_alternative_that_it_is_about() {
 async fn an_instance_with_another_token_is_no_earlier_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let (images, other) = (images(IMAGE), found("running", "somebody-elses", ""));
-    let token = caller.replay.as_ref().unwrap().token(0);
+    let token = caller.replay.as_ref().unwrap().token(0, 0);
     let run = mock!(Client::run_instances)
         .match_requests(move |r| r.client_token() == Some(&token))
         .then_http_response(launched);
@@ -557,7 +557,7 @@ async fn a_retry_that_ec2_refuses_because_the_image_name_leads_elsewhere_is_answ
         .then_http_response(|| ec2_error(400, "IdempotentParameterMismatch", "EC2's words."));
     // The first read lags behind the first launch.
     let reads = Mutex::new(
-        ["somebody-elses", &replay.token(0)]
+        ["somebody-elses", &replay.token(0, 0)]
             .map(|token| launched_with("running", token, &replay.fingerprint))
             .into_iter(),
     );
@@ -643,4 +643,63 @@ async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
     let error = create_instance(&clients, &region(), &wanted(), &Caller::default(), wait).await.unwrap_err();
     assert_eq!(error.code, Code::IncorrectState);
     assert!(error.detail.contains(ID) && error.detail.contains("User initiated shutdown"), "{}", error.detail);
+}
+
+#[tokio::test]
+async fn two_requests_of_one_key_are_told_apart_and_neither_is_a_twin_of_the_other() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let replay = caller.replay.clone().unwrap();
+    // EC2's tokens can be a zone's: the same token launched in two of them, for two bodies.
+    let other = launched_with("running", &replay.token(0, 0), "other").replace(ID, "i-0aaaaaaaaaaaaaaa1");
+    let ours = launched_with("running", &replay.token(0, 0), &replay.fingerprint);
+    let (_, ours) = ours.split_once("<reservationSet>").unwrap();
+    let both = other.replace("</reservationSet></DescribeInstancesResponse>", ours);
+    let by_token = mock!(Client::describe_instances).then_http_response(move || xml(200, both.clone()));
+    let clients = testing::clients(&[&by_token]);
+    let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
+    assert_eq!((again.instance.instance_id.as_str(), again.created), (ID, false));
+    assert!(!again.warnings.iter().any(|warning| warning.contains("also launched")), "{:?}", again.warnings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_bound_to_a_launch_that_never_was_is_given_up_once_no_read_can_show_one_any_more() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let replay = caller.replay.clone().unwrap();
+    let (first, second) = (replay.token(0, 0), replay.token(0, 1));
+    let bound = mock!(Client::run_instances)
+        .match_requests(move |r| r.client_token() == Some(&first))
+        .then_http_response(|| ec2_error(400, "IdempotentParameterMismatch", "EC2's words."));
+    let free = mock!(Client::run_instances)
+        .match_requests(move |r| r.client_token() == Some(&second))
+        .then_http_response(launched);
+    let nothing = mock!(Client::describe_instances)
+        .match_requests(|r| r.instance_ids().is_empty())
+        .then_http_response(|| xml(200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"));
+    let shown = mock!(Client::describe_instances)
+        .match_requests(|r| r.instance_ids() == [ID])
+        .then_http_response(|| testing::described("pending", true));
+    let images = images(IMAGE);
+    let clients = testing::clients(&[&images, &bound, &free, &nothing, &shown]);
+    let begin = tokio::time::Instant::now();
+    let launched = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
+    assert!(launched.created && begin.elapsed() >= crate::idempotency::MOST_LAG, "{:?}", begin.elapsed());
+    // With less time than that nobody can be sure.
+    let deadline = SystemTime::now() + Duration::from_secs(10);
+    let (region, wanted) = (region(), with_alternatives());
+    let create = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);
+    let error = deadline::within(deadline, SystemTime::now(), create).await.unwrap_err();
+    assert_eq!((error.code, error.retryable, free.num_calls()), (Code::IdempotencyMismatch, true, 1));
+}
+
+#[tokio::test]
+async fn a_replay_of_a_worker_that_was_stopped_since_waits_for_nothing() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let replay = caller.replay.clone().unwrap();
+    for state in ["stopped", "stopping", "running"] {
+        let earlier = found(state, &replay.token(0, 0), &replay.fingerprint);
+        let query = WaitQuery { wait: Some(UntilUp::Running), dry_run: false };
+        let clients = testing::clients(&[&earlier]);
+        let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, query).await);
+        assert_eq!((again.instance.state.as_str(), again.created, earlier.num_calls()), (state, false, 1));
+    }
 }

@@ -1,0 +1,43 @@
+//! Whether one of the SDK's tries of a call leaves open what it did: the last one's answer alone does not say.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_sdk_ec2::config::interceptors::FinalizerInterceptorContextRef;
+use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_ec2::error::{BoxError, ProvideErrorMetadata};
+use aws_sdk_ec2::operation::run_instances::RunInstancesError;
+
+use crate::error::is_refusal;
+
+/// Of one launch; a copy of it goes with the call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Doubt(Arc<AtomicBool>);
+
+impl Doubt {
+    /// Whether a try so far may have launched although it failed.
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Intercept for Doubt {
+    fn name(&self) -> &'static str {
+        "Doubt"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Err(error)) = context.output_or_error() {
+            let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<RunInstancesError>());
+            let is_refused = refusal.and_then(ProvideErrorMetadata::code).is_some_and(is_refusal);
+            let is_about_the_request = context.response().is_some_and(|response| response.status().is_client_error());
+            self.0.fetch_or(!is_refused && !is_about_the_request, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
