@@ -80,12 +80,12 @@ impl Replay {
         Ok(ours)
     }
 
-    /// What earlier sendings launched, looked for as long as EC2's reads can lag behind them; none if it is sure that there
-    /// is nothing.
+    /// What earlier sendings launched, looked for as long as EC2's reads can lag behind them; nothing if it is sure that
+    /// there is nothing.
     ///
     /// # Errors
     /// As [`Self::find`]; one that is worth a retry if there is no time to be sure.
-    pub async fn find_for_sure(&self, clients: &Clients, region: &Region) -> Result<Option<Vec<Instance>>, Error> {
+    pub async fn find_for_sure(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
         let sure = Instant::now() + MOST_LAG;
         let look = async || Ok(Some(self.find(clients, region).await?).filter(|launched| !launched.is_empty()));
         let found = once_shown_within(MOST_LAG, look).await?;
@@ -93,7 +93,7 @@ impl Replay {
             let detail = "This Idempotency-Key was used before, and no read shows yet what for";
             return Err(Error::new(Code::IdempotencyMismatch, detail).passing());
         }
-        Ok(found)
+        Ok(found.unwrap_or_default())
     }
 
     /// Whether an instance was launched for this very request.

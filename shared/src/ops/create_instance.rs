@@ -185,8 +185,7 @@ async fn launch_or_find(
             // SSM parameter leads elsewhere by now, and either the look-up came before EC2's reads showed the first launch
             // or that one failed and is bound to its token all the same.
             (Err(error), Some(replay)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
-                let launched = replay.find_for_sure(clients, region).await?.unwrap_or_default();
-                if let Some(launched) = Launched::again(launched, launch) {
+                if let Some(launched) = Launched::again(replay.find_for_sure(clients, region).await?, launch) {
                     return Ok(Mutation::Done(launched));
                 }
             }
