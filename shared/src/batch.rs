@@ -4,7 +4,7 @@
 //! again; if it names none, the part is halved and both halves are sent. So n instances take 2n-1 calls at most. Of 100,
 //! 1 that EC2 refuses takes 2 calls, or 15 if EC2 does not name it; 7 take 8 at most, or 71.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::InstanceStateChange;
@@ -18,7 +18,7 @@ use crate::instance::InstanceId;
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// What EC2 said of each instance; nothing if it accepted the call and did not say.
-pub(crate) type Answers = HashMap<InstanceId, Result<Option<InstanceStateChange>, Error>>;
+pub(crate) type Answers = BTreeMap<InstanceId, Result<Option<InstanceStateChange>, Error>>;
 
 /// A call of EC2 that takes many instances.
 pub(crate) trait Call: Sync {

@@ -11,6 +11,7 @@
 //! | `CML_MAX_WORKERS` | no limit | managed instances that a region may have; a launch beyond it is refused |
 //! | `CML_IMAGE_OWNERS` | `self` | whose images may be listed, separated by commas; `self` always is one |
 //! | `CML_IMAGE_PARAMETER_ARNS` | none | parameters of Systems Manager that may name images, separated by commas; `*` and `?` are wildcards |
+//! | `CML_ROLES_OF_PEOPLE` | none | names of roles whose sessions are people, beside `AWSReservedSSO_*`, separated by commas; `*` and `?` are wildcards |
 
 use std::fmt;
 
@@ -41,6 +42,12 @@ pub const CML_IMAGE_OWNERS: &str = "CML_IMAGE_OWNERS";
 /// Parameters that may name images.
 pub const CML_IMAGE_PARAMETER_ARNS: &str = "CML_IMAGE_PARAMETER_ARNS";
 
+/// Roles whose sessions are people.
+pub const CML_ROLES_OF_PEOPLE: &str = "CML_ROLES_OF_PEOPLE";
+
+/// The roles of IAM Identity Center, whose sessions are named after who signed in.
+const ROLES_OF_IDENTITY_CENTER: &str = "AWSReservedSSO_*";
+
 /// Types that CML workers run on: compute and general purpose, metal or 8th-generation Intel for nested virtual machines.
 pub const DEFAULT_INSTANCE_TYPES: &str = "c5.*,c6i.*,m5.*,m5zn.metal,c8i.*,m8i.*,r8i.*";
 
@@ -61,6 +68,8 @@ pub struct Config {
     pub image_owners: Vec<Owner>,
     /// Names of parameters that may name images, as patterns.
     pub image_parameters: Vec<WildMatch>,
+    /// Names of roles whose sessions are people, as patterns.
+    pub roles_of_people: Vec<WildMatch>,
 }
 
 /// Every variable that is missing or wrong, in one line.
@@ -110,7 +119,9 @@ impl Config {
         let owners = note(CML_IMAGE_OWNERS, list(&owners, image_owner), &mut bad);
         let parameters = variable(CML_IMAGE_PARAMETER_ARNS).map(|text| list(&text, parameter_pattern)).transpose();
         let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, &mut bad);
-        match (region, managed_by, allowed, types, max_workers, owners, parameters) {
+        let roles = variable(CML_ROLES_OF_PEOPLE).map(|text| list(&text, role_pattern)).transpose();
+        let roles = note(CML_ROLES_OF_PEOPLE, roles, &mut bad);
+        match (region, managed_by, allowed, types, max_workers, owners, parameters, roles) {
             (
                 Some(region),
                 Some(managed_by),
@@ -119,6 +130,7 @@ impl Config {
                 Some(max_workers),
                 Some(image_owners),
                 Some(image_parameters),
+                Some(roles),
             ) => Ok(Self {
                 allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
                 region,
@@ -127,6 +139,10 @@ impl Config {
                 max_workers,
                 image_owners,
                 image_parameters: image_parameters.unwrap_or_default(),
+                roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)]
+                    .into_iter()
+                    .chain(roles.unwrap_or_default())
+                    .collect(),
             }),
             _ => Err(ConfigError(bad)),
         }
@@ -136,6 +152,12 @@ impl Config {
     #[must_use]
     pub fn allows(&self, instance_type: &InstanceType) -> bool {
         self.allowed_instance_types.iter().any(|pattern| pattern.matches(instance_type.as_str()))
+    }
+
+    /// Whether each session of this role is a person of its own.
+    #[must_use]
+    pub fn is_of_people(&self, role: &str) -> bool {
+        self.roles_of_people.iter().any(|pattern| pattern.matches(role))
     }
 
     /// Lets only the account itself and the configured owners pass.
@@ -195,6 +217,12 @@ fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
     }
 }
 
+/// A role's name can have a comma in it; here `?` stands for that.
+fn role_pattern(text: &str) -> Result<WildMatch, String> {
+    let is_pattern = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=.@_-*?".contains(&b));
+    if is_pattern { Ok(WildMatch::new(text)) } else { Err(format!("has {text:?} but each must be a role's name")) }
+}
+
 /// The name in a parameter's ARN: `arn:aws:ssm:us-east-1:123456789012:parameter/cml/image`.
 fn parameter_pattern(arn: &str) -> Result<WildMatch, String> {
     let name = arn.strip_prefix("arn:").and_then(|arn| arn.split_once(":parameter"));
@@ -243,10 +271,13 @@ mod tests {
             (CML_MAX_WORKERS, "0"),
             (CML_IMAGE_OWNERS, "me"),
             (CML_IMAGE_PARAMETER_ARNS, "/cml/worker"),
+            (CML_ROLES_OF_PEOPLE, "role/lab"),
         ]);
         let line = error.unwrap_err().to_string();
         let names = [AWS_REGION, CML_MANAGED_BY, CML_ALLOWED_REGIONS, "mars", CML_ALLOWED_INSTANCE_TYPES];
-        for name in names.into_iter().chain([CML_MAX_WORKERS, CML_IMAGE_OWNERS, CML_IMAGE_PARAMETER_ARNS]) {
+        for name in
+            names.into_iter().chain([CML_MAX_WORKERS, CML_IMAGE_OWNERS, CML_IMAGE_PARAMETER_ARNS, CML_ROLES_OF_PEOPLE])
+        {
             assert!(line.contains(name), "{name} in {line}");
         }
         assert_eq!(line.lines().count(), 1);
@@ -275,6 +306,17 @@ mod tests {
         assert!(read(&[(AWS_REGION, "us-east-1")]).unwrap().image_parameters.is_empty());
         let other = "arn:aws:s3:us-east-1:123456789012:parameter/cml";
         assert!(read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_PARAMETER_ARNS, other)]).is_err());
+    }
+
+    #[test]
+    fn sessions_are_people_for_identity_center_and_for_the_roles_that_are_named() {
+        let config = read(&[(AWS_REGION, "us-east-1"), (CML_ROLES_OF_PEOPLE, "lab-*, okta")]).unwrap();
+        for (role, of_people) in
+            [("AWSReservedSSO_Admin_01", true), ("lab-users", true), ("okta", true), ("okta2", false), ("ci", false)]
+        {
+            assert_eq!(config.is_of_people(role), of_people, "{role}");
+        }
+        assert!(!read(&[(AWS_REGION, "us-east-1")]).unwrap().is_of_people("lab-users"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use lambda_http::{Body, RequestExt, Response};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::config::Config;
 use crate::error::{Code, DeniedBy, Error};
 use crate::idempotency::{IdempotencyKey, Replay};
 use crate::image::Images;
@@ -45,28 +46,34 @@ pub struct Request<Path = Nothing, Query = Nothing, Input = Nothing> {
     identity: Identity,
 }
 
-/// Who signed a request, as API Gateway says it.
+/// Who signed a request.
 #[derive(Debug, Clone, Default)]
 struct Identity {
-    /// `AIDA…` for a user, `account:name` for a federated one; for a role `AROA…` without the session's name, which changes
-    /// with each session. Of the roles of IAM Identity Center the session is the person, and is kept.
+    /// `AIDA…` for a user, `account:name` for a federated one, `AROA…:session` for a role.
     id: Option<String>,
-    /// The ARN of the same: without a session's name if the id has none.
+    /// The ARN of the same.
     arn: Option<String>,
 }
 
-/// The names of the roles whose sessions are people.
-const ROLES_OF_PEOPLE: &str = "AWSReservedSSO_";
-
 impl Identity {
-    fn new(caller: Option<&str>, arn: Option<&str>) -> Self {
-        let role = arn.and_then(|arn| arn.split_once(":assumed-role/")).map(|(_, role)| role);
-        let is_one = role.is_some_and(|role| !role.starts_with(ROLES_OF_PEOPLE));
-        let without = |text: &str, separator| text.rsplit_once(separator).map_or(text, |(before, _)| before).to_owned();
-        let of = |text: Option<&str>, separator| {
-            text.map(|text| if is_one { without(text, separator) } else { text.to_owned() })
+    /// As API Gateway says it.
+    fn of(event: &lambda_http::Request) -> Self {
+        let Some(RequestContext::ApiGatewayV1(context)) = event.request_context_ref() else { return Self::default() };
+        let identity = &context.identity;
+        Self { id: identity.caller.clone(), arn: identity.user_arn.clone() }
+    }
+
+    /// The same without the session's name, which changes with each session, unless sessions of this role are people.
+    fn lasting(&self, config: &Config) -> Self {
+        let session = self.arn.as_deref().and_then(|arn| arn.split_once(":assumed-role/")).map(|(_, session)| session);
+        let role = session.and_then(|session| session.split_once('/')).map(|(role, _)| role);
+        if role.is_none_or(|role| config.is_of_people(role)) {
+            return self.clone();
+        }
+        let without = |text: &Option<String>, separator| {
+            text.as_ref().map(|text| text.rsplit_once(separator).map_or(&**text, |(before, _)| before).to_owned())
         };
-        Self { id: of(caller, ':'), arn: of(arn, '/') }
+        Self { id: without(&self.id, ':'), arn: without(&self.arn, '/') }
     }
 }
 
@@ -88,16 +95,17 @@ where
         let body = raw_body.clone().map_err(|_| Invalid::default()).and_then(deserr::deserialize);
         let (((path, query), body), (raw_body, idempotency_key)) =
             both(both(both(path, query), body), both(raw_body, idempotency_key(event)))?;
-        Ok(Self { path, query, body, raw_body, idempotency_key, identity: identity(event) })
+        Ok(Self { path, query, body, raw_body, idempotency_key, identity: Identity::of(event) })
     }
 }
 
 impl<Query, Input> Request<InRegion, Query, Input> {
     /// Who asks for a launch, and whether the request may be sent again.
     #[must_use]
-    pub fn caller(&self) -> Caller {
-        let replay = |key| Replay::new(key, &self.path.region, self.identity.id.as_deref(), &self.raw_body);
-        Caller { arn: self.identity.arn.clone(), replay: self.idempotency_key.as_ref().map(replay) }
+    pub fn caller(&self, config: &Config) -> Caller {
+        let identity = self.identity.lasting(config);
+        let replay = |key| Replay::new(key, &self.path.region, identity.id.as_deref(), &self.raw_body);
+        Caller { arn: identity.arn.clone(), replay: self.idempotency_key.as_ref().map(replay) }
     }
 }
 
@@ -106,11 +114,6 @@ fn idempotency_key(event: &lambda_http::Request) -> Result<Option<IdempotencyKey
     let text = String::from_utf8_lossy(header.as_bytes()).into_owned();
     let key = IdempotencyKey::try_from(text).map_err(|refusal| Invalid::field(IDEMPOTENCY_KEY, refusal.0))?;
     Ok(Some(key))
-}
-
-fn identity(event: &lambda_http::Request) -> Identity {
-    let Some(RequestContext::ApiGatewayV1(context)) = event.request_context_ref() else { return Identity::default() };
-    Identity::new(context.identity.caller.as_deref(), context.identity.user_arn.as_deref())
 }
 
 /// One path parameter as the caller wrote it, for the log.

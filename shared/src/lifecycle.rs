@@ -1,6 +1,6 @@
 //! What start, stop and terminate have in common: one instance or many, already there, dry runs, waiting.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::InstanceStateChange;
 use deserr::{Deserr, IntoValue, Sequence, Value, ValueKind, ValuePointerRef};
@@ -221,7 +221,7 @@ struct Answer {
     note: Option<&'static str>,
 }
 
-type Answers = HashMap<InstanceId, Answer>;
+type Answers = BTreeMap<InstanceId, Answer>;
 
 impl<C: Change> Job<C> {
     async fn one(
@@ -235,7 +235,7 @@ impl<C: Change> Job<C> {
         let answer = self.send(to_send).await.remove(id);
         match self.outcome(id, &instance, answer)? {
             Outcome::Permitted(permitted) => Ok(Mutation::DryRun(permitted)),
-            Outcome::Changed(change) => follow(clients, worker, wait, change).await,
+            Outcome::Changed(change) => follow(clients, worker, wait, &instance, change).await,
         }
     }
 
@@ -311,10 +311,11 @@ async fn follow(
     clients: &Clients,
     worker: &Worker,
     wait: Option<&Wait>,
+    before: &Instance,
     change: StateChange,
 ) -> Result<Mutation<StateChanges>, Error> {
     let progress = match wait {
-        Some(wait) if !wait.is_reached(&change.current_state) => wait.watch(clients, worker).await?,
+        Some(wait) if !wait.is_reached(&change.current_state) => wait.watch(clients, worker, Some(before)).await?,
         _ => return Ok(Mutation::Done(StateChanges::One(change))),
     };
     Ok(match progress {

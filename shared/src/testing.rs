@@ -40,6 +40,7 @@ pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Cli
         max_workers: None,
         image_owners: vec![Owner::default()],
         image_parameters: Vec::new(),
+        roles_of_people: Vec::new(),
     };
     configure(&mut config);
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));

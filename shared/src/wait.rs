@@ -215,13 +215,20 @@ impl Wait {
     /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up. A read
     /// that fails ends it too: the SDK has tried it again already.
     ///
+    /// `before` is the instance as it was read before EC2 was told; none if it was launched by that.
+    ///
     /// AWS: ec2:DescribeInstances; for [`Until::Healthy`] ec2:DescribeInstanceStatus.
     ///
     /// # Errors
     /// [`Code::IncorrectState`] if EC2 took the change back or something else undid it, with EC2's reason.
-    pub async fn watch(&self, clients: &Clients, worker: &Worker) -> Result<Progress, Error> {
+    pub async fn watch(
+        &self,
+        clients: &Clients,
+        worker: &Worker,
+        before: Option<&Instance>,
+    ) -> Result<Progress, Error> {
         let mut seen = None;
-        match timeout_at(self.end, self.look(clients, worker, &mut seen)).await {
+        match timeout_at(self.end, self.look(clients, worker, before, &mut seen)).await {
             Ok(Ok(instance)) => Ok(Progress::Reached(instance)),
             Ok(Err(error)) if error.code == Code::IncorrectState => Err(error),
             Ok(Err(error)) => Ok(Progress::Unfinished(seen, Some(error))),
@@ -229,8 +236,13 @@ impl Wait {
         }
     }
 
-    async fn look(&self, clients: &Clients, worker: &Worker, seen: &mut Option<Instance>) -> Result<Instance, Error> {
-        let mut lost = false;
+    async fn look(
+        &self,
+        clients: &Clients,
+        worker: &Worker,
+        before: Option<&Instance>,
+        seen: &mut Option<Instance>,
+    ) -> Result<Instance, Error> {
         loop {
             sleep(self.every).await;
             let instance = match find(clients, worker).await {
@@ -240,11 +252,20 @@ impl Wait {
             };
             match self.course(clients, worker, instance).await? {
                 Course::Reached => return Ok(instance.clone()),
-                // EC2's reads lag behind its writes: one that shows the old state proves nothing, two in a row do.
-                Course::Lost if lost => return Err(undone(&worker.instance_id, instance)),
-                course => lost = course == Course::Lost,
+                Course::Lost if self.is_proof(before, instance) => return Err(undone(&worker.instance_id, instance)),
+                Course::Lost | Course::Onward => {}
             }
         }
+    }
+
+    /// Whether a read that shows an instance where it does not come from by itself shows a time after the call. EC2's reads lag
+    /// behind its writes, each on its own: however many show the old state, they may all be older than the call. What cannot
+    /// have been before is proof: that it is gone, or a new reason for the same state.
+    fn is_proof(&self, before: Option<&Instance>, seen: &Instance) -> bool {
+        let is_new = |before: &Instance| {
+            self.until.course(&before.state) == Course::Lost && seen.state_reason != before.state_reason
+        };
+        seen.is_gone() || before.is_none_or(is_new)
     }
 
     async fn course(&self, clients: &Clients, worker: &Worker, instance: &Instance) -> Result<Course, Error> {
@@ -290,7 +311,7 @@ mod tests {
     }
 
     async fn watch(until: Until, longest: Duration, rules: &[&Rule]) -> Result<Progress, Error> {
-        Wait::short(until, longest).watch(&testing::clients(rules), &worker()).await
+        Wait::short(until, longest).watch(&testing::clients(rules), &worker(), None).await
     }
 
     fn state_of(progress: Result<Progress, Error>) -> (bool, Option<String>) {
@@ -335,15 +356,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_read_that_lags_behind_is_no_revert() {
-        let progress = watch(Until::Running, LONG_ENOUGH, &[&states(&["stopped", "pending", "running"])]).await;
-        assert_eq!(state_of(progress), (true, Some("running".to_owned())));
+    async fn a_read_that_can_be_older_than_the_call_is_no_revert_however_often_it_comes() {
+        let before = |state: &str, reason: &str| {
+            let instance = aws_sdk_ec2::types::Instance::builder().instance_id(testing::ID).build();
+            let instance = Instance::from_ec2(&instance, &testing::region(), &testing::clients(&[]));
+            Instance { state: state.to_owned(), state_reason: Some(reason.to_owned()), ..instance }
+        };
+        let same = "Client.UserInitiatedShutdown: User initiated shutdown";
+        let seen = &["stopped", "stopping", "stopped", "pending", "stopped", "running"];
+        for (before, reaches) in [
+            (before("stopped", same), true),
+            (before("stopped", "Server.SpotInstanceShutdown: another"), false),
+            (before("pending", "another"), true),
+        ] {
+            let clients = testing::clients(&[&states(seen)]);
+            let wait = Wait::short(Until::Running, LONG_ENOUGH);
+            let progress = wait.watch(&clients, &worker(), Some(&before)).await;
+            assert_eq!(progress.is_ok(), reaches, "{before:?}");
+        }
+        let gone = testing::clients(&[&states(&["terminated"])]);
+        let wait = Wait::short(Until::Running, LONG_ENOUGH);
+        assert!(wait.watch(&gone, &worker(), Some(&before("pending", same))).await.is_err());
     }
 
     #[tokio::test]
     async fn a_start_that_ec2_takes_back_is_an_error_with_ec2s_reason() {
         for until in [Until::Running, Until::Healthy] {
-            let error = watch(until, LONG_ENOUGH, &[&states(&["pending", "stopping", "stopped"])]).await.unwrap_err();
+            let error = watch(until, LONG_ENOUGH, &[&states(&["pending", "stopped"])]).await.unwrap_err();
             assert_eq!((error.code, error.retryable), (Code::IncorrectState, false));
             assert!(
                 error.detail.contains("is stopped now: Client.UserInitiatedShutdown: User initiated"),

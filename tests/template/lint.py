@@ -16,7 +16,7 @@ import cloudformation
 import policy_files
 from cloudformation import read, resolved, transformed
 from parameter_values import (
-    AUDIT, FULL, LISTS_OF_ALARMS, LONGEST_ENTRY, LONGEST_PARTITION, LONGEST_PRINCIPAL, LONGEST_TEXT, PARAMETER_SETS, PRINCIPAL, TWO_ENTRIES
+    AUDIT, FULL, LISTS_OF_NO_POLICY, LONGEST_ENTRY, LONGEST_PARTITION, LONGEST_PRINCIPAL, LONGEST_TEXT, PARAMETER_SETS, PRINCIPAL, TWO_ENTRIES
 )
 
 REGIONS = ["us-east-1", "us-west-2"]
@@ -91,7 +91,7 @@ def strayed_lists(resources):
 def lost_entries(resources, lists):
     """Entries that reached no policy. Every list but the two of the alarms is meant for one."""
     found = {value for _, _, policy in policies(resources) for _, value in leaves(policy)}
-    for name in sorted(set(lists) - LISTS_OF_ALARMS):
+    for name in sorted(set(lists) - LISTS_OF_NO_POLICY):
         for entry in lists[name].split(","):
             if entry not in found:
                 yield f"{name}: {entry} is in no policy"
@@ -188,7 +188,7 @@ def faults_of_lists(parameters, longest):
 def undocumented_limits():
     """iam/README.md says how long each list of a policy may be."""
     text = (cloudformation.REPOSITORY / "iam/README.md").read_text(encoding="utf-8")
-    for name in sorted(set(LONGEST_ENTRY) - LISTS_OF_ALARMS):
+    for name in sorted(set(LONGEST_ENTRY) - LISTS_OF_NO_POLICY):
         if not re.search(rf"^\| {name} \| {LONGEST_ENTRY[name][0]}\b", text, re.MULTILINE):
             yield f"{name}: iam/README.md does not say that {LONGEST_ENTRY[name][0]} entries are the most"
 

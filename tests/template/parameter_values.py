@@ -13,10 +13,12 @@ TWO_ENTRIES = {
     "KmsKeyArns": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555,"
     "arn:aws:kms:us-west-2:123456789012:key/66666666-7777-8888-9999-000000000000",
     "NetworkOwners": "111122223333,444455556666",
+    "RolesOfPeople": "lab-*,okta",
 }
 
-# The lists that are in no policy.
 LISTS_OF_ALARMS = {"BusinessDays", "BusinessHours"}
+# The lists that are in no policy.
+LISTS_OF_NO_POLICY = LISTS_OF_ALARMS | {"RolesOfPeople"}
 
 # How many entries each list may have, and the longest one that its pattern takes.
 LONGEST_ENTRY = {
@@ -29,6 +31,7 @@ LONGEST_ENTRY = {
     "ImageParameterArns": (3, f"arn:{'p' * 16}:ssm:{'r' * 16}:123456789012:parameter/{'n' * 80}"),
     "KmsKeyArns": (2, f"arn:{'p' * 16}:kms:{'r' * 16}:123456789012:key/{'k' * 36}"),
     "NetworkOwners": (3, "111122223333"),
+    "RolesOfPeople": (8, "r" * 64),
 }
 # iam/bootstrap.yaml has one more list.
 LONGEST_PRINCIPAL = {"PrincipalArns": (5, f"arn:{'p' * 16}:iam::123456789012:user/{'n' * 128}")}

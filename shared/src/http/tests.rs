@@ -214,7 +214,12 @@ fn nothing_else_than_a_failed_health_check_is_an_error_status() {
 
 #[test]
 fn a_caller_is_a_user_a_role_or_the_person_in_a_session() {
-    let sts = "arn:aws:sts::123456789012";
+    let variable = |name: &str| match name {
+        "AWS_REGION" => Some("us-east-1".to_owned()),
+        "CML_ROLES_OF_PEOPLE" => Some("lab-*".to_owned()),
+        _ => None,
+    };
+    let (config, sts) = (Config::read(variable).unwrap(), "arn:aws:sts::123456789012");
     for (caller, arn, id, who) in [
         (
             "AIDAEXAMPLE",
@@ -240,11 +245,17 @@ fn a_caller_is_a_user_a_role_or_the_person_in_a_session() {
             "123456789012:bob",
             "arn:aws:sts::123456789012:federated-user/bob",
         ),
+        (
+            "AROAEXAMPLE:carol",
+            format!("{sts}:assumed-role/lab-users/carol"),
+            "AROAEXAMPLE:carol",
+            "arn:aws:sts::123456789012:assumed-role/lab-users/carol",
+        ),
         ("123456789012", "arn:aws:iam::123456789012:root".to_owned(), "123456789012", "arn:aws:iam::123456789012:root"),
     ] {
-        let identity = Identity::new(Some(caller), Some(&arn));
+        let identity = Identity { id: Some(caller.to_owned()), arn: Some(arn) }.lasting(&config);
         assert_eq!((identity.id.as_deref(), identity.arn.as_deref()), (Some(id), Some(who)));
     }
-    let nobody = Identity::new(None, None);
+    let nobody = Identity::default().lasting(&config);
     assert_eq!((nobody.id, nobody.arn), (None, None));
 }

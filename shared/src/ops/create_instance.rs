@@ -99,7 +99,8 @@ async fn watch(
     launched: Launched,
     wait: Wait,
 ) -> Result<Mutation<Launched>, Error> {
-    Ok(match wait.watch(clients, worker).await? {
+    let before = Some(&launched.instance).filter(|_| !launched.created);
+    Ok(match wait.watch(clients, worker, before).await? {
         Progress::Reached(instance) => Mutation::Done(launched.seen_as(instance)),
         Progress::Unfinished(Some(instance), because) => {
             let warning =
@@ -283,7 +284,7 @@ pub async fn handle(
     clients: &Clients,
     request: Request<InRegion, WaitQuery<UntilUp>, CreateInstance>,
 ) -> Result<Mutation<Launched>, Error> {
-    let caller = request.caller();
+    let caller = request.caller(clients.config());
     create_instance(clients, &request.path.region, &request.body, &caller, request.query).await
 }
 

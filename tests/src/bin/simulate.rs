@@ -7,6 +7,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use tests::simulation::{Report, common};
 use tests::stack::repository;
@@ -14,19 +15,24 @@ use tests::stack::repository;
 /// Histories between two looks at what is done.
 const BLOCK: u64 = 5_000;
 
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
 fn main() -> ExitCode {
-    let histories = env::var("HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let histories = number("HISTORIES").unwrap_or(100_000);
     let done = repository().join("target/simulation-done");
-    let begin = fs::read_to_string(&done).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let begin = number("FROM").or_else(|| fs::read_to_string(&done).ok()?.trim().parse().ok()).unwrap_or(0);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         eprintln!("error: there is no runtime");
         return ExitCode::FAILURE;
     };
-    let common = runtime.block_on(common());
+    let (common, start) = (runtime.block_on(common()), Instant::now());
     let mut report = Report::default();
     for block in (begin..histories).step_by(usize::try_from(BLOCK).unwrap_or(usize::MAX)) {
         report = report.and(block_of(&common, block, (block + BLOCK).min(histories)));
-        println!("simulation: histories {begin} to {}, {} wrong", begin + report.histories, report.wrong.len());
+        let (seconds, wrong) = (start.elapsed().as_secs(), report.wrong.len());
+        println!("simulation: histories {begin} to {} in {seconds} s, {wrong} wrong", begin + report.histories);
         if !report.wrong.is_empty() {
             print!("{}", report.told(&common));
             return ExitCode::FAILURE;

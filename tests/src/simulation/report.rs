@@ -2,15 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use aws_config::SdkConfig;
 
-use super::aws::{FAULTS, Kind};
-use super::history::{Program, happen};
+use super::aws::{FAULTS, Kind, Tokens};
+use super::history::happen;
+use super::invariants::{EXCEPTIONS, Exception, INVARIANTS, Invariant};
+use super::program::Program;
 
 /// The calls that the histories' operations make.
-const CALLS: [&str; 6] =
-    ["DescribeImages", "DescribeInstances", "RunInstances", "StartInstances", "StopInstances", "TerminateInstances"];
+const CALLS: [&str; 13] = [
+    "CreateTags",
+    "DeleteTags",
+    "DescribeImages",
+    "DescribeInstanceStatus",
+    "DescribeInstances",
+    "DescribeRegions",
+    "DescribeTags",
+    "GetMetricStatistics",
+    "GetParameter",
+    "RunInstances",
+    "StartInstances",
+    "StopInstances",
+    "TerminateInstances",
+];
 
 /// How many histories that went wrong are told.
 const TOLD: usize = 3;
@@ -23,6 +39,14 @@ pub struct Report {
     /// The seeds of those that went wrong.
     pub wrong: Vec<u64>,
     counts: BTreeMap<String, u64>,
+    looked_at: BTreeMap<Invariant, u64>,
+    excepted: BTreeMap<Exception, u64>,
+}
+
+fn add<K: Ord>(to: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
+    for (what, count) in more {
+        *to.entry(what).or_default() += count;
+    }
 }
 
 impl Report {
@@ -32,10 +56,10 @@ impl Report {
         for seed in seeds {
             let outcome = happen(common, &Program::drawn(seed), seed);
             report.histories += 1;
-            for (what, count) in outcome.counts {
-                *report.counts.entry(what).or_default() += count;
-            }
-            if !outcome.violations.is_empty() {
+            add(&mut report.counts, outcome.counts);
+            add(&mut report.looked_at, outcome.findings.looked_at);
+            add(&mut report.excepted, outcome.findings.excepted);
+            if !outcome.findings.violations.is_empty() {
                 report.wrong.push(seed);
             }
         }
@@ -47,26 +71,36 @@ impl Report {
     pub fn and(mut self, other: Self) -> Self {
         self.histories += other.histories;
         self.wrong.extend(other.wrong);
-        for (what, count) in other.counts {
-            *self.counts.entry(what).or_default() += count;
-        }
+        add(&mut self.counts, other.counts);
+        add(&mut self.looked_at, other.looked_at);
+        add(&mut self.excepted, other.excepted);
         self
     }
 
-    /// A line each call: how often it was made, and how often it met each fault.
+    /// How often each call was made and met each fault, how often each invariant was looked at, and what was excepted.
     pub fn table(&self) -> String {
         let count = |what: &str| self.counts.get(what).copied().unwrap_or_default();
-        CALLS.iter().fold(String::new(), |mut table, call| {
+        let mut table = CALLS.iter().fold(String::new(), |mut table, call| {
             let faults = FAULTS.map(|fault| format!("{fault:?} {}", count(&format!("{call} {fault:?}"))));
             let _ = writeln!(table, "simulation: {call} {}, {}", count(call), faults.join(", "));
             table
-        })
+        });
+        let looked_at =
+            INVARIANTS.map(|one| format!("{one:?} {}", self.looked_at.get(&one).copied().unwrap_or_default()));
+        let excepted =
+            EXCEPTIONS.map(|one| format!("{one:?} {}", self.excepted.get(&one).copied().unwrap_or_default()));
+        let _ = writeln!(table, "simulation: looked at {}", looked_at.join(", "));
+        let _ = writeln!(table, "simulation: excepted {}", excepted.join(", "));
+        let _ = writeln!(table, "simulation: {} histories, {} wrong", self.histories, self.wrong.len());
+        table
     }
 
-    /// The faults that no call of a kind met.
+    /// What never happened: a fault of a call, an invariant that could have been broken.
     pub fn never_met(&self) -> Vec<String> {
         let pairs = CALLS.iter().flat_map(|call| FAULTS.map(|fault| format!("{call} {fault:?}")));
-        pairs.filter(|pair| !self.counts.contains_key(pair)).collect()
+        let pairs = pairs.filter(|pair| !self.counts.contains_key(pair));
+        let invariants = INVARIANTS.iter().filter(|one| !self.looked_at.contains_key(one));
+        pairs.chain(invariants.map(|one| format!("{one:?}"))).collect()
     }
 
     /// The first of the histories that went wrong, in their smallest form.
@@ -75,9 +109,16 @@ impl Report {
     }
 }
 
-/// The smallest program that still goes wrong with a seed: fewer calls, a kinder EC2.
-pub fn shrunk(common: &SdkConfig, seed: u64) -> Program {
-    let is_wrong = |program: &Program| !happen(common, program, seed).violations.is_empty();
+/// The log of a history in one number.
+pub fn digest(common: &SdkConfig, seed: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    happen(common, &Program::drawn(seed), seed).log.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The smallest program that still goes wrong with a seed: fewer calls, a kinder AWS.
+fn shrunk(common: &SdkConfig, seed: u64) -> Program {
+    let is_wrong = |program: &Program| !happen(common, program, seed).findings.violations.is_empty();
     let mut program = Program::drawn(seed);
     loop {
         let without = (0..program.calls.len()).map(|number| {
@@ -90,9 +131,11 @@ pub fn shrunk(common: &SdkConfig, seed: u64) -> Program {
             Kind { faults: 0, ..kind },
             Kind { full: 0, ..kind },
             Kind { lag: 0, ..kind },
-            Kind { image_moves_at: 0, ..kind },
-            Kind { zonal_tokens: false, ..kind },
+            Kind { image_moves_at: [0, 0], ..kind },
+            Kind { tokens: Tokens::Regional, ..kind },
             Kind { failures_bind: false, ..kind },
+            Kind { bucket: 0, ..kind },
+            Kind { retries: 500, ..kind },
         ];
         let kinder = kinder.into_iter().filter(|other| *other != kind);
         let kinder = kinder.map(|kind| Program { kind, ..program.clone() });
@@ -101,12 +144,15 @@ pub fn shrunk(common: &SdkConfig, seed: u64) -> Program {
     }
 }
 
+/// A history that went wrong: as a test to paste, what is wrong, and all that happened. It must be the same each time.
 fn told(common: &SdkConfig, seed: u64) -> String {
     let program = shrunk(common, seed);
-    let outcome = happen(common, &program, seed);
-    let mut text = format!("let program = Program {{ kind: {:?}, calls: vec![\n", program.kind);
+    let [outcome, again] = [(); 2].map(|()| happen(common, &program, seed));
+    let mut text = format!("(\n    {seed},\n    {:?},\n    vec![\n", program.kind);
     for (at, call) in &program.calls {
-        let _ = writeln!(text, "    ({at}, Call::{call:?}),");
+        let _ = writeln!(text, "        ({at}, Call::{call:?}),");
     }
-    format!("{text}]}}; // seed {seed}\n{}\n{}\n\n", outcome.violations.join("\n"), outcome.log.join("\n"))
+    let same = if outcome.log == again.log { "the same twice" } else { "ANOTHER ONE WHEN IT HAPPENED AGAIN" };
+    let violations = outcome.findings.violations.join("\n");
+    format!("{text}    ],\n),\n{violations}\n{same}\n{}\n\n", outcome.log.join("\n"))
 }

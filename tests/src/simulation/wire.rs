@@ -1,6 +1,14 @@
-//! EC2's words: requests as form fields, answers as XML.
+//! AWS's words: EC2's requests as form fields and its answers as XML, Systems Manager's JSON, CloudWatch's CBOR.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
+use aws_smithy_cbor::Encoder;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use serde_json::json;
 
 /// The fields of a request.
 pub type Fields = BTreeMap<String, String>;
@@ -60,4 +68,79 @@ pub fn document(action: &str, content: &str) -> String {
 pub fn error(code: &str, message: &str) -> String {
     let error = text("Code", code) + &text("Message", message);
     element("Response", &(element("Errors", &element("Error", &error)) + &text("RequestID", "simulated")))
+}
+
+/// A moment as EC2 writes it.
+pub fn time(at: SystemTime) -> String {
+    DateTime::from(at).fmt(DateTimeFormat::DateTime).unwrap_or_default()
+}
+
+/// How a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// EC2: a form, and XML.
+    Query,
+    /// Systems Manager.
+    Json,
+    /// CloudWatch.
+    Cbor,
+}
+
+impl Protocol {
+    fn error(self, status: u16, code: &str, message: &str) -> (u16, Vec<u8>) {
+        let body = match self {
+            Self::Query => error(code, message).into_bytes(),
+            Self::Json => json!({"__type": code, "message": message}).to_string().into_bytes(),
+            Self::Cbor => {
+                let mut body = Encoder::new(Vec::new());
+                body.map(2).str("__type").str(code).str("message").str(message);
+                body.into_writer()
+            }
+        };
+        (status, body)
+    }
+
+    /// The service throttles.
+    pub fn throttled(self) -> (u16, Vec<u8>) {
+        match self {
+            Self::Query => self.error(503, "RequestLimitExceeded", "Request limit exceeded."),
+            Self::Json => self.error(400, "ThrottlingException", "Rate exceeded"),
+            Self::Cbor => self.error(400, "Throttling", "Rate exceeded"),
+        }
+    }
+
+    /// The service fails.
+    pub fn failed(self) -> (u16, Vec<u8>) {
+        match self {
+            Self::Query => self.error(500, "InternalError", "An internal error has occurred"),
+            Self::Json => self.error(500, "InternalServerError", "An error occurred on the server side."),
+            Self::Cbor => self.error(500, "InternalServiceFault", "Request processing has failed."),
+        }
+    }
+
+    /// What goes over the wire.
+    pub fn response(self, status: u16, body: Vec<u8>) -> Result<HttpResponse, ConnectorError> {
+        let status = status.try_into().map_err(|_| ConnectorError::other("no status".into(), None))?;
+        let mut response = HttpResponse::new(status, SdkBody::from(body));
+        if self == Self::Cbor {
+            response.headers_mut().insert("smithy-protocol", "rpc-v2-cbor");
+            response.headers_mut().insert("content-type", "application/cbor");
+        }
+        Ok(response)
+    }
+}
+
+/// Systems Manager's answer: the parameter holds this.
+pub fn parameter(value: &str) -> Vec<u8> {
+    json!({"Parameter": {"Name": "/cml/image", "Type": "String", "Value": value}}).to_string().into_bytes()
+}
+
+/// CloudWatch's answer: one point, five minutes ago.
+pub fn datapoints(now: SystemTime) -> Vec<u8> {
+    let mut body = Encoder::new(Vec::new());
+    body.map(2).str("Label").str("CPUUtilization").str("Datapoints").array(1);
+    body.map(5).str("Timestamp").timestamp(&DateTime::from(now - Duration::from_secs(300)));
+    body.str("SampleCount").double(5.0).str("Average").double(20.0).str("Maximum").double(30.0);
+    body.str("Unit").str("Percent");
+    body.into_writer()
 }

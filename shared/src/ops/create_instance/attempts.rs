@@ -1,6 +1,7 @@
 //! What a launch tries, one after the other, until EC2 has capacity.
 
 use aws_sdk_ec2::operation::run_instances::RunInstancesError;
+use aws_sdk_ec2::primitives::DateTime;
 use serde::Serialize;
 use tokio::time::timeout_at;
 
@@ -92,12 +93,14 @@ pub(super) async fn first_with_capacity(
         let call = run_instances(ec2, launch, attempt, image, clients.managed_by(), caller)
             .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number, generation)));
         let late = |_| Err(timeout(RunInstancesError::ACTION));
+        let sent = DateTime::from(clients.now());
         let doubt = Doubt::default();
         let call = call.customize().interceptor(doubt.clone());
         let answer = timeout_at(deadline::last_word(), call.send()).await.map_or_else(late, |sent| Ok(sent?));
         let error = match answer {
             Ok(answer) => {
                 let instance = answer.instances().first().ok_or_else(unnamed)?;
+                let created = !instance.launch_time().is_some_and(|at| is_earlier(at, &sent));
                 let instance = Instance::from_ec2(instance, region, clients);
                 let instance = Instance { image_name: image.name.clone(), ..instance };
                 // EC2 keeps a token for longer than it shows what was launched with it.
@@ -105,7 +108,7 @@ pub(super) async fn first_with_capacity(
                     replay.check(&instance)?;
                 }
                 let warnings = launch.warnings(&attempt.instance_type);
-                return Ok(Launched { instance, warnings, failed_attempts, created: true });
+                return Ok(Launched { instance, warnings, failed_attempts, created });
             }
             Err(error) => error,
         };
@@ -116,6 +119,12 @@ pub(super) async fn first_with_capacity(
         failed_attempts.push(attempt.failed(&error));
     }
     Err(unnamed())
+}
+
+/// Whether EC2 launched before this request asked for it: then it knew the token from another sending, which the look-up did
+/// not find yet. EC2 writes whole seconds, by a clock of its own; within those both sendings are called the one that launched.
+fn is_earlier(launched: &DateTime, sent: &DateTime) -> bool {
+    launched.secs() + 2 < sent.secs()
 }
 
 /// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.

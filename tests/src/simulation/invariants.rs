@@ -1,0 +1,415 @@
+//! What must be true of every history, and what README excepts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::aws::Kind;
+use super::ec2::{FOREIGN, Instance, MOST_LAG, SHOWN};
+use super::history::{Answered, TIMEOUT};
+use super::program::{Call, Launch, NO_KEY, REGIONS};
+
+/// What must be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// Of one caller, region, key and body at most one instance is alive at any time.
+    OneAlive,
+    /// A key whose worker was terminated launches no other while EC2 shows that.
+    OneLife,
+    /// What an answer to a key names was launched for that very request.
+    Own,
+    /// A key with which nothing was launched launches when it is sent again.
+    NotDead,
+    /// What was launched and is alive is named when its request is sent again.
+    Named,
+    /// A request that was answered well is answered well again, with the same instance, which it did not create.
+    Replayed,
+    /// What was called retryable can be sent again with success.
+    RetryableIsRight,
+    /// What was refused for good is refused again.
+    FinalIsFinal,
+    /// Two sendings at once are not both told that they launched, if one was sent after the launch.
+    CreatedOnce,
+    /// Without a key no more is launched than was sent, and what may be sent again launched nothing.
+    WithoutKey,
+    /// Somebody else's instance is never changed.
+    ForeignUntouched,
+    /// An instance is changed only by a call that names it.
+    OnlyNamed,
+    /// A worker that is said to be taken back was.
+    TakenBack,
+    /// Tags that are said to be set or removed are.
+    TagsChanged,
+    /// Many instances have a result each, in their order.
+    EachItsResult,
+    /// An error has a code, a detail and says whether to send it again.
+    ErrorsSpeak,
+    /// A request is answered before the function's time is up.
+    InTime,
+    /// A request makes few calls.
+    FewCalls,
+}
+
+/// All of them.
+pub const INVARIANTS: [Invariant; 18] = [
+    Invariant::OneAlive,
+    Invariant::OneLife,
+    Invariant::Own,
+    Invariant::NotDead,
+    Invariant::Named,
+    Invariant::Replayed,
+    Invariant::RetryableIsRight,
+    Invariant::FinalIsFinal,
+    Invariant::CreatedOnce,
+    Invariant::WithoutKey,
+    Invariant::ForeignUntouched,
+    Invariant::OnlyNamed,
+    Invariant::TakenBack,
+    Invariant::TagsChanged,
+    Invariant::EachItsResult,
+    Invariant::ErrorsSpeak,
+    Invariant::InTime,
+    Invariant::FewCalls,
+];
+
+/// What README excepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exception {
+    /// From [`Invariant::OneAlive`].
+    Twins,
+    /// From [`Invariant::OneLife`] and [`Invariant::FinalIsFinal`].
+    Forgotten,
+    /// From [`Invariant::CreatedOnce`].
+    AtOnce,
+    /// From [`Invariant::FinalIsFinal`].
+    TwoBodies,
+    /// From [`Invariant::NotDead`] and [`Invariant::RetryableIsRight`].
+    BoundTwice,
+}
+
+/// All of them.
+pub const EXCEPTIONS: [Exception; 5] =
+    [Exception::Twins, Exception::Forgotten, Exception::AtOnce, Exception::TwoBodies, Exception::BoundTwice];
+
+impl Exception {
+    /// README's own words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Twins => {
+                "A launch with `alternatives` or `on_demand_fallback` that is sent again within the seconds by which EC2's reads lag, \
+                 and then finds capacity where the first sending did not, launches a second worker"
+            }
+            Self::Forgotten => "Sent again after EC2 has forgotten the worker, it may launch another",
+            Self::AtOnce => {
+                "A second sending within three seconds of the launch may be told `\"created\": true` too, with the same worker"
+            }
+            Self::TwoBodies => {
+                "A key that is sent with two bodies within seconds may launch both, where a zone or an alternative makes two of EC2's \
+                 tokens of it. Until reads show both, either may be called another request's."
+            }
+            Self::BoundTwice => {
+                "A key that EC2 has bound twice to launches that failed, each with another image or body, stays a 409: use a new key"
+            }
+        }
+    }
+}
+
+/// The most calls of AWS that one request makes: a look every half second for as long as reads can lag, each tried three
+/// times at worst, and what comes before and after.
+const MOST_CALLS: u64 = 100;
+
+/// A sending within this time of a launch cannot be told from the one that launched: EC2 writes whole seconds.
+const AT_ONCE: u64 = 3_000;
+
+/// For how long after its begin a request can launch.
+const LAUNCHES_WITHIN: u64 = 27_000;
+
+/// What was looked at in a history, and what was wrong.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// How often each invariant was looked at where it could have been broken.
+    pub looked_at: BTreeMap<Invariant, u64>,
+    /// How often each exception was made.
+    pub excepted: BTreeMap<Exception, u64>,
+    /// What is wrong, in words.
+    pub violations: Vec<String>,
+}
+
+impl Findings {
+    fn check(&mut self, invariant: Invariant, holds: bool, what: impl FnOnce() -> String) {
+        *self.looked_at.entry(invariant).or_default() += 1;
+        if !holds {
+            self.violations.push(format!("{invariant:?}: {}", what()));
+        }
+    }
+
+    /// The same, where README may except it.
+    fn check_but(
+        &mut self,
+        invariant: Invariant,
+        holds: bool,
+        exception: Exception,
+        applies: bool,
+        what: impl FnOnce() -> String,
+    ) {
+        if !holds && applies {
+            *self.excepted.entry(exception).or_default() += 1;
+        }
+        self.check(invariant, holds || applies, what);
+    }
+
+    /// A history whose requests are all answered.
+    pub fn of(&mut self, answered: &[Answered], instances: &[Instance]) {
+        for one in answered {
+            self.of_answer(one, instances);
+        }
+        let launches: BTreeSet<&Launch> = keyed(answered).map(|(launch, _)| launch).collect();
+        let mut seen = BTreeSet::new();
+        for launch in launches {
+            if seen.insert((launch.name(), launch.region)) {
+                self.of_key(launch, answered, instances);
+            }
+        }
+        self.of_keyless(answered, instances);
+        self.of_changes(answered, instances);
+    }
+
+    fn of_answer(&mut self, one: &Answered, instances: &[Instance]) {
+        let told = || {
+            format!(
+                "{:?} {:?} answered {} {} from {} to {}",
+                one.call, one.ids, one.status, one.document, one.from, one.to
+            )
+        };
+        let took = u128::from(one.to - one.from);
+        self.check(Invariant::InTime, took < TIMEOUT.as_millis(), told);
+        self.check(Invariant::FewCalls, one.calls <= MOST_CALLS, || format!("{} calls: {}", one.calls, told()));
+        if !one.is_good() && one.document.get("checks").is_none() {
+            let document = &one.document;
+            let speaks =
+                document["code"].is_string() && document["detail"].is_string() && document["retryable"].is_boolean();
+            self.check(Invariant::ErrorsSpeak, speaks, told);
+        }
+        let instance = |id: &str| instances.iter().find(|instance| instance.id == id);
+        if let (Call::Launch(launch), true, Some(id)) = (&one.call, one.is_good(), one.instance()) {
+            self.check(Invariant::Own, instance(id).is_some_and(|instance| is_of(instance, launch)), told);
+        }
+        let detail = one.document["detail"].as_str().unwrap_or_default();
+        if one.document["code"] == "incorrect_state" && detail.starts_with("EC2 accepted the call") {
+            // What is gone stays so, and may have been gone before; what is stopped must have come to that since.
+            let is_so = |since: u64, state: &str| match state {
+                "shutting-down" | "terminated" => since <= one.to,
+                "stopping" | "stopped" => (one.from..=one.to).contains(&since),
+                _ => false,
+            };
+            let is_back = |instance: &Instance| {
+                detail.contains(&instance.id) && instance.states.iter().any(|(since, state, _)| is_so(*since, state))
+            };
+            self.check(Invariant::TakenBack, instances.iter().any(is_back), told);
+        }
+        let (tag, is_set) = match &one.call {
+            Call::Other("update-instance-tags", _) => (Some("x"), true),
+            Call::Other("delete-instance-tags", _) => (None, true),
+            _ => (None, false),
+        };
+        if let (true, true, Some(id)) = (is_set, one.is_good(), one.instance()) {
+            let changed = instance(id).is_some_and(|instance| {
+                let mut then = instance.tags.iter().filter(|(since, _)| (one.from..=one.to).contains(since));
+                then.any(|(_, tags)| tags.get("note").map(String::as_str) == tag && tags.contains_key("ManagedBy"))
+            });
+            self.check(Invariant::TagsChanged, changed, told);
+        }
+        if let (Call::Change(_, numbers, _), true) = (&one.call, one.is_good())
+            && numbers.len() > 1
+        {
+            let results = one.document["results"].as_array().cloned().unwrap_or_default();
+            let ids: Vec<&str> = results.iter().filter_map(|result| result["instance_id"].as_str()).collect();
+            self.check(Invariant::EachItsResult, ids == one.ids, told);
+        }
+    }
+
+    /// All that one caller sent with one key and body.
+    fn of_key(&mut self, launch: &Launch, answered: &[Answered], instances: &[Instance]) {
+        let of_launch = |instance: &&Instance| is_of(instance, launch);
+        let launched: Vec<&Instance> = instances.iter().filter(of_launch).collect();
+        let sendings: Vec<&Answered> =
+            keyed(answered).filter(|(other, _)| is_same(other, launch)).map(|(_, answered)| answered).collect();
+        let told = || {
+            let launched: Vec<String> = launched.iter().map(|one| format!("{} at {}", one.id, one.begin())).collect();
+            format!("{launch:?} launched {}", launched.join(", "))
+        };
+        let mut sorted = launched.clone();
+        sorted.sort_by_key(|instance| instance.begin());
+        if sendings.len() > 1 {
+            let pairs = sorted.windows(2).map(|pair| (pair[0], pair[1]));
+            for (first, second) in pairs.clone() {
+                let then = second.begin();
+                if first.is_alive(then) {
+                    let is_soon = then - first.begin() <= MOST_LAG + LAUNCHES_WITHIN;
+                    let of = |instance: &Instance| (instance.kind.clone(), instance.subnet.clone(), instance.spot);
+                    let is_other = of(first) != of(second);
+                    self.check_but(
+                        Invariant::OneAlive,
+                        false,
+                        Exception::Twins,
+                        launch.falls_back() && is_soon && is_other,
+                        told,
+                    );
+                } else {
+                    self.check_but(Invariant::OneLife, false, Exception::Forgotten, first.state(then).is_none(), told);
+                }
+            }
+            if !launched.is_empty() && pairs.len() == 0 {
+                self.check(Invariant::OneAlive, true, told);
+                let end =
+                    sorted[0].states.iter().find(|(_, state, _)| *state == "shutting-down").map(|(since, ..)| *since);
+                if end.is_some_and(|end| sendings.iter().any(|one| one.from > end)) {
+                    self.check(Invariant::OneLife, true, told);
+                }
+            }
+        }
+        for instance in &launched {
+            let creators: Vec<&&Answered> = sendings
+                .iter()
+                .filter(|one| one.instance() == Some(&instance.id) && one.document["created"] == true)
+                .collect();
+            if creators.is_empty() {
+                continue;
+            }
+            let at_once = creators.iter().all(|one| one.from <= instance.begin() + AT_ONCE);
+            self.check_but(Invariant::CreatedOnce, creators.len() == 1, Exception::AtOnce, at_once, told);
+        }
+    }
+
+    fn of_keyless(&mut self, answered: &[Answered], instances: &[Instance]) {
+        let keyless = |answered: &&Answered| matches!(&answered.call, Call::Launch(launch) if launch.key.is_none());
+        let sent: Vec<&Answered> = answered.iter().filter(keyless).collect();
+        if sent.is_empty() {
+            return;
+        }
+        let launched = instances.iter().filter(|instance| name(instance).contains(NO_KEY)).count();
+        let owned_up = sent.iter().filter(|answered| answered.is_good() || !answered.is_retryable()).count();
+        self.check(Invariant::WithoutKey, launched <= owned_up, || {
+            format!(
+                "{launched} launches without a key, and {owned_up} of {} that were not called repeatable",
+                sent.len()
+            )
+        });
+    }
+
+    fn of_changes(&mut self, answered: &[Answered], instances: &[Instance]) {
+        for instance in instances {
+            let naming: Vec<&str> =
+                answered.iter().filter(|one| one.ids.contains(&instance.id)).map(operation).collect();
+            if instance.id == FOREIGN && naming.iter().any(|operation| action(operation).is_some()) {
+                self.check(Invariant::ForeignUntouched, instance.changed_by.is_empty(), || {
+                    format!("somebody else's instance: {:?}", instance.changed_by)
+                });
+            }
+            for changed_by in &instance.changed_by {
+                let is_named = naming.iter().any(|operation| action(operation) == Some(changed_by));
+                self.check(Invariant::OnlyNamed, is_named, || {
+                    format!("{changed_by} of {}, which no call named", instance.id)
+                });
+            }
+        }
+    }
+
+    /// A launch with a key, sent once more now that nothing fails. `before` and `after` are all instances around that.
+    pub fn of_replay(
+        &mut self,
+        kind: &Kind,
+        answered: &[Answered],
+        was: &Answered,
+        again: &Answered,
+        before: &[Instance],
+        after: &[Instance],
+    ) {
+        let Call::Launch(launch) = &was.call else { return };
+        let told =
+            || format!("{:?}: {} {}, and again: {} {}", launch, was.status, was.document, again.status, again.document);
+        let own: Vec<&Instance> = before.iter().filter(|instance| is_of(instance, launch)).collect();
+        let (alive, gone): (Vec<&Instance>, Vec<&Instance>) =
+            own.into_iter().partition(|instance| instance.is_alive(again.from));
+        let others = before.iter().filter(|instance| {
+            name(instance).rsplit_once(' ').map(|(key, _)| key) == launch.name().rsplit_once(' ').map(|(key, _)| key)
+                && instance.region == REGIONS[launch.region]
+        });
+        let is_used_otherwise = others.into_iter().any(|instance| !is_of(instance, launch));
+        let is_shown = gone.iter().any(|instance| instance.state(again.from).is_some());
+        if alive.is_empty() && gone.is_empty() && !is_used_otherwise {
+            let bodies: BTreeSet<usize> =
+                keyed(answered).filter(|(other, _)| other.has_key_of(launch)).map(|(other, _)| other.body).collect();
+            let asked_for = bodies.len() * (1 + kind.moves_by(again.from));
+            let is_bound = kind.failures_bind && asked_for > 2 && again.document["code"] == "idempotency_mismatch";
+            self.check_but(Invariant::NotDead, again.is_good(), Exception::BoundTwice, is_bound, told);
+            if !was.is_good() && was.is_retryable() {
+                self.check_but(Invariant::RetryableIsRight, again.is_good(), Exception::BoundTwice, is_bound, told);
+            }
+        }
+        if let ([first], true) = (&alive[..], was.is_good())
+            && was.instance() == Some(&first.id)
+        {
+            let is_same = again.is_good() && again.instance() == was.instance() && again.document["created"] == false;
+            self.check(Invariant::Replayed, is_same, told);
+        }
+        for instance in &alive {
+            let is_named = again.is_good() && again.document.to_string().contains(&instance.id);
+            self.check(Invariant::Named, is_named, told);
+        }
+        if alive.is_empty() && is_shown {
+            self.check(Invariant::OneLife, after.len() == before.len() && !again.is_good(), told);
+        }
+        // That somebody else stops a worker which is waited for ends the wait and not the launch.
+        let is_ended = was.document["code"] == "incorrect_state";
+        if !was.is_good() && !is_ended && !was.is_retryable() {
+            // Its own worker was launched, and the reads of this sending need not have shown it.
+            let is_hidden = |instance: &&Instance| instance.begin() + MOST_LAG >= was.from;
+            let is_called_anothers = is_used_otherwise && was.document["code"] == "idempotency_mismatch";
+            let (exception, applies) = if is_called_anothers && alive.iter().any(is_hidden) {
+                (Exception::TwoBodies, true)
+            } else {
+                (Exception::Forgotten, !gone.is_empty() && !is_shown || again.from - was.from >= SHOWN)
+            };
+            self.check_but(Invariant::FinalIsFinal, !again.is_good(), exception, applies, told);
+        }
+    }
+}
+
+/// The launches with a key.
+fn keyed(answered: &[Answered]) -> impl Iterator<Item = (&Launch, &Answered)> {
+    answered.iter().filter_map(|answered| match &answered.call {
+        Call::Launch(launch) if launch.key.is_some() => Some((launch, answered)),
+        _ => None,
+    })
+}
+
+fn operation(answered: &Answered) -> &'static str {
+    match &answered.call {
+        Call::Launch(_) => "create-instance",
+        Call::Change(operation, ..) | Call::Other(operation, _) => operation,
+    }
+}
+
+/// The one call of EC2 with which an operation changes an instance.
+fn action(operation: &str) -> Option<&'static str> {
+    match operation {
+        "start-instance" => Some("StartInstances"),
+        "stop-instance" => Some("StopInstances"),
+        "terminate-instance" => Some("TerminateInstances"),
+        "update-instance-tags" => Some("CreateTags"),
+        "delete-instance-tags" => Some("DeleteTags"),
+        _ => None,
+    }
+}
+
+fn is_same(one: &Launch, other: &Launch) -> bool {
+    one.has_key_of(other) && one.body == other.body
+}
+
+fn name(instance: &Instance) -> &str {
+    instance.tags.first().and_then(|(_, tags)| tags.get("Name")).map_or("", String::as_str)
+}
+
+/// Whether an instance was launched for this request.
+fn is_of(instance: &Instance, launch: &Launch) -> bool {
+    name(instance) == launch.name() && instance.region == REGIONS[launch.region]
+}
