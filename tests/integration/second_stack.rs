@@ -12,7 +12,7 @@ use crate::world::{REGION, assert_ok, assert_problem, unique, world};
 
 const LAB: &str = "cml-lab";
 
-const PARAMETERS: [&str; 11] = [
+const PARAMETERS: [&str; 12] = [
     "NameSuffix=-lab",
     "ManagedBy=lab",
     "Audit=true",
@@ -24,6 +24,7 @@ const PARAMETERS: [&str; 11] = [
     "ImageParameterArns=arn:aws:ssm:us-east-1:123456789012:parameter/cml/*,arn:aws:ssm:us-east-1::parameter/aws/service/ami-amazon-linux-latest/*",
     "KmsKeyArns=arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555,arn:aws:kms:us-west-2:123456789012:key/66666666-7777-8888-9999-000000000000",
     "NetworkOwners=111122223333,444455556666",
+    "RolesOfPeople=lab-*,okta",
 ];
 
 /// The API of the second stack, deployed once.
