@@ -38,9 +38,9 @@ soak: $(VENV)/installed ## Run each function warm for 20,000 invocations with AW
 	cargo build --workspace
 	@target/debug/soak
 
-simulate: ## Let histories of requests happen in a simulated AWS, go on where an ended run was [HISTORIES=1000000]
+simulate: ## Let histories of requests happen in a simulated AWS, go on where an ended run was [HISTORIES=100000 FROM=0]
 	cargo build --profile simulate -p tests --bin simulate
-	@HISTORIES=$(HISTORIES) target/simulate/simulate
+	@HISTORIES=$(HISTORIES) FROM=$(FROM) target/simulate/simulate
 
 lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::image::Owner;
 use crate::input::Invalid;
 use crate::instance::InstanceType;
+use crate::parameter::Parameters;
 use crate::region::Region;
 use crate::tags::TagValue;
 
@@ -66,8 +67,8 @@ pub struct Config {
     pub max_workers: Option<usize>,
     /// Whose images may be listed; the account's own are, named or not.
     pub image_owners: Vec<Owner>,
-    /// Names of parameters that may name images, as patterns.
-    pub image_parameters: Vec<WildMatch>,
+    /// Parameters that may name images.
+    pub image_parameters: Vec<Parameters>,
     /// Names of roles whose sessions are people, as patterns.
     pub roles_of_people: Vec<WildMatch>,
 }
@@ -117,7 +118,7 @@ impl Config {
         let max_workers = note(CML_MAX_WORKERS, max_workers, &mut bad);
         let owners = variable(CML_IMAGE_OWNERS).unwrap_or_else(|| Owner::default().to_string());
         let owners = note(CML_IMAGE_OWNERS, list(&owners, image_owner), &mut bad);
-        let parameters = variable(CML_IMAGE_PARAMETER_ARNS).map(|text| list(&text, parameter_pattern)).transpose();
+        let parameters = variable(CML_IMAGE_PARAMETER_ARNS).map(|text| list(&text, parameters)).transpose();
         let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, &mut bad);
         let roles = variable(CML_ROLES_OF_PEOPLE).map(|text| list(&text, role_pattern)).transpose();
         let roles = note(CML_ROLES_OF_PEOPLE, roles, &mut bad);
@@ -223,13 +224,8 @@ fn role_pattern(text: &str) -> Result<WildMatch, String> {
     if is_pattern { Ok(WildMatch::new(text)) } else { Err(format!("has {text:?} but each must be a role's name")) }
 }
 
-/// The name in a parameter's ARN: `arn:aws:ssm:us-east-1:123456789012:parameter/cml/image`.
-fn parameter_pattern(arn: &str) -> Result<WildMatch, String> {
-    let name = arn.strip_prefix("arn:").and_then(|arn| arn.split_once(":parameter"));
-    match name {
-        Some((place, name)) if place.contains(":ssm:") && name.starts_with('/') => Ok(WildMatch::new(name)),
-        _ => Err(format!("names {arn:?}, which is not the ARN of a parameter with a path")),
-    }
+fn parameters(arn: &str) -> Result<Parameters, String> {
+    Parameters::parse(arn).ok_or_else(|| format!("names {arn:?}, which is not the ARN of a parameter with a path"))
 }
 
 /// A list separated by commas, with at least one entry.
@@ -298,11 +294,10 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_allowed_by_the_name_in_their_arn() {
+    fn parameters_are_allowed_by_their_arn() {
         let arns = "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*,arn:aws:ssm:eu-west-1:123456789012:parameter/b";
         let config = read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_PARAMETER_ARNS, arns)]).unwrap();
-        let names: Vec<String> = config.image_parameters.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["/cml/*", "/b"]);
+        assert_eq!(config.image_parameters.len(), 2);
         assert!(read(&[(AWS_REGION, "us-east-1")]).unwrap().image_parameters.is_empty());
         let other = "arn:aws:s3:us-east-1:123456789012:parameter/cml";
         assert!(read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_PARAMETER_ARNS, other)]).is_err());

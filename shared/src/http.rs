@@ -14,6 +14,7 @@ use crate::idempotency::{IdempotencyKey, Replay};
 use crate::image::Images;
 use crate::input::{FieldError, Invalid, Nothing, both};
 use crate::instance::{InRegion, InstanceId, StateChange};
+use crate::json;
 use crate::lifecycle::{InstanceResult, Outcome, Results, StateChanges};
 use crate::mutation::{Mutation, Permitted};
 use crate::ops::create_instance::{Caller, Launched};
@@ -110,7 +111,11 @@ impl<Query, Input> Request<InRegion, Query, Input> {
 }
 
 fn idempotency_key(event: &lambda_http::Request) -> Result<Option<IdempotencyKey>, Invalid> {
-    let Some(header) = event.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut headers = event.headers().get_all(IDEMPOTENCY_KEY).iter();
+    let Some(header) = headers.next() else { return Ok(None) };
+    if headers.next().is_some() {
+        return Err(Invalid::field(IDEMPOTENCY_KEY, "stands there twice"));
+    }
     let text = String::from_utf8_lossy(header.as_bytes()).into_owned();
     let key = IdempotencyKey::try_from(text).map_err(|refusal| Invalid::field(IDEMPOTENCY_KEY, refusal.0))?;
     Ok(Some(key))
@@ -172,7 +177,7 @@ fn body(event: &lambda_http::Request) -> Result<Result<Value, Invalid>, Error> {
     if bytes.is_empty() {
         return Ok(Ok(Map::new().into()));
     }
-    Ok(serde_json::from_slice(bytes).map_err(|error| Invalid::field("body", format!("is not JSON: {error}"))))
+    Ok(json::read(bytes))
 }
 
 /// Whether the event is no HTTP request: EventBridge's schedule, or a direct invocation.
@@ -342,9 +347,19 @@ fn answer<D: Document>(
 ) -> Result<Response<Body>, lambda_http::Error> {
     let mut response = Response::builder().status(document.status()).header(CONTENT_TYPE, "application/json");
     if let Some(below) = document.location() {
-        response = response.header(LOCATION, format!("{}/{below}", event.uri().path()));
+        response = response.header(LOCATION, format!("{}/{below}", called_path(event)));
     }
     Ok(response.body(document.json(request_id)?.into())?)
+}
+
+/// The path that the caller sees: behind a domain name of one's own it begins with that name's base path, and not with the
+/// stage. Only the request context has it.
+fn called_path(event: &lambda_http::Request) -> String {
+    let seen = match event.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.path.clone(),
+        _ => None,
+    };
+    seen.unwrap_or_else(|| event.uri().path().to_owned())
 }
 
 /// RFC 9457, with our extensions behind its four members.

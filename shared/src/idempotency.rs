@@ -8,16 +8,17 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{self, Filter};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::clients::Clients;
+use crate::deadline;
 use crate::error::{Code, Error};
 use crate::input::checked_string;
 use crate::instance::Instance;
 use crate::launch::MAX_ATTEMPTS;
 use crate::region::Region;
 use crate::tags::FINGERPRINT_KEY;
-use crate::wait::{once_shown, once_shown_within};
+use crate::wait::{SHOWN_EVERY, once_shown};
 
 checked_string! {
     /// The header `Idempotency-Key`.
@@ -32,7 +33,9 @@ checked_string! {
 pub const MOST_LAG: Duration = Duration::from_secs(15);
 
 /// How often a request gets other tokens, after those it had turned out to be bound to a launch that never was.
-pub(crate) const GENERATIONS: usize = 3;
+///
+/// Being sure takes [`MOST_LAG`], and an invocation has time for that once.
+pub(crate) const GENERATIONS: usize = 2;
 
 /// One request that may be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +73,9 @@ impl Replay {
     /// [`Code::IdempotencyMismatch`] if the key was used with another body only, or if what it launched is gone.
     pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
         let mut launched = self.launched(clients, region).await?;
-        if !launched.iter().any(|found| self.is_ours(found))
-            && let Some(untagged) = launched.iter().find(|found| !is_tagged(found))
+        // EC2 takes the tags of what is terminated away: what is gone need not be anybody's to be gone.
+        if !launched.iter().any(|found| self.is_ours(found) && !found.is_gone())
+            && let Some(untagged) = launched.iter().find(|found| !is_tagged(found) && !found.is_gone())
         {
             launched = self.once_tagged(clients, region, &untagged.instance_id).await?;
         }
@@ -87,13 +91,20 @@ impl Replay {
     /// As [`Self::find`]; one that is worth a retry if there is no time to be sure.
     pub async fn find_for_sure(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
         let sure = Instant::now() + MOST_LAG;
-        let look = async || Ok(Some(self.find(clients, region).await?).filter(|launched| !launched.is_empty()));
-        let found = once_shown_within(MOST_LAG, look).await?;
-        if found.is_none() && Instant::now() < sure {
+        let looks = async {
+            loop {
+                let is_sure = Instant::now() >= sure;
+                let launched = self.find(clients, region).await?;
+                if is_sure || !launched.is_empty() {
+                    return Ok(launched);
+                }
+                sleep_until(sure.min(Instant::now() + SHOWN_EVERY)).await;
+            }
+        };
+        timeout_at(deadline::last_word(), looks).await.unwrap_or_else(|_| {
             let detail = "This Idempotency-Key was used before, and no read shows yet what for";
-            return Err(Error::new(Code::IdempotencyMismatch, detail).passing());
-        }
-        Ok(found.unwrap_or_default())
+            Err(Error::new(Code::IdempotencyMismatch, detail).passing())
+        })
     }
 
     /// Whether an instance was launched for this very request.
@@ -106,12 +117,10 @@ impl Replay {
     async fn once_tagged(&self, clients: &Clients, region: &Region, id: &str) -> Result<Vec<Instance>, Error> {
         let look = async || {
             let launched = self.launched(clients, region).await?;
-            Ok(launched.iter().all(is_tagged).then_some(launched).filter(|launched| !launched.is_empty()))
+            let is_known = launched.iter().all(|found| is_tagged(found) || found.is_gone());
+            Ok(Some(launched).filter(|launched| is_known && !launched.is_empty()))
         };
-        once_shown(look).await?.ok_or_else(|| {
-            let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
-            Error::new(Code::IdempotencyMismatch, detail).passing()
-        })
+        once_shown(look).await?.ok_or_else(|| untagged(id))
     }
 
     /// Everything that this key launched, in any try: another body may have had more of them. What is not gone comes first,
@@ -138,13 +147,24 @@ impl Replay {
         Ok(ours.into_iter().map(|(_, _, instance)| instance).collect())
     }
 
+    /// Whether what EC2 answers to a launch under this key was launched for this request, now if it is `new`.
+    ///
+    /// # Errors
+    /// As [`Self::check`]; one that is worth a retry if it has no tags yet.
+    pub fn check_answer(&self, answered: &Instance, new: bool) -> Result<(), Error> {
+        if is_tagged(answered) || answered.is_gone() {
+            return self.check(answered);
+        }
+        if new { Ok(()) } else { Err(untagged(&answered.instance_id)) }
+    }
+
     /// Whether an instance that this key launched is an answer to this request.
     ///
     /// # Errors
     /// [`Code::IdempotencyMismatch`] if it is another request's, or gone.
     pub fn check(&self, found: &Instance) -> Result<(), Error> {
         let id = &found.instance_id;
-        let refused = if !self.is_ours(found) {
+        let refused = if is_tagged(found) && !self.is_ours(found) {
             format!("This Idempotency-Key launched {id} for another request: use a new key for a new request")
         } else if found.is_gone() {
             format!("This request launched {id}, which is {} by now: use a new key to launch another", found.state)
@@ -155,6 +175,11 @@ impl Replay {
     }
 }
 
+fn untagged(id: &str) -> Error {
+    let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
+    Error::new(Code::IdempotencyMismatch, detail).passing()
+}
+
 fn is_tagged(instance: &Instance) -> bool {
     instance.tags.contains_key(FINGERPRINT_KEY)
 }
@@ -163,14 +188,14 @@ fn hex(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// JSON with its members in order: the same body, whoever wrote it down.
+/// JSON with its members in order and without those that are null, which are absent to every reader: the same body, whoever
+/// wrote it down.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            let mut members: Vec<String> = members
-                .iter()
-                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)))
-                .collect();
+            let given = members.iter().filter(|(_, value)| !value.is_null());
+            let mut members: Vec<String> =
+                given.map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value))).collect();
             members.sort();
             format!("{{{}}}", members.join(","))
         }
@@ -206,6 +231,8 @@ mod tests {
         let one: Value = serde_json::from_str(r#"{"a": {"c": [1, 2], "d": "x"}, "b": null}"#).unwrap();
         let other: Value = serde_json::from_str(r#"{"b": null, "a": {"d": "x", "c": [1, 2]}}"#).unwrap();
         assert_eq!(replay("k", "c", &one).fingerprint, replay("k", "c", &other).fingerprint);
+        let absent: Value = serde_json::json!({"a": {"c": [1, 2], "d": "x"}});
+        assert_eq!(replay("k", "c", &one).fingerprint, replay("k", "c", &absent).fingerprint);
         let different: Value = serde_json::from_str(r#"{"b": null, "a": {"d": "x", "c": [2, 1]}}"#).unwrap();
         assert_ne!(replay("k", "c", &one).fingerprint, replay("k", "c", &different).fingerprint);
     }

@@ -135,6 +135,15 @@ impl Instance {
         }
     }
 
+    /// Whether it was launched, or started last, at that time or later, as far as two clocks agree: EC2 writes whole seconds,
+    /// by one of its own.
+    #[must_use]
+    pub fn is_launched_since(&self, time: SystemTime) -> bool {
+        let earliest = rfc3339(&DateTime::from_secs(DateTime::from(time).secs() - 1));
+        // RFC 3339 in UTC: its text sorts as the times do.
+        self.launch_time.is_some() && self.launch_time >= earliest
+    }
+
     /// Whether it is terminated, or on its way there.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -40,6 +40,7 @@ pub mod idempotency;
 pub mod image;
 pub mod input;
 pub mod instance;
+mod json;
 pub mod launch;
 pub mod lifecycle;
 pub mod mutation;

@@ -1,6 +1,7 @@
 //! What start, stop and terminate have in common: one instance or many, already there, dry runs, waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use aws_sdk_ec2::types::InstanceStateChange;
 use deserr::{Deserr, IntoValue, Sequence, Value, ValueKind, ValuePointerRef};
@@ -232,10 +233,11 @@ impl<C: Change> Job<C> {
     ) -> Result<Mutation<StateChanges>, Error> {
         let (id, instance) = (&worker.instance_id, find_managed(clients, worker).await?);
         let to_send = if self.is_to_be_sent(&instance) { vec![id.clone()] } else { Vec::new() };
+        let told = clients.now();
         let answer = self.send(to_send).await.remove(id);
         match self.outcome(id, &instance, answer)? {
             Outcome::Permitted(permitted) => Ok(Mutation::DryRun(permitted)),
-            Outcome::Changed(change) => follow(clients, worker, wait, &instance, change).await,
+            Outcome::Changed(change) => follow(clients, worker, wait, told, change).await,
         }
     }
 
@@ -311,11 +313,11 @@ async fn follow(
     clients: &Clients,
     worker: &Worker,
     wait: Option<&Wait>,
-    before: &Instance,
+    told: SystemTime,
     change: StateChange,
 ) -> Result<Mutation<StateChanges>, Error> {
     let progress = match wait {
-        Some(wait) if !wait.is_reached(&change.current_state) => wait.watch(clients, worker, Some(before)).await?,
+        Some(wait) if !wait.is_reached(&change.current_state) => wait.watch(clients, worker, Some(told)).await?,
         _ => return Ok(Mutation::Done(StateChanges::One(change))),
     };
     Ok(match progress {

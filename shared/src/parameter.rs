@@ -5,6 +5,7 @@
 
 use aws_sdk_ssm::operation::RequestId;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+use wildmatch::WildMatch;
 
 use crate::clients::Clients;
 use crate::error::{Code, Denied, Error, unreadable};
@@ -29,16 +30,54 @@ checked_string! {
     }
 }
 
-/// Lets only the configured parameters pass.
+/// Parameters that may name images, by their ARN: `arn:aws:ssm:us-east-1:123456789012:parameter/cml/*`. The name may have
+/// wildcards; AWS's own parameters are of no account.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    arn: String,
+    /// What stands before the name.
+    place: String,
+    region: String,
+    account: String,
+    name: WildMatch,
+}
+
+impl Parameters {
+    /// Reads an ARN; nothing if it is none of a parameter with a path.
+    #[must_use]
+    pub fn parse(arn: &str) -> Option<Self> {
+        let (place, name) = arn.split_once(":parameter/")?;
+        let parts: Vec<&str> = place.split(':').collect();
+        let &["arn", _, "ssm", region, account] = &parts[..] else { return None };
+        Some(Self {
+            arn: arn.to_owned(),
+            place: place.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            name: WildMatch::new(&format!("/{name}")),
+        })
+    }
+
+    fn has(&self, region: &Region, name: &ParameterName) -> bool {
+        self.region == region.as_str() && self.name.matches(name.as_str())
+    }
+
+    /// What Systems Manager is asked for. By its name a parameter would be the function's own account's.
+    fn full_name(&self, name: &ParameterName) -> String {
+        if self.account.is_empty() { name.to_string() } else { format!("{}:parameter{name}", self.place) }
+    }
+}
+
+/// The configured parameters that have this one.
 ///
 /// # Errors
 /// [`Code::InvalidRequest`] that names `image_name` and the allowed ones.
-pub fn check(clients: &Clients, name: &ParameterName) -> Result<(), Error> {
+pub fn check<'c>(clients: &'c Clients, region: &Region, name: &ParameterName) -> Result<&'c Parameters, Error> {
     let allowed = &clients.config().image_parameters;
-    if allowed.iter().any(|pattern| pattern.matches(name.as_str())) {
-        return Ok(());
+    if let Some(parameters) = allowed.iter().find(|parameters| parameters.has(region, name)) {
+        return Ok(parameters);
     }
-    let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    let allowed: Vec<&str> = allowed.iter().map(|parameters| parameters.arn.as_str()).collect();
     let detail = if allowed.is_empty() {
         "must be an AMI's name: this deployment has no ImageParameterArns, so no parameter may be read".to_owned()
     } else {
@@ -47,14 +86,15 @@ pub fn check(clients: &Clients, name: &ParameterName) -> Result<(), Error> {
     Err(Invalid::field("image_name", detail).into())
 }
 
-/// The image that a parameter holds, one that passes [`check`].
+/// The image that a parameter holds.
 ///
 /// AWS: ssm:GetParameter.
 ///
 /// # Errors
-/// [`Code::ImageNotFound`] if there is no such parameter or it holds no AMI id, and whatever Systems Manager refuses.
+/// As [`check`], [`Code::ImageNotFound`] if there is no such parameter or it holds no AMI id, and whatever Systems Manager refuses.
 pub async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) -> Result<ImageId, Error> {
-    let answer = clients.ssm(region)?.get_parameter().name(name.as_str()).send().await?;
+    let name_or_arn = check(clients, region, name)?.full_name(name);
+    let answer = clients.ssm(region)?.get_parameter().name(name_or_arn).send().await?;
     // The SDK reads an empty answer as one without a parameter. A missing one is an error of its own.
     let value = answer.parameter().and_then(|parameter| parameter.value());
     let value = value.ok_or_else(|| unreadable(GetParameterError::ACTION, answer.request_id()))?;
@@ -67,7 +107,6 @@ pub async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) 
 mod tests {
     use aws_smithy_mocks::{Rule, mock};
     use aws_smithy_types::body::SdkBody;
-    use wildmatch::WildMatch;
 
     use super::*;
     use crate::testing::{clients_with, journal, region};
@@ -86,8 +125,15 @@ mod tests {
         })
     }
 
+    const OWN: &str = "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*";
+    const PUBLIC: &str = "arn:aws:ssm:us-east-1::parameter/aws/service/*";
+
+    fn allowed(config: &mut crate::config::Config) {
+        config.image_parameters = [OWN, PUBLIC].iter().filter_map(|arn| Parameters::parse(arn)).collect();
+    }
+
     async fn read(rule: &Rule, wanted: &str) -> Result<String, Error> {
-        image_id(&clients_with(&[rule], |_| ()), &region(), &name(wanted)).await.map(String::from)
+        image_id(&clients_with(&[rule], allowed), &region(), &name(wanted)).await.map(String::from)
     }
 
     #[test]
@@ -109,13 +155,32 @@ mod tests {
 
     #[test]
     fn only_the_configured_ones_pass() {
-        let allowed = |config: &mut crate::config::Config| config.image_parameters = vec![WildMatch::new("/cml/*")];
-        assert!(check(&clients_with(&[], allowed), &name("/cml/worker")).is_ok());
-        let error = check(&clients_with(&[], allowed), &name("/other/worker")).unwrap_err();
-        assert_eq!((error.code, error.fields.errors()[0].field.as_str()), (Code::InvalidRequest, "image_name"));
-        assert!(error.detail.contains("/cml/*"), "{}", error.detail);
-        let none = check(&clients_with(&[], |_| ()), &name("/cml/worker")).unwrap_err();
+        let clients = clients_with(&[], allowed);
+        assert!(check(&clients, &region(), &name("/cml/worker")).is_ok());
+        let elsewhere = Region::try_from("eu-west-1".to_owned()).unwrap();
+        for (region, other) in [(region(), "/other/worker"), (elsewhere, "/cml/worker")] {
+            let error = check(&clients, &region, &name(other)).unwrap_err();
+            assert_eq!((error.code, error.fields.errors()[0].field.as_str()), (Code::InvalidRequest, "image_name"));
+            assert!(error.detail.contains(OWN), "{}", error.detail);
+        }
+        let none = check(&clients_with(&[], |_| ()), &region(), &name("/cml/worker")).unwrap_err();
         assert!(none.detail.contains("ImageParameterArns"), "{}", none.detail);
+    }
+
+    #[tokio::test]
+    async fn a_parameter_is_asked_for_as_the_accounts_whose_it_is() {
+        for (wanted, asked_for) in [
+            ("/cml/worker", "arn:aws:ssm:us-east-1:123456789012:parameter/cml/worker"),
+            ("/aws/service/worker", "/aws/service/worker"),
+        ] {
+            let rule = mock!(aws_sdk_ssm::Client::get_parameter)
+                .match_requests(move |request| request.name() == Some(asked_for))
+                .then_output(|| {
+                    let image = aws_sdk_ssm::types::Parameter::builder().value("ami-0123456789abcdef0").build();
+                    aws_sdk_ssm::operation::get_parameter::GetParameterOutput::builder().parameter(image).build()
+                });
+            assert!(read(&rule, wanted).await.is_ok(), "{wanted}");
+        }
     }
 
     #[tokio::test]

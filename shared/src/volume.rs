@@ -16,9 +16,9 @@ pub const MAX_EXTRA_VOLUMES: usize = 11;
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Volume {
     /// Size in GiB; of the root volume, not below the image's.
-    #[deserr(default, try_from(Option<u16>) = at_least_one -> Refusal)]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 65535))]
-    pub size_gib: Option<u16>,
+    #[deserr(default, try_from(Option<u32>) = gib -> Refusal)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1, maximum = 65536))]
+    pub size_gib: Option<i32>,
     /// The volume type.
     #[deserr(default, rename = "type")]
     #[cfg_attr(feature = "openapi", schema(rename = "type"))]
@@ -82,8 +82,13 @@ checked_string! {
     }
 }
 
-fn at_least_one(size: Option<u16>) -> Result<Option<u16>, Refusal> {
-    if size == Some(0) { Err(Refusal("must be at least 1".to_owned())) } else { Ok(size) }
+/// The largest volume of any type, in GiB.
+const MAX_GIB: u32 = 65_536;
+
+fn gib(size: Option<u32>) -> Result<Option<i32>, Refusal> {
+    let Some(size) = size else { return Ok(None) };
+    let size = i32::try_from(size).ok().filter(|_| (1..=MAX_GIB).contains(&size));
+    size.map(Some).ok_or_else(|| Refusal(format!("must be 1 to {MAX_GIB}")))
 }
 
 fn at_most_256_000(iops: Option<u32>) -> Result<Option<u32>, Refusal> {
@@ -113,7 +118,7 @@ impl Volume {
         EbsBlockDevice::builder()
             .encrypted(self.encrypted.unwrap_or(true))
             .delete_on_termination(self.delete_on_termination.unwrap_or(true))
-            .set_volume_size(self.size_gib.map(i32::from).or(size_gib))
+            .set_volume_size(self.size_gib.or(size_gib))
             .set_volume_type(self.volume_type.or(kind).map(VolumeType::to_ec2))
             .set_iops(self.iops.map(|iops| i32::try_from(iops).unwrap_or(i32::MAX)))
             .set_throughput(self.throughput.map(i32::from))

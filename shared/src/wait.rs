@@ -1,6 +1,6 @@
 //! Waiting for a worker to get where a call sends it, if the caller asks for it: `?wait=running`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use deserr::{Deserr, ValuePointerRef};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -106,7 +106,7 @@ fn one_of_both<W>(query: WaitQuery<W>, _: ValuePointerRef) -> Result<WaitQuery<W
 
 /// How often something is looked for that EC2 has and does not show yet, and how long: its reads lag behind its writes by
 /// seconds.
-const SHOWN_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const SHOWN_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a read shows of something that EC2 has just made, once one does; nothing if none does in time.
@@ -117,18 +117,7 @@ pub(crate) async fn once_shown<T, F>(look: impl Fn() -> F) -> Result<Option<T>, 
 where
     F: Future<Output = Result<Option<T>, Error>>,
 {
-    once_shown_within(SHOWN_WITHIN, look).await
-}
-
-/// [`once_shown`], for as long as this.
-///
-/// # Errors
-/// A read that fails.
-pub(crate) async fn once_shown_within<T, F>(longest: Duration, look: impl Fn() -> F) -> Result<Option<T>, Error>
-where
-    F: Future<Output = Result<Option<T>, Error>>,
-{
-    shown_until(deadline::at_most(longest), SHOWN_EVERY, look).await
+    shown_until(deadline::at_most(SHOWN_WITHIN), SHOWN_EVERY, look).await
 }
 
 async fn shown_until<T, F>(end: Instant, every: Duration, look: impl Fn() -> F) -> Result<Option<T>, Error>
@@ -206,6 +195,12 @@ impl Wait {
         self.until != Until::Healthy && self.until.course(state) == Course::Reached
     }
 
+    /// The same wait with some time left, if what had to be done before it took all of it.
+    #[must_use]
+    pub fn with_time_left(self) -> Self {
+        Self { end: self.end.max(deadline::at_most(SHOWN_WITHIN)), ..self }
+    }
+
     /// Whether an instance in this state gets there by itself, and is not there.
     #[must_use]
     pub fn can_come(&self, state: &str) -> bool {
@@ -215,20 +210,15 @@ impl Wait {
     /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up. A read
     /// that fails ends it too: the SDK has tried it again already.
     ///
-    /// `before` is the instance as it was read before EC2 was told; none if it was launched by that.
+    /// `told` is when EC2 was told; nothing if that launched the instance.
     ///
     /// AWS: ec2:DescribeInstances; for [`Until::Healthy`] ec2:DescribeInstanceStatus.
     ///
     /// # Errors
     /// [`Code::IncorrectState`] if EC2 took the change back or something else undid it, with EC2's reason.
-    pub async fn watch(
-        &self,
-        clients: &Clients,
-        worker: &Worker,
-        before: Option<&Instance>,
-    ) -> Result<Progress, Error> {
+    pub async fn watch(&self, clients: &Clients, worker: &Worker, told: Option<SystemTime>) -> Result<Progress, Error> {
         let mut seen = None;
-        match timeout_at(self.end, self.look(clients, worker, before, &mut seen)).await {
+        match timeout_at(self.end, self.look(clients, worker, told, &mut seen)).await {
             Ok(Ok(instance)) => Ok(Progress::Reached(instance)),
             Ok(Err(error)) if error.code == Code::IncorrectState => Err(error),
             Ok(Err(error)) => Ok(Progress::Unfinished(seen, Some(error))),
@@ -240,7 +230,7 @@ impl Wait {
         &self,
         clients: &Clients,
         worker: &Worker,
-        before: Option<&Instance>,
+        told: Option<SystemTime>,
         seen: &mut Option<Instance>,
     ) -> Result<Instance, Error> {
         loop {
@@ -252,20 +242,10 @@ impl Wait {
             };
             match self.course(clients, worker, instance).await? {
                 Course::Reached => return Ok(instance.clone()),
-                Course::Lost if self.is_proof(before, instance) => return Err(undone(&worker.instance_id, instance)),
+                Course::Lost if is_proof(told, instance) => return Err(undone(&worker.instance_id, instance)),
                 Course::Lost | Course::Onward => {}
             }
         }
-    }
-
-    /// Whether a read that shows an instance where it does not come from by itself shows a time after the call. EC2's reads lag
-    /// behind its writes, each on its own: however many show the old state, they may all be older than the call. What cannot
-    /// have been before is proof: that it is gone, or a new reason for the same state.
-    fn is_proof(&self, before: Option<&Instance>, seen: &Instance) -> bool {
-        let is_new = |before: &Instance| {
-            self.until.course(&before.state) == Course::Lost && seen.state_reason != before.state_reason
-        };
-        seen.is_gone() || before.is_none_or(is_new)
     }
 
     async fn course(&self, clients: &Clients, worker: &Worker, instance: &Instance) -> Result<Course, Error> {
@@ -276,6 +256,13 @@ impl Wait {
         }
         Ok(course)
     }
+}
+
+/// Whether a read that shows an instance where nothing leads onward shows a time after the call. EC2's reads lag behind its
+/// writes, each on its own: however many show the old state, all of them may be older than the call. Proof is what was not so
+/// before: that it is gone, or was started since.
+fn is_proof(told: Option<SystemTime>, seen: &Instance) -> bool {
+    seen.is_gone() || told.is_none_or(|told| seen.is_launched_since(told))
 }
 
 fn undone(id: &InstanceId, instance: &Instance) -> Error {
@@ -357,26 +344,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_that_can_be_older_than_the_call_is_no_revert_however_often_it_comes() {
-        let before = |state: &str, reason: &str| {
-            let instance = aws_sdk_ec2::types::Instance::builder().instance_id(testing::ID).build();
-            let instance = Instance::from_ec2(&instance, &testing::region(), &testing::clients(&[]));
-            Instance { state: state.to_owned(), state_reason: Some(reason.to_owned()), ..instance }
-        };
-        let same = "Client.UserInitiatedShutdown: User initiated shutdown";
+        // The instance of these reads was launched at 03:04:05.
+        let launch = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045);
         let seen = &["stopped", "stopping", "stopped", "pending", "stopped", "running"];
-        for (before, reaches) in [
-            (before("stopped", same), true),
-            (before("stopped", "Server.SpotInstanceShutdown: another"), false),
-            (before("pending", "another"), true),
-        ] {
+        for (told, reaches) in [(launch + Duration::from_secs(2), true), (launch + Duration::from_secs(1), false)] {
             let clients = testing::clients(&[&states(seen)]);
             let wait = Wait::short(Until::Running, LONG_ENOUGH);
-            let progress = wait.watch(&clients, &worker(), Some(&before)).await;
-            assert_eq!(progress.is_ok(), reaches, "{before:?}");
+            let progress = wait.watch(&clients, &worker(), Some(told)).await;
+            assert_eq!(progress.is_ok(), reaches, "{told:?}");
         }
         let gone = testing::clients(&[&states(&["terminated"])]);
         let wait = Wait::short(Until::Running, LONG_ENOUGH);
-        assert!(wait.watch(&gone, &worker(), Some(&before("pending", same))).await.is_err());
+        assert!(wait.watch(&gone, &worker(), Some(SystemTime::now())).await.is_err());
     }
 
     #[tokio::test]

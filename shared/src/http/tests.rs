@@ -130,14 +130,40 @@ fn a_launch_is_created_at_a_location() {
         &crate::testing::region(),
         &crate::testing::clients(&[]),
     );
-    let launched =
-        Mutation::Done(Launched { instance, warnings: Vec::new(), failed_attempts: Vec::new(), created: true });
+    let launched = Mutation::Done(Launched {
+        instance,
+        warnings: Vec::new(),
+        failed_attempts: Vec::new(),
+        created: true,
+        is_read: true,
+    });
     let event = event(Value::Null, Value::Null, "");
     assert_eq!(event.method(), Method::POST);
-    let response = respond(&event, "request-1", &Ok(launched)).unwrap();
+    let response = respond(&event, "request-1", &Ok(launched.clone())).unwrap();
     assert_eq!(response.status(), StatusCode::CREATED);
     assert_eq!(response.headers()[LOCATION], format!("/v1/regions/us-east-1/instances/{ID}"));
     assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+    // Behind a domain name of one's own the caller sees its base path, and no stage.
+    let behind = serde_json::json!({
+        "resource": "/regions/{region}/instances", "path": "/workers/regions/us-east-1/instances", "httpMethod": "POST",
+        "headers": {}, "multiValueHeaders": {},
+        "requestContext": {"stage": "v1", "path": "/workers/regions/us-east-1/instances",
+                           "resourcePath": "/regions/{region}/instances", "httpMethod": "POST", "identity": {}},
+    });
+    let response = respond(&from_str(&behind.to_string()).unwrap(), "request-1", &Ok(launched)).unwrap();
+    assert_eq!(response.headers()[LOCATION], format!("/workers/regions/us-east-1/instances/{ID}"));
+}
+
+#[test]
+fn what_stands_twice_is_refused() {
+    let path = || serde_json::json!({"region": "us-east-1"});
+    let twice = event(path(), Value::Null, r#"{"instance_ids": ["i-1"], "instance_ids": ["i-2"]}"#);
+    assert_eq!(fields(Request::<Place, Nothing, Value>::read(&twice)), ["instance_ids"]);
+    let mut keys = event(path(), Value::Null, "{}");
+    for key in ["one", "one"] {
+        keys.headers_mut().append(IDEMPOTENCY_KEY, key.parse().unwrap());
+    }
+    assert_eq!(fields(Request::<InRegion, Nothing, Value>::read(&keys)), [IDEMPOTENCY_KEY]);
 }
 
 #[test]

@@ -50,6 +50,9 @@ pub struct Launched {
     pub failed_attempts: Vec<FailedAttempt>,
     /// False if an earlier sending of the same request launched it.
     pub created: bool,
+    /// Whether a read has shown it.
+    #[serde(skip)]
+    pub is_read: bool,
 }
 
 /// Launches one instance: tagged as ours by RunInstances itself, IMDSv2 only, its root volume encrypted unless refused.
@@ -73,19 +76,18 @@ pub async fn create_instance(
     let Mutation::Done(launched) = launched else { return Ok(launched) };
     let instance_id = InstanceId::try_from(launched.instance.instance_id.clone()).map_err(|_| unnamed())?;
     let worker = Worker { region: region.clone(), instance_id };
-    let can_have_twins = launched.created && wanted.launch.falls_back();
+    let is_read = launched.is_read;
     let answer = match wait {
         // What an earlier sending launched may have been stopped since: then there is nothing to wait for.
-        Some(wait) if launched.created || wait.can_come(&launched.instance.state) => {
-            watch(clients, &worker, launched, wait).await?
+        Some(wait) if !is_read || wait.can_come(&launched.instance.state) => {
+            watch(clients, &worker, launched, wait.with_time_left()).await?
         }
         Some(_) => Mutation::Done(launched),
-        // What an earlier sending launched was found by a read.
-        None if launched.created => Mutation::Done(once_found(clients, &worker, launched).await),
-        None => Mutation::Done(launched),
+        None if is_read => Mutation::Done(launched),
+        None => Mutation::Done(once_found(clients, &worker, launched).await),
     };
     let twins = match &caller.replay {
-        Some(replay) if can_have_twins => twins(clients, &worker, replay).await,
+        Some(replay) if !is_read && wanted.launch.falls_back() => twins(clients, &worker, replay).await,
         _ => Vec::new(),
     };
     Ok(answer.map(|launched| launched.with_warnings(twins)))
@@ -99,8 +101,8 @@ async fn watch(
     launched: Launched,
     wait: Wait,
 ) -> Result<Mutation<Launched>, Error> {
-    let before = Some(&launched.instance).filter(|_| !launched.created);
-    Ok(match wait.watch(clients, worker, before).await? {
+    let told = Some(clients.now()).filter(|_| !launched.created);
+    Ok(match wait.watch(clients, worker, told).await? {
         Progress::Reached(instance) => Mutation::Done(launched.seen_as(instance)),
         Progress::Unfinished(Some(instance), because) => {
             let warning =
@@ -162,7 +164,7 @@ async fn launch_or_find(
     let launch = &wanted.launch;
     let attempts = Attempt::all(launch);
     if let ImageChoice::Parameter(name) = &wanted.image {
-        parameter::check(clients, name)?;
+        parameter::check(clients, region, name)?;
     }
     check_types(clients, &attempts)?;
     if dry_run {
@@ -186,15 +188,20 @@ async fn launch_or_find(
             // SSM parameter leads elsewhere by now, and either the look-up came before EC2's reads showed the first launch
             // or that one failed and is bound to its token all the same.
             (Err(error), Some(replay)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
-                if let Some(launched) = Launched::again(replay.find_for_sure(clients, region).await?, launch) {
+                let found = match generation {
+                    0 => replay.find_for_sure(clients, region).await?,
+                    _ => replay.find(clients, region).await?,
+                };
+                if let Some(launched) = Launched::again(found, launch) {
                     return Ok(Mutation::Done(launched));
                 }
             }
             (launched, _) => return launched.map(Mutation::Done),
         }
     }
-    let detail = "This Idempotency-Key is bound to launches that never were: use a new key";
-    Err(Error::new(Code::IdempotencyMismatch, detail))
+    let detail =
+        "EC2 has bound this Idempotency-Key to two launches, and no read shows one: if that stays so, use a new key";
+    Err(Error::new(Code::IdempotencyMismatch, detail).passing())
 }
 
 impl Launched {
@@ -221,7 +228,8 @@ impl Launched {
         let kind = first.instance_type.clone().and_then(|name| InstanceType::try_from(name).ok());
         let warnings = launch.warnings(&kind.unwrap_or_else(|| launch.instance_type.clone()));
         let twins: Vec<String> = twins_of(&first.instance_id, &launched).collect();
-        Some(Self { instance: first, warnings, failed_attempts: Vec::new(), created: false }.with_warnings(twins))
+        let (failed_attempts, created, is_read) = (Vec::new(), false, true);
+        Some(Self { instance: first, warnings, failed_attempts, created, is_read }.with_warnings(twins))
     }
 }
 
@@ -258,7 +266,7 @@ async fn find_image(clients: &Clients, region: &Region, wanted: &CreateInstance)
 fn fits(image: &LaunchImage, launch: &Launch) -> Result<(), Invalid> {
     let (root, extra) = (&launch.root_volume, launch.extra_volumes.len());
     let mut invalid = Invalid::default();
-    match (&image.root, root.size_gib.map(i32::from)) {
+    match (&image.root, root.size_gib) {
         (None, _) if *root != Volume::default() => {
             invalid.push(Invalid::field("root_volume", "must be absent: the image's root volume is not EBS"));
         }

@@ -165,3 +165,26 @@ pub const OPERATIONS: [Operation; 13] = [
         actions: &["ec2:DescribeInstances", "cloudwatch:GetMetricStatistics"],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn every_operation_can_be_reached_and_nothing_else() {
+        let clients = testing::clients(&[]);
+        // Without a path none gets as far as AWS, but health, which has none.
+        let event = serde_json::json!({
+            "resource": "/", "path": "/", "httpMethod": "GET", "headers": {}, "multiValueHeaders": {},
+            "requestContext": {"stage": "v1", "resourcePath": "/", "httpMethod": "GET", "identity": {}},
+        });
+        let event = lambda_http::request::from_str(&event.to_string()).unwrap();
+        let event = lambda_http::RequestExt::with_lambda_context(event, lambda_http::Context::default());
+        for operation in OPERATIONS.iter().filter(|operation| operation.name != "health") {
+            let answer = answer(operation.name, &clients, &event).await;
+            assert_eq!(answer.unwrap().unwrap().status(), 400, "{}", operation.name);
+        }
+        assert!(answer("drop-everything", &clients, &event).await.is_none());
+    }
+}

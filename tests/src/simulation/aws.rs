@@ -24,6 +24,9 @@ use super::clock::Clock;
 use super::ec2::{self, Ec2, Instance};
 use super::wire::{self, Fields, Protocol};
 
+/// How much later than it was sent a request arrives at most, in milliseconds: later than its sender waits.
+pub const MOST_LATE: u64 = 15_000;
+
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -47,10 +50,12 @@ pub enum Fault {
     Slow,
     /// The request arrives twice.
     Doubled,
+    /// The request arrives after whoever sent it has given up.
+    Late,
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 10] = [
+pub const FAULTS: [Fault; 11] = [
     Fault::Throttled,
     Fault::Failed,
     Fault::FailedAfterwards,
@@ -61,9 +66,10 @@ pub const FAULTS: [Fault; 10] = [
     Fault::Cut,
     Fault::Slow,
     Fault::Doubled,
+    Fault::Late,
 ];
 
-/// Whose a token of a launch is.
+/// What the client token of a launch belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tokens {
     /// The region's.
@@ -81,8 +87,12 @@ pub struct Kind {
     pub tokens: Tokens,
     /// Whether a launch that found no capacity binds its token to its parameters.
     pub failures_bind: bool,
+    /// Whether other parameters under a token are answered with what it launched, and not with an error.
+    pub mismatch_succeeds: bool,
     /// How far reads lag behind at most, in milliseconds.
     pub lag: u64,
+    /// Whether all reads lag behind as far as that.
+    pub steady: bool,
     /// Of 100 calls so many meet a fault.
     pub faults: u8,
     /// Of 100 types, zones and times so many have no capacity.
@@ -94,6 +104,20 @@ pub struct Kind {
     /// How many retries the SDK has before it must earn more.
     pub retries: usize,
 }
+
+/// The one in which nothing goes wrong.
+pub const KINDEST: Kind = Kind {
+    tokens: Tokens::Regional,
+    failures_bind: false,
+    mismatch_succeeds: false,
+    lag: 0,
+    steady: false,
+    faults: 0,
+    full: 0,
+    image_moves_at: [0, 0],
+    bucket: 0,
+    retries: 500,
+};
 
 impl Kind {
     /// How often the image of the name has become another one by then.
@@ -173,6 +197,11 @@ impl Aws {
         self.lock().log.push(format!("{at:>7} {line}"));
     }
 
+    /// The names of the workers whose launch failed and is bound to its token all the same, each with its region.
+    pub fn failed_bindings(&self) -> Vec<(String, String)> {
+        self.lock().ec2.failed_bindings()
+    }
+
     /// How often each call was made, and met each fault.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.lock().counts.clone()
@@ -190,6 +219,7 @@ impl HttpConnector for Connector {
 }
 
 /// A call as the simulation understands it.
+#[derive(Debug, Clone)]
 struct Call {
     protocol: Protocol,
     region: String,
@@ -269,6 +299,13 @@ impl State {
 }
 
 impl Aws {
+    /// Does what a call asks for, now.
+    fn work(&self, call: &Call, fault: Option<Fault>) -> (u16, Vec<u8>) {
+        let answer = self.lock().work(call, self.clock.milliseconds());
+        self.note(&format!("{} {} {fault:?} → {}", call.action, call.short(), shown(&answer)));
+        answer
+    }
+
     async fn answer(self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let call = Call::read(request);
         // What an operation does in tasks of its own is not counted.
@@ -281,21 +318,27 @@ impl Aws {
             (fault, state.random.u64(way))
         };
         sleep(Duration::from_millis(way)).await;
-        let is_done = !matches!(fault, Some(Fault::Throttled | Fault::Failed | Fault::Closed | Fault::Silent));
-        let answer = is_done.then(|| {
-            let now = self.clock.milliseconds();
-            let state = &mut *self.lock();
-            if fault == Some(Fault::Doubled) {
-                state.work(&call, now);
-            }
-            state.work(&call, now)
-        });
-        let shown = answer.as_ref().map_or("-".to_owned(), shown);
-        self.note(&format!("{} {} {fault:?} → {shown}", call.action, call.short()));
+        let is_done =
+            !matches!(fault, Some(Fault::Throttled | Fault::Failed | Fault::Closed | Fault::Silent | Fault::Late));
+        if fault == Some(Fault::Doubled) {
+            self.work(&call, fault);
+        }
+        let answer = is_done.then(|| self.work(&call, fault));
+        if !is_done {
+            self.note(&format!("{} {} {fault:?}", call.action, call.short()));
+        }
+        if fault == Some(Fault::Late) {
+            let (aws, call) = (self.clone(), call.clone());
+            let later = Duration::from_millis(self.lock().random.u64(0..MOST_LATE));
+            tokio::spawn(async move {
+                sleep(later).await;
+                aws.work(&call, fault);
+            });
+        }
         sleep(Duration::from_millis(way)).await;
         let closed = || Err(ConnectorError::io("the connection was closed".into()));
         let (status, body) = match fault {
-            Some(Fault::Silent | Fault::SilentAfterwards) => std::future::pending().await,
+            Some(Fault::Silent | Fault::SilentAfterwards | Fault::Late) => std::future::pending().await,
             Some(Fault::Closed | Fault::ClosedAfterwards) => return closed(),
             Some(Fault::Throttled) => call.protocol.throttled(),
             Some(Fault::Failed | Fault::FailedAfterwards) => call.protocol.failed(),

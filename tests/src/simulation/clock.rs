@@ -20,7 +20,7 @@ impl Clock {
         Self { start: Instant::now() }
     }
 
-    /// Milliseconds since the begin.
+    /// Milliseconds since the start.
     pub fn milliseconds(self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

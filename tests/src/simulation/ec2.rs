@@ -4,13 +4,13 @@
 //! | what it does | who says so |
 //! |---|---|
 //! | a read shows what was 0 to 15 s ago, each read its own moment; tags come later than their instance | "Eventual consistency in the Amazon EC2 API" (docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html): "might not be immediately visible to all subsequent commands" |
-//! | a change of an instance that is new finds none | there: `InvalidInstanceID.NotFound`, "This does not mean the instance does not exist" |
-//! | a token launches once; it is the region's, or the zone's that the launch names | "Ensuring idempotency in Amazon EC2 API requests" (…/devguide/ec2-api-idempotency.html): "If you explicitly specify an Availability Zone" |
-//! | whether a subnet names its zone | nobody: both |
-//! | other parameters under a token are `IdempotentParameterMismatch`, other zones are not | there |
-//! | a launch that failed for capacity binds its token, or not | ubicloud/ubicloud #5898, rust-lang/bors #830; the page speaks of successful requests only: both |
-//! | a token is kept for 24 hours beyond its instance | there |
-//! | a terminated instance is shown for an hour | TerminateInstances: "Terminated instances remain visible after termination (for approximately one hour)." |
+//! | a change of a new instance may not find it | there: `InvalidInstanceID.NotFound`, "This does not mean the instance does not exist" |
+//! | a token launches once; it is the region's, or the zone's that the launch names, by itself or by its subnet | "Ensuring idempotency in Amazon EC2 API requests" (…/devguide/ec2-api-idempotency.html): "If you implicitly specify an Availability Zone using the SubnetId parameter"; the other kinds are for the case that it is not so |
+//! | other parameters under a token are `IdempotentParameterMismatch`, or answered with what it launched | there: "either return successfully without performing any further actions or fail with an `IdempotentParameterMismatch` error": both |
+//! | a launch that failed for capacity binds its token, or not | ubicloud/ubicloud #5898; the page speaks of successful requests only: both |
+//! | a token is kept for 24 hours beyond its instance | older versions of that page: "valid for at least 24 hours after the termination"; today's says nothing |
+//! | a token whose instance is terminated launches nothing: `IdempotentInstanceTerminated` | "Error codes for the Amazon EC2 API" |
+//! | a terminated instance is shown for an hour, and its tags for less | TerminateInstances: "Terminated instances remain visible after termination (for approximately one hour)."; older versions of "Terminate your instance": "resources such as tags and volumes are gradually disassociated from the instance" |
 //! | capacity is a type's in a zone, and comes and goes | RunInstances: `InsufficientInstanceCapacity` |
 //! | a launch and a start can be taken back after they were accepted | "Instance terminates immediately" and "Troubleshoot Amazon EC2 instance launch issues" |
 //! | a start is a new launch time | Instance: "The time that the instance was last launched." |
@@ -20,14 +20,18 @@ use std::collections::BTreeMap;
 
 use super::aws::{Kind, Tokens};
 use super::clock::Clock;
+use super::program::REGIONS;
 use super::wire::{self, Fields};
 
 /// A day, in milliseconds.
 const DAY: u64 = 86_400_000;
 /// How long a terminated instance is shown.
 pub const SHOWN: u64 = 3_600_000;
-/// How far a read lags behind at most. The functions may rely on it: it is the one assumption about EC2's reads.
+/// How far a read lags behind at most. The functions may rely on it: it is the one assumption about EC2's reads. It is a number
+/// of its own, and not the functions': a smaller one there must fail here.
 pub const MOST_LAG: u64 = 15_000;
+/// How long a terminated instance has its tags.
+const TAGGED: u64 = 300_000;
 /// For how long a type has capacity in a zone, or has none.
 const TIDE: u64 = 5_000;
 /// Until the status checks of an instance that runs are good.
@@ -38,7 +42,7 @@ pub const STOPPED: &str = "i-0e000000000000000";
 pub const FOREIGN: &str = "i-0f000000000000000";
 
 /// The subnets, each with its zone's letter.
-const SUBNETS: [(&str, char); 2] = [("subnet-0a000000000000000", 'a'), ("subnet-0b000000000000000", 'b')];
+pub const SUBNETS: [(&str, char); 2] = [("subnet-0a000000000000000", 'a'), ("subnet-0b000000000000000", 'b')];
 
 /// Why an instance is stopped or terminated.
 const ASKED: &str = "Client.UserInitiatedShutdown: User initiated shutdown";
@@ -63,7 +67,7 @@ pub struct Instance {
     pub subnet: String,
     pub spot: bool,
     zone: char,
-    image: String,
+    pub image: String,
     /// When it was launched and started.
     pub launched: Vec<u64>,
     /// Its states, each from a moment on, and why.
@@ -87,7 +91,7 @@ impl Instance {
     }
 
     /// When it was terminated, or will be.
-    fn end(&self) -> Option<u64> {
+    pub fn end(&self) -> Option<u64> {
         self.states.iter().find(|(_, state, _)| *state == "terminated").map(|(since, ..)| *since)
     }
 
@@ -97,6 +101,9 @@ impl Instance {
     }
 
     fn tags(&self, at: u64) -> BTreeMap<String, String> {
+        if self.end().is_some_and(|end| end + TAGGED <= at) {
+            return BTreeMap::new();
+        }
         self.tags.iter().rev().find(|(since, _)| *since <= at).map(|(_, tags)| tags.clone()).unwrap_or_default()
     }
 
@@ -171,7 +178,8 @@ impl Ec2 {
         if self.is_calm {
             return (now, now);
         }
-        let moment = now.saturating_sub(self.random.u64(0..=self.kind.lag));
+        let lag = if self.kind.steady { self.kind.lag } else { self.random.u64(0..=self.kind.lag) };
+        let moment = now.saturating_sub(lag);
         (moment, moment.saturating_sub(self.random.u64(0..=self.kind.lag / 3)))
     }
 
@@ -280,7 +288,8 @@ impl Ec2 {
         let token = fields.get("ClientToken").cloned();
         let scope = token.clone().map(|token| (region.to_owned(), zone_of_token, token));
         if let Some(bound) = scope.as_ref().and_then(|scope| self.bound(scope, now)) {
-            if bound.parameters != parameters {
+            let is_answered = self.kind.mismatch_succeeds && bound.instance.is_some();
+            if bound.parameters != parameters && !is_answered {
                 return refused(
                     400,
                     "IdempotentParameterMismatch",
@@ -327,6 +336,13 @@ impl Ec2 {
         answer
     }
 
+    /// The names of the workers whose launch failed and is bound to its token all the same, each with its region.
+    pub fn failed_bindings(&self) -> Vec<(String, String)> {
+        let failed = self.tokens.iter().filter(|(_, bound)| bound.instance.is_none());
+        let name = |bound: &Bound| wire::tags(&bound.parameters, "TagSpecification.1.Tag").remove("Name");
+        failed.filter_map(|((region, ..), bound)| Some((region.clone(), name(bound)?))).collect()
+    }
+
     fn bound(&self, scope: &(String, String, String), now: u64) -> Option<Bound> {
         let bound = self.tokens.get(scope)?;
         let instance = bound.instance.as_ref().and_then(|id| self.instances.iter().find(|one| one.id == *id));
@@ -337,7 +353,7 @@ impl Ec2 {
         (now < until).then(|| bound.clone())
     }
 
-    /// The instances that a change names, by their place; or the answer if it finds one not.
+    /// The instances that a change names, by their place; or the answer if one is not found.
     fn named(&mut self, region: &str, ids: &[String], now: u64) -> Result<Vec<usize>, Answer> {
         let is_known = |one: &Instance, id: &String, random: &mut fastrand::Rng, lag| {
             let old = now.saturating_sub(one.begin());
@@ -435,7 +451,7 @@ fn unknown(id: &str) -> Answer {
 }
 
 fn regions() -> String {
-    let items = ["us-east-1", "eu-west-1"].map(|name| wire::element("item", &wire::text("regionName", name)));
+    let items = REGIONS.map(|name| wire::element("item", &wire::text("regionName", name)));
     wire::element("regionInfo", &items.concat())
 }
 

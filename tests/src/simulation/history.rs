@@ -119,20 +119,23 @@ pub fn happen(common: &SdkConfig, program: &Program, seed: u64) -> Outcome {
 
 impl World {
     async fn happen(&self, program: &Program) -> Outcome {
+        // What is there from the start has been there for a while.
+        sleep(Duration::from_secs(60)).await;
         let calls = program.calls.iter().map(|(at, call)| async move {
             sleep(Duration::from_millis(*at)).await;
             self.call(call).await
         });
-        let answered: Vec<Answered> = futures_util::future::join_all(calls).await.into_iter().flatten().collect();
+        let answered: Vec<Answered> = futures_util::future::join_all(calls).await;
         // Whatever is under way ends, and whatever lags is shown.
         sleep(Duration::from_secs(120)).await;
         self.aws.calm_down();
         let mut findings = Findings::default();
-        findings.of(&answered, &self.aws.instances());
+        findings.of(&program.kind, &answered, &self.aws.instances());
         for was in answered.iter().filter(|was| matches!(&was.call, Call::Launch(launch) if launch.key.is_some())) {
             let before = self.aws.instances();
-            let Some(again) = self.call(&was.call).await else { continue };
-            findings.of_replay(&program.kind, &answered, was, &again, &before, &self.aws.instances());
+            let again = self.call(&was.call).await;
+            let bound = self.aws.failed_bindings();
+            findings.of_replay(&program.kind, &bound, was, &again, &before, &self.aws.instances());
         }
         for violation in &findings.violations {
             self.aws.note(violation);
@@ -192,8 +195,9 @@ impl World {
         }
     }
 
-    /// Makes a call.
-    async fn call(&self, call: &Call) -> Option<Answered> {
+    /// Makes a call. Each has an answer.
+    #[expect(clippy::expect_used, reason = "test support")]
+    async fn call(&self, call: &Call) -> Answered {
         let (operation, path, query, body, ids) = self.request(call);
         let (caller, key) = match call {
             Call::Launch(launch) => (launch.caller, launch.key),
@@ -209,15 +213,15 @@ impl World {
         });
         let mut context = Context::default();
         let due = self.clients.now() + TIMEOUT;
-        let due = due.duration_since(std::time::UNIX_EPOCH).ok()?;
-        context.deadline = u64::try_from(due.as_millis()).ok()?;
-        let event = lambda_http::request::from_str(&event.to_string()).ok()?.with_lambda_context(context);
+        let due = due.duration_since(std::time::UNIX_EPOCH).expect("a time after 1970");
+        context.deadline = u64::try_from(due.as_millis()).expect("a time in this age");
+        let event = lambda_http::request::from_str(&event.to_string()).expect("an event").with_lambda_context(context);
         self.aws.note(&format!("{call:?} {ids:?}"));
         let (from, calls, start) = (self.clock.milliseconds(), Arc::new(AtomicU64::new(0)), Instant::now());
         // In a box: the compiler gives up on how deep the futures of all operations are.
         let answer: Pin<Box<dyn Future<Output = _>>> = Box::pin(ops::answer(operation, &self.clients, &event));
-        let response = CALLS.scope(calls.clone(), answer).await?.ok()?;
-        let to = from + u64::try_from(start.elapsed().as_millis()).ok()?;
+        let response = CALLS.scope(calls.clone(), answer).await.expect("an operation").expect("a response");
+        let to = from + u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let document: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         let (call, status) = (call.clone(), response.status().as_u16());
         let answered = Answered { call, ids, from, to, status, document, calls: calls.load(Ordering::Relaxed) };
@@ -230,6 +234,6 @@ impl World {
                 named.push(known);
             }
         }
-        Some(answered)
+        answered
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::aws::Kind;
+use super::aws::{Kind, MOST_LATE};
 use super::ec2::{FOREIGN, Instance, MOST_LAG, SHOWN};
 use super::history::{Answered, TIMEOUT};
 use super::program::{Call, Launch, NO_KEY, REGIONS};
@@ -75,6 +75,10 @@ pub const INVARIANTS: [Invariant; 18] = [
 pub enum Exception {
     /// From [`Invariant::OneAlive`].
     Twins,
+    /// From [`Invariant::OneAlive`].
+    InFlight,
+    /// From [`Invariant::OneAlive`] and [`Invariant::FinalIsFinal`].
+    Lagging,
     /// From [`Invariant::OneLife`] and [`Invariant::FinalIsFinal`].
     Forgotten,
     /// From [`Invariant::CreatedOnce`].
@@ -86,8 +90,15 @@ pub enum Exception {
 }
 
 /// All of them.
-pub const EXCEPTIONS: [Exception; 5] =
-    [Exception::Twins, Exception::Forgotten, Exception::AtOnce, Exception::TwoBodies, Exception::BoundTwice];
+pub const EXCEPTIONS: [Exception; 7] = [
+    Exception::Twins,
+    Exception::InFlight,
+    Exception::Lagging,
+    Exception::Forgotten,
+    Exception::AtOnce,
+    Exception::TwoBodies,
+    Exception::BoundTwice,
+];
 
 impl Exception {
     /// README's own words.
@@ -97,9 +108,14 @@ impl Exception {
                 "A launch with `alternatives` or `on_demand_fallback` that is sent again within the seconds by which EC2's reads lag, \
                  and then finds capacity where the first sending did not, launches a second worker"
             }
+            Self::InFlight => {
+                "Where EC2 has bound the key to a launch that failed and the image's name leads elsewhere since, two sendings that are \
+                 under way at once may launch both"
+            }
+            Self::Lagging => "EC2's reads may lag further behind than the 15 seconds that are taken for granted here",
             Self::Forgotten => "Sent again after EC2 has forgotten the worker, it may launch another",
             Self::AtOnce => {
-                "A second sending within three seconds of the launch may be told `\"created\": true` too, with the same worker"
+                "A second sending within two seconds of the launch may be told `\"created\": true` too, with the same worker"
             }
             Self::TwoBodies => {
                 "A key that is sent with two bodies within seconds may launch both, where a zone or an alternative makes two of EC2's \
@@ -117,10 +133,13 @@ impl Exception {
 const MOST_CALLS: u64 = 100;
 
 /// A sending within this time of a launch cannot be told from the one that launched: EC2 writes whole seconds.
-const AT_ONCE: u64 = 3_000;
+const AT_ONCE: u64 = 2_000;
+
+/// How long EC2 keeps a token beyond its instance.
+const KEPT: u64 = 86_400_000;
 
 /// For how long after its begin a request can launch.
-const LAUNCHES_WITHIN: u64 = 27_000;
+const LAUNCHES_WITHIN: u64 = TIMEOUT.as_millis() as u64;
 
 /// What was looked at in a history, and what was wrong.
 #[derive(Debug, Clone, Default)]
@@ -157,7 +176,7 @@ impl Findings {
     }
 
     /// A history whose requests are all answered.
-    pub fn of(&mut self, answered: &[Answered], instances: &[Instance]) {
+    pub fn of(&mut self, kind: &Kind, answered: &[Answered], instances: &[Instance]) {
         for one in answered {
             self.of_answer(one, instances);
         }
@@ -165,7 +184,7 @@ impl Findings {
         let mut seen = BTreeSet::new();
         for launch in launches {
             if seen.insert((launch.name(), launch.region)) {
-                self.of_key(launch, answered, instances);
+                self.of_key(kind, launch, answered, instances);
             }
         }
         self.of_keyless(answered, instances);
@@ -227,7 +246,7 @@ impl Findings {
     }
 
     /// All that one caller sent with one key and body.
-    fn of_key(&mut self, launch: &Launch, answered: &[Answered], instances: &[Instance]) {
+    fn of_key(&mut self, kind: &Kind, launch: &Launch, answered: &[Answered], instances: &[Instance]) {
         let of_launch = |instance: &&Instance| is_of(instance, launch);
         let launched: Vec<&Instance> = instances.iter().filter(of_launch).collect();
         let sendings: Vec<&Answered> =
@@ -238,32 +257,17 @@ impl Findings {
         };
         let mut sorted = launched.clone();
         sorted.sort_by_key(|instance| instance.begin());
-        if sendings.len() > 1 {
-            let pairs = sorted.windows(2).map(|pair| (pair[0], pair[1]));
-            for (first, second) in pairs.clone() {
-                let then = second.begin();
-                if first.is_alive(then) {
-                    let is_soon = then - first.begin() <= MOST_LAG + LAUNCHES_WITHIN;
-                    let of = |instance: &Instance| (instance.kind.clone(), instance.subnet.clone(), instance.spot);
-                    let is_other = of(first) != of(second);
-                    self.check_but(
-                        Invariant::OneAlive,
-                        false,
-                        Exception::Twins,
-                        launch.falls_back() && is_soon && is_other,
-                        told,
-                    );
-                } else {
-                    self.check_but(Invariant::OneLife, false, Exception::Forgotten, first.state(then).is_none(), told);
-                }
+        for (place, second) in sorted.iter().enumerate() {
+            for first in &sorted[..place] {
+                self.of_pair(kind, launch, &sendings, first, second, told);
             }
-            if !launched.is_empty() && pairs.len() == 0 {
-                self.check(Invariant::OneAlive, true, told);
-                let end =
-                    sorted[0].states.iter().find(|(_, state, _)| *state == "shutting-down").map(|(since, ..)| *since);
-                if end.is_some_and(|end| sendings.iter().any(|one| one.from > end)) {
-                    self.check(Invariant::OneLife, true, told);
-                }
+        }
+        if let [only] = &sorted[..]
+            && sendings.len() > 1
+        {
+            self.check(Invariant::OneAlive, true, told);
+            if only.end().is_some_and(|end| sendings.iter().any(|one| one.from > end)) {
+                self.check(Invariant::OneLife, true, told);
             }
         }
         for instance in &launched {
@@ -277,6 +281,39 @@ impl Findings {
             let at_once = creators.iter().all(|one| one.from <= instance.begin() + AT_ONCE);
             self.check_but(Invariant::CreatedOnce, creators.len() == 1, Exception::AtOnce, at_once, told);
         }
+    }
+
+    /// Two instances that one caller launched with one key and body, the first one first.
+    fn of_pair(
+        &mut self,
+        kind: &Kind,
+        launch: &Launch,
+        sendings: &[&Answered],
+        first: &Instance,
+        second: &Instance,
+        told: impl Fn() -> String,
+    ) {
+        let then = second.begin();
+        if !first.is_alive(then) {
+            let is_forgotten = is_forgotten(kind, launch, first, then);
+            return self.check_but(Invariant::OneLife, false, Exception::Forgotten, is_forgotten, told);
+        }
+        // Of two sendings, and each could have launched before a read showed it what the other one did.
+        let could = |one: &&&Answered, instance: &Instance| (one.from..=one.to + MOST_LATE).contains(&instance.begin());
+        let by = |instance: &Instance| sendings.iter().filter(|one| could(one, instance)).count();
+        let is_soon = then - first.begin() <= MOST_LAG + LAUNCHES_WITHIN + MOST_LATE;
+        let are_two = sendings.len() > 1 && by(first) > 0 && by(second) > 0 && is_soon;
+        let of = |instance: &Instance| (instance.kind.clone(), instance.subnet.clone(), instance.spot);
+        let is_fallback = launch.falls_back() && of(first) != of(second);
+        let is_moved = kind.failures_bind && launch.names_an_image() && first.image != second.image;
+        let (exception, applies) = if kind.lag > MOST_LAG {
+            (Exception::Lagging, sendings.len() > 1)
+        } else if is_moved {
+            (Exception::InFlight, are_two)
+        } else {
+            (Exception::Twins, are_two && is_fallback)
+        };
+        self.check_but(Invariant::OneAlive, false, exception, applies, told);
     }
 
     fn of_keyless(&mut self, answered: &[Answered], instances: &[Instance]) {
@@ -317,7 +354,7 @@ impl Findings {
     pub fn of_replay(
         &mut self,
         kind: &Kind,
-        answered: &[Answered],
+        bound: &[(String, String)],
         was: &Answered,
         again: &Answered,
         before: &[Instance],
@@ -335,21 +372,28 @@ impl Findings {
         });
         let is_used_otherwise = others.into_iter().any(|instance| !is_of(instance, launch));
         let is_shown = gone.iter().any(|instance| instance.state(again.from).is_some());
+        let key = launch.name_without_body();
+        let is_bound = |(region, name): &&(String, String)| region == REGIONS[launch.region] && name.starts_with(&key);
+        let is_bound_twice =
+            bound.iter().filter(is_bound).count() > 1 && again.document["code"] == "idempotency_mismatch";
         if alive.is_empty() && gone.is_empty() && !is_used_otherwise {
-            let bodies: BTreeSet<usize> =
-                keyed(answered).filter(|(other, _)| other.has_key_of(launch)).map(|(other, _)| other.body).collect();
-            let asked_for = bodies.len() * (1 + kind.moves_by(again.from));
-            let is_bound = kind.failures_bind && asked_for > 2 && again.document["code"] == "idempotency_mismatch";
-            self.check_but(Invariant::NotDead, again.is_good(), Exception::BoundTwice, is_bound, told);
-            if !was.is_good() && was.is_retryable() {
-                self.check_but(Invariant::RetryableIsRight, again.is_good(), Exception::BoundTwice, is_bound, told);
-            }
+            self.check_but(Invariant::NotDead, again.is_good(), Exception::BoundTwice, is_bound_twice, told);
+        }
+        if !was.is_good() && was.is_retryable() && gone.is_empty() && !(alive.is_empty() && is_used_otherwise) {
+            self.check_but(Invariant::RetryableIsRight, again.is_good(), Exception::BoundTwice, is_bound_twice, told);
         }
         if let ([first], true) = (&alive[..], was.is_good())
             && was.instance() == Some(&first.id)
         {
-            let is_same = again.is_good() && again.instance() == was.instance() && again.document["created"] == false;
+            // 202 is for what is still on its way.
+            let status = if first.state(again.from) == Some("pending") { [200, 202] } else { [200, 200] };
+            let is_same = status.contains(&again.status)
+                && again.instance() == was.instance()
+                && again.document["created"] == false;
             self.check(Invariant::Replayed, is_same, told);
+        }
+        if !alive.is_empty() {
+            self.check(Invariant::OneAlive, after.len() == before.len(), told);
         }
         for instance in &alive {
             let is_named = again.is_good() && again.document.to_string().contains(&instance.id);
@@ -362,12 +406,14 @@ impl Findings {
         let is_ended = was.document["code"] == "incorrect_state";
         if !was.is_good() && !is_ended && !was.is_retryable() {
             // Its own worker was launched, and the reads of this sending need not have shown it.
-            let is_hidden = |instance: &&Instance| instance.begin() + MOST_LAG >= was.from;
+            let is_hidden = |instance: &&Instance| instance.begin() + kind.lag.max(MOST_LAG) >= was.from;
             let is_called_anothers = is_used_otherwise && was.document["code"] == "idempotency_mismatch";
+            let forgotten = gone.iter().all(|gone| is_forgotten(kind, launch, gone, again.from));
             let (exception, applies) = if is_called_anothers && alive.iter().any(is_hidden) {
-                (Exception::TwoBodies, true)
+                (if kind.lag > MOST_LAG { Exception::Lagging } else { Exception::TwoBodies }, true)
             } else {
-                (Exception::Forgotten, !gone.is_empty() && !is_shown || again.from - was.from >= SHOWN)
+                // What was used up then, by this body or another one, may be forgotten now.
+                (Exception::Forgotten, forgotten && again.from - was.from >= SHOWN)
             };
             self.check_but(Invariant::FinalIsFinal, !again.is_good(), exception, applies, told);
         }
@@ -399,6 +445,15 @@ fn action(operation: &str) -> Option<&'static str> {
         "delete-instance-tags" => Some("DeleteTags"),
         _ => None,
     }
+}
+
+/// Whether EC2 need not know any more what a gone instance was launched for: it shows it no longer, and either its token is
+/// forgotten too or this launch asks with another one.
+fn is_forgotten(kind: &Kind, launch: &Launch, gone: &Instance, then: u64) -> bool {
+    let asks_otherwise =
+        launch.falls_back() || kind.failures_bind || kind.moves_by(then) > 0 && launch.names_an_image();
+    let is_kept = gone.end().is_some_and(|end| then < end + KEPT);
+    gone.state(then).is_none() && (asks_otherwise || !is_kept)
 }
 
 fn is_same(one: &Launch, other: &Launch) -> bool {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::aws::{Kind, Tokens};
-use super::ec2::MOST_LAG;
+use super::ec2::{MOST_LAG, SUBNETS, image};
 
 /// A caller: its id and ARN as API Gateway says them, and who it is to `Idempotency-Key` and `CreatedBy`.
 pub struct Caller {
@@ -33,7 +33,10 @@ const fn caller(id: &'static str, arn: &'static str, principal: &'static str) ->
 pub const VARIABLES: [(&str, &str); 4] = [
     ("AWS_REGION", "us-east-1"),
     ("CML_ALLOWED_REGIONS", "us-east-1,eu-west-1"),
-    ("CML_IMAGE_PARAMETER_ARNS", "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*"),
+    (
+        "CML_IMAGE_PARAMETER_ARNS",
+        "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*,arn:aws:ssm:eu-west-1:123456789012:parameter/cml/*",
+    ),
     ("CML_ROLES_OF_PEOPLE", "lab-*"),
 ];
 
@@ -41,17 +44,17 @@ pub const VARIABLES: [(&str, &str); 4] = [
 pub const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
 /// The bodies that are launched with, but for their names.
-fn bodies() -> [Value; 9] {
-    let (a, b) = ("subnet-0a000000000000000", "subnet-0b000000000000000");
+fn bodies() -> [Value; BODIES] {
+    let [(a, _), (b, _)] = SUBNETS;
     [
         json!({"image_name": "cml", "instance_type": "c5.large"}),
-        json!({"image_id": "ami-0a000000000000001", "instance_type": "c5.large"}),
+        json!({"image_id": image(1), "instance_type": "c5.large"}),
         json!({"image_name": "cml", "instance_type": "c5.large", "placement": {"availability_zone": "us-east-1a"}}),
         json!({"image_name": "cml", "instance_type": "c5.large",
                "alternatives": [{"instance_type": "m5.large"}, {"instance_type": "c6i.large"}]}),
         json!({"image_name": "ssm:/cml/image", "instance_type": "c5.large"}),
         json!({"image_name": "cml", "instance_type": "c5.large", "spot": {}, "on_demand_fallback": true}),
-        json!({"image_id": "ami-0a000000000000001", "instance_type": "c5.large", "subnet_id": a, "alternatives": [{"subnet_id": b}]}),
+        json!({"image_id": image(1), "instance_type": "c5.large", "subnet_id": a, "alternatives": [{"subnet_id": b}]}),
         json!({"image_name": "cml", "instance_type": "c5.large", "subnet_id": a}),
         json!({"image_name": "cml", "instance_type": "c5.large", "placement": {"availability_zone": "us-east-1b"}}),
     ]
@@ -78,7 +81,17 @@ pub struct Launch {
 impl Launch {
     /// Whose request it is, under which key and with which body, if any: the worker's name, so that each can be told.
     pub fn name(&self) -> String {
-        format!("{} {} {}", CALLERS[self.caller].principal, self.key.unwrap_or(NO_KEY), self.body)
+        format!("{}{}", self.name_without_body(), self.body)
+    }
+
+    /// What the names of all workers of the same key begin with.
+    pub fn name_without_body(&self) -> String {
+        format!("{} {} ", CALLERS[self.caller].principal, self.key.unwrap_or(NO_KEY))
+    }
+
+    /// Whether its image is named, so that it can be another one by now.
+    pub fn names_an_image(&self) -> bool {
+        !bodies()[self.body]["image_name"].is_null()
     }
 
     /// What is sent.
@@ -153,7 +166,10 @@ impl Kind {
         Self {
             tokens: one_of(random, &[Tokens::Regional, Tokens::Zonal, Tokens::ZonalWithSubnet]),
             failures_bind: random.bool(),
-            lag: one_of(random, &[0, 1_000, 5_000, MOST_LAG]),
+            mismatch_succeeds: random.u8(0..4) == 0,
+            // Seldom further than the functions take for granted.
+            lag: if random.u8(0..50) == 0 { 4 * MOST_LAG } else { one_of(random, &[0, 1_000, 5_000, MOST_LAG]) },
+            steady: random.bool(),
             faults: one_of(random, &[0, 10, 30]),
             full: one_of(random, &[0, 20, 60]),
             image_moves_at: one_of(random, &[[0, 0], [0, 0], [3_000, 0], [3_000, 50_000], [40_000, 0]]),
@@ -176,8 +192,8 @@ impl Program {
         let calls = (0..random.usize(1..=6)).map(|_| {
             // Seldom more than an hour, or a day: what EC2 has forgotten by then.
             at += match random.u8(0..60) {
-                0 => 3_700_000,
-                1 => 90_000_000,
+                0..2 => 3_700_000,
+                2 => 90_000_000,
                 _ => one_of(&mut random, &[0, 50, 700, 4_000, 40_000]),
             };
             let call = match random.u8(0..12) {

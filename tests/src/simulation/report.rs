@@ -3,16 +3,21 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::iter;
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use aws_config::SdkConfig;
 
-use super::aws::{FAULTS, Kind, Tokens};
+use super::aws::{FAULTS, KINDEST, Kind};
 use super::history::happen;
 use super::invariants::{EXCEPTIONS, Exception, INVARIANTS, Invariant};
 use super::program::Program;
 
 /// The calls that the histories' operations make.
-const CALLS: [&str; 13] = [
+const ACTIONS: [&str; 13] = [
     "CreateTags",
     "DeleteTags",
     "DescribeImages",
@@ -50,8 +55,23 @@ fn add<K: Ord>(to: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
 }
 
 impl Report {
+    /// Lets the histories of these seeds happen, shared out among all cores.
+    ///
+    /// # Panics
+    /// If a history does.
+    pub fn of_range(common: &SdkConfig, seeds: Range<u64>) -> Self {
+        let next = AtomicU64::new(seeds.start);
+        let drawn = || iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| seeds.contains(seed)));
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(|| Self::of(common, drawn()))).collect();
+            let reports = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            reports.fold(Self::default(), Self::and)
+        })
+    }
+
     /// Lets the histories of these seeds happen.
-    pub fn of(common: &SdkConfig, seeds: impl Iterator<Item = u64>) -> Self {
+    fn of(common: &SdkConfig, seeds: impl Iterator<Item = u64>) -> Self {
         let mut report = Self::default();
         for seed in seeds {
             let outcome = happen(common, &Program::drawn(seed), seed);
@@ -80,7 +100,7 @@ impl Report {
     /// How often each call was made and met each fault, how often each invariant was looked at, and what was excepted.
     pub fn table(&self) -> String {
         let count = |what: &str| self.counts.get(what).copied().unwrap_or_default();
-        let mut table = CALLS.iter().fold(String::new(), |mut table, call| {
+        let mut table = ACTIONS.iter().fold(String::new(), |mut table, call| {
             let faults = FAULTS.map(|fault| format!("{fault:?} {}", count(&format!("{call} {fault:?}"))));
             let _ = writeln!(table, "simulation: {call} {}, {}", count(call), faults.join(", "));
             table
@@ -95,9 +115,9 @@ impl Report {
         table
     }
 
-    /// What never happened: a fault of a call, an invariant that could have been broken.
+    /// What never happened: a fault of a call, an invariant that could have been broken. The exceptions are rare.
     pub fn never_met(&self) -> Vec<String> {
-        let pairs = CALLS.iter().flat_map(|call| FAULTS.map(|fault| format!("{call} {fault:?}")));
+        let pairs = ACTIONS.iter().flat_map(|call| FAULTS.map(|fault| format!("{call} {fault:?}")));
         let pairs = pairs.filter(|pair| !self.counts.contains_key(pair));
         let invariants = INVARIANTS.iter().filter(|one| !self.looked_at.contains_key(one));
         pairs.chain(invariants.map(|one| format!("{one:?}"))).collect()
@@ -105,7 +125,11 @@ impl Report {
 
     /// The first of the histories that went wrong, in their smallest form.
     pub fn told(&self, common: &SdkConfig) -> String {
-        self.wrong.iter().take(TOLD).map(|seed| told(common, *seed)).collect()
+        let mut wrong = self.wrong.clone();
+        wrong.sort_unstable();
+        let first: Vec<String> = wrong.iter().take(TOLD).map(|seed| told(common, *seed)).collect();
+        let how = "to keep one: put its first lines into the list of what_was_found_and_mended_stays_mended";
+        format!("{}{} of {} that went wrong, as small as they get; {how}\n", first.concat(), first.len(), wrong.len())
     }
 }
 
@@ -128,14 +152,16 @@ fn shrunk(common: &SdkConfig, seed: u64) -> Program {
         });
         let kind = program.kind;
         let kinder = [
-            Kind { faults: 0, ..kind },
-            Kind { full: 0, ..kind },
-            Kind { lag: 0, ..kind },
-            Kind { image_moves_at: [0, 0], ..kind },
-            Kind { tokens: Tokens::Regional, ..kind },
-            Kind { failures_bind: false, ..kind },
-            Kind { bucket: 0, ..kind },
-            Kind { retries: 500, ..kind },
+            Kind { faults: KINDEST.faults, ..kind },
+            Kind { full: KINDEST.full, ..kind },
+            Kind { lag: KINDEST.lag, ..kind },
+            Kind { steady: KINDEST.steady, ..kind },
+            Kind { mismatch_succeeds: KINDEST.mismatch_succeeds, ..kind },
+            Kind { image_moves_at: KINDEST.image_moves_at, ..kind },
+            Kind { tokens: KINDEST.tokens, ..kind },
+            Kind { failures_bind: KINDEST.failures_bind, ..kind },
+            Kind { bucket: KINDEST.bucket, ..kind },
+            Kind { retries: KINDEST.retries, ..kind },
         ];
         let kinder = kinder.into_iter().filter(|other| *other != kind);
         let kinder = kinder.map(|kind| Program { kind, ..program.clone() });
@@ -148,11 +174,16 @@ fn shrunk(common: &SdkConfig, seed: u64) -> Program {
 fn told(common: &SdkConfig, seed: u64) -> String {
     let program = shrunk(common, seed);
     let [outcome, again] = [(); 2].map(|()| happen(common, &program, seed));
-    let mut text = format!("(\n    {seed},\n    {:?},\n    vec![\n", program.kind);
+    let kind = format!("{:?}", program.kind).replace("tokens: ", "tokens: Tokens::");
+    let mut text = format!("(\n    {seed},\n    {kind},\n    vec![\n");
     for (at, call) in &program.calls {
-        let _ = writeln!(text, "        ({at}, Call::{call:?}),");
+        let call = format!("{call:?}").replace('[', "vec![");
+        let _ = writeln!(text, "        ({at}, Call::{call}),");
     }
-    let same = if outcome.log == again.log { "the same twice" } else { "ANOTHER ONE WHEN IT HAPPENED AGAIN" };
+    let same = match outcome.log == again.log {
+        true => "when it happened again, the log was the same",
+        false => "WHEN IT HAPPENED AGAIN, THE LOG WAS ANOTHER: something here reads a clock or chance of its own",
+    };
     let violations = outcome.findings.violations.join("\n");
     format!("{text}    ],\n),\n{violations}\n{same}\n{}\n\n", outcome.log.join("\n"))
 }

@@ -1,7 +1,6 @@
 //! What a launch tries, one after the other, until EC2 has capacity.
 
 use aws_sdk_ec2::operation::run_instances::RunInstancesError;
-use aws_sdk_ec2::primitives::DateTime;
 use serde::Serialize;
 use tokio::time::timeout_at;
 
@@ -93,38 +92,35 @@ pub(super) async fn first_with_capacity(
         let call = run_instances(ec2, launch, attempt, image, clients.managed_by(), caller)
             .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number, generation)));
         let late = |_| Err(timeout(RunInstancesError::ACTION));
-        let sent = DateTime::from(clients.now());
+        let sent = clients.now();
         let doubt = Doubt::default();
         let call = call.customize().interceptor(doubt.clone());
         let answer = timeout_at(deadline::last_word(), call.send()).await.map_or_else(late, |sent| Ok(sent?));
         let error = match answer {
             Ok(answer) => {
                 let instance = answer.instances().first().ok_or_else(unnamed)?;
-                let created = !instance.launch_time().is_some_and(|at| is_earlier(at, &sent));
                 let instance = Instance::from_ec2(instance, region, clients);
                 let instance = Instance { image_name: image.name.clone(), ..instance };
-                // EC2 keeps a token for longer than it shows what was launched with it.
-                if let (Some(replay), true) = (&caller.replay, instance.is_gone()) {
-                    replay.check(&instance)?;
+                // Launched before this request asked: EC2 knew the token from another sending, which the look-up did not find.
+                let created = instance.launch_time.is_none() || instance.is_launched_since(sent);
+                if let Some(replay) = &caller.replay {
+                    // EC2 keeps a token for longer than it shows what was launched with it, and may answer other parameters
+                    // under it with success: then this is another request's.
+                    replay.check_answer(&instance, created)?;
                 }
                 let warnings = launch.warnings(&attempt.instance_type);
-                return Ok(Launched { instance, warnings, failed_attempts, created });
+                return Ok(Launched { instance, warnings, failed_attempts, created, is_read: false });
             }
             Err(error) => error,
         };
-        if !others_may_do(&error) || number + 1 == attempts.len() {
+        // Where one of the SDK's tries may have launched, another type would be a second worker.
+        if doubt.is_there() || !others_may_do(&error) || number + 1 == attempts.len() {
             let error = as_repeatable(of_attempt(error, number, launch), caller, &doubt);
             return Err(after(&failed_attempts, error));
         }
         failed_attempts.push(attempt.failed(&error));
     }
     Err(unnamed())
-}
-
-/// Whether EC2 launched before this request asked for it: then it knew the token from another sending, which the look-up did
-/// not find yet. EC2 writes whole seconds, by a clock of its own; within those both sendings are called the one that launched.
-fn is_earlier(launched: &DateTime, sent: &DateTime) -> bool {
-    launched.secs() + 2 < sent.secs()
 }
 
 /// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.

@@ -444,6 +444,44 @@ async fn without_a_key_a_launch_that_may_have_happened_is_not_called_repeatable(
 }
 
 #[tokio::test]
+async fn what_ec2_answers_for_another_request_of_the_key_is_no_launch_of_this_one() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let nothing = mock!(Client::describe_instances)
+        .then_http_response(|| xml(200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"));
+    let images = images(IMAGE);
+    let launched_at = |seconds: u64| {
+        let at = SystemTime::now() - Duration::from_secs(seconds);
+        let at = aws_sdk_ec2::primitives::DateTime::from(at);
+        at.fmt(aws_sdk_ec2::primitives::DateTimeFormat::DateTime).unwrap()
+    };
+    let tagged = |fingerprint: &str| {
+        format!("<tagSet><item><key>IdempotencyFingerprint</key><value>{fingerprint}</value></item></tagSet>")
+    };
+    let own = tagged(&caller.replay.as_ref().unwrap().fingerprint);
+    for (tags, seconds, expected) in [
+        (tagged("another's"), 9, Err(false)),
+        (own.clone(), 9, Ok(false)),
+        (own, 0, Ok(true)),
+        // Whose it is, nobody can say yet.
+        (String::new(), 9, Err(true)),
+    ] {
+        let document = format!(
+            "<RunInstancesResponse><instancesSet><item><instanceId>{ID}</instanceId><instanceState><name>pending</name>\
+             </instanceState><launchTime>{}</launchTime>{tags}</item></instancesSet></RunInstancesResponse>",
+            launched_at(seconds)
+        );
+        let run = mock!(Client::run_instances).then_http_response(move || xml(200, document.clone()));
+        let clients = testing::clients(&[&images, &run, &nothing]);
+        let answer = launch_or_find(&clients, &region(), &wanted(), &caller, false).await;
+        let answer = answer.map(|launched| done(Ok(launched)).created).map_err(|error| {
+            assert_eq!(error.code, Code::IdempotencyMismatch);
+            error.retryable
+        });
+        assert_eq!(answer, expected, "{tags} {seconds} s ago");
+    }
+}
+
+#[tokio::test]
 async fn what_ec2_still_answers_for_a_worker_that_it_shows_no_longer_is_no_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let nothing = mock!(Client::describe_instances)

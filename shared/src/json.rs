@@ -1,0 +1,154 @@
+//! JSON as a caller wrote it: `serde_json` keeps the last of two members of one name, and says nothing.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::input::Invalid;
+
+/// Reads a document.
+///
+/// # Errors
+/// The field `body` if it is no JSON; otherwise each member that stands twice.
+pub(crate) fn read(bytes: &[u8]) -> Result<Value, Invalid> {
+    let twice = RefCell::new(Vec::new());
+    let mut document = serde_json::Deserializer::from_slice(bytes);
+    let here = Here { path: String::new(), twice: &twice };
+    let value = here.deserialize(&mut document).and_then(|value| document.end().map(|()| value));
+    let value = value.map_err(|error| Invalid::field("body", format!("is not JSON: {error}")))?;
+    let twice = twice.into_inner().into_iter().map(|field| Invalid::field(field, "stands there twice"));
+    twice.fold(Invalid::default(), Invalid::and).none_or(value)
+}
+
+/// A place in the document, and where the members that stand twice are written down.
+struct Here<'a> {
+    path: String,
+    twice: &'a RefCell<Vec<String>>,
+}
+
+impl Here<'_> {
+    fn member(&self, name: &str) -> Self {
+        let separator = if self.path.is_empty() { "" } else { "." };
+        Self { path: format!("{}{separator}{name}", self.path), twice: self.twice }
+    }
+
+    fn element(&self, index: usize) -> Self {
+        Self { path: format!("{}[{index}]", self.path), twice: self.twice }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Here<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Here<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = elements.next_element_seed(self.element(values.len()))? {
+            values.push(value);
+        }
+        Ok(values.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut values = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let here = self.member(&name);
+            let path = here.path.clone();
+            if values.insert(name, members.next_value_seed(here)?).is_some() {
+                self.twice.borrow_mut().push(path);
+            }
+        }
+        Ok(values.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fields(text: &str) -> Vec<String> {
+        read(text.as_bytes()).unwrap_err().errors().iter().map(|error| error.field.clone()).collect()
+    }
+
+    #[test]
+    fn what_stands_twice_is_named_wherever_it_is() {
+        assert_eq!(fields(r#"{"instance_ids":["i-a"],"instance_ids":["i-b"]}"#), ["instance_ids"]);
+        let deep = r#"{"a": {"b": [{"c": 1}, {"c": 1, "c": 1}], "b": null}, "d": 1, "d": 2}"#;
+        assert_eq!(fields(deep), ["a.b[1].c", "a.b", "d"]);
+        // An escape is another way to write the same name.
+        assert_eq!(fields(r#"{"force": false, "f\u006frce": true}"#), ["force"]);
+    }
+
+    #[test]
+    fn what_is_no_json_is_said_to_be_none() {
+        for text in ["", "{", "{} {}", "[1,]", r#"{"a": 1,}"#, "nul", "\"\u{1}\""] {
+            assert_eq!(fields(text), ["body"], "{text}");
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..4)
+                    .prop_map(|members| members.into_iter().collect::<Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn everything_else_is_read_as_serde_json_reads_it(value in values()) {
+            let text = value.to_string();
+            let expected: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(read(text.as_bytes()).unwrap(), expected);
+        }
+    }
+}
