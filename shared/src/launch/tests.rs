@@ -120,6 +120,28 @@ fn ec2_takes_cores_and_threads_together_and_neither_of_a_metal_type() {
 }
 
 #[test]
+fn an_alternative_that_the_rest_of_the_launch_rules_out_is_refused_before_anything_is_sent() {
+    let (other_type, other_subnet) = ("alternatives[0].instance_type", "alternatives[0].subnet_id");
+    let subnet = json!({"subnet_id": "subnet-12345678"});
+    let in_zone = json!({"availability_zone": "us-east-1a"});
+    let on_host = json!({"host_id": "h-12345678"});
+    let reserved = json!({"id": "cr-12345678"});
+    for (members, fields) in [
+        (json!({"placement": in_zone, "alternatives": [subnet]}), &[other_subnet][..]),
+        (json!({"placement": in_zone, "alternatives": [{"instance_type": "m5.large"}]}), &[]),
+        (json!({"placement": on_host, "alternatives": [{"instance_type": "m5.large"}]}), &[other_type]),
+        (json!({"placement": on_host, "alternatives": [{"instance_type": "c5.4xlarge"}]}), &[]),
+        (json!({"placement": on_host, "alternatives": [subnet]}), &[other_subnet]),
+        (json!({"capacity_reservation": reserved, "alternatives": [{"instance_type": "c5.4xlarge"}]}), &[other_type]),
+        (json!({"capacity_reservation": reserved, "alternatives": [subnet]}), &[other_subnet]),
+        (json!({"capacity_reservation": {"preference": "open"}, "alternatives": [subnet]}), &[]),
+        (json!({"alternatives": [subnet, {"instance_type": "m5.large"}]}), &[]),
+    ] {
+        assert_eq!(refused(members.clone()), fields, "{members}");
+    }
+}
+
+#[test]
 fn what_is_of_on_demand_instances_does_not_go_with_spot() {
     assert_eq!(refused(json!({"spot": {}, "termination_protection": true})), ["termination_protection"]);
     let reservation = json!({"id": "cr-12345678"});

@@ -18,7 +18,15 @@ type Wrongs = Vec<(String, String)>;
 /// # Errors
 /// Each member that does not fit another one.
 pub(super) fn together(launch: &Value) -> Result<(), Invalid> {
-    let wrongs = [market(launch), network(launch), placement(launch), cpu(launch), volumes(launch), lists(launch)];
+    let wrongs = [
+        market(launch),
+        network(launch),
+        placement(launch),
+        alternatives(launch),
+        cpu(launch),
+        volumes(launch),
+        lists(launch),
+    ];
     let invalid = wrongs.concat().into_iter().map(|(field, detail)| Invalid::field(field, detail));
     invalid.fold(Invalid::default(), Invalid::and).none_or(())
 }
@@ -91,6 +99,42 @@ fn placement(launch: &Value) -> Wrongs {
     let placement = member(launch, "placement");
     let other = matches!(member(placement, "tenancy").as_str(), Some("default" | "dedicated"));
     wrong_if(given(placement, "host_id") && other, "placement.tenancy", "must be host beside host_id, or absent")
+}
+
+/// What an alternative asks for that the rest of the launch rules out: EC2 would say so only once the first choice has no
+/// capacity.
+fn alternatives(launch: &Value) -> Wrongs {
+    let (own, placement) = (member(launch, "instance_type"), member(launch, "placement"));
+    let reserved = given(member(launch, "capacity_reservation"), "id");
+    let (on_host, in_zone) = (given(placement, "host_id"), given(placement, "availability_zone"));
+    let family =
+        |name: &Value| name.as_str().and_then(|name| name.split_once('.')).map(|(family, _)| family.to_owned());
+    let wrong = |(n, other): (usize, &Value)| {
+        let (kind, subnet) = (member(other, "instance_type"), given(other, "subnet_id"));
+        let is_other = kind.is_string() && own.is_string() && kind != own;
+        let is_other_family = is_other && family(kind) != family(own);
+        let field = |name: &str| format!("alternatives[{n}].{name}");
+        [
+            wrong_if(
+                reserved && is_other,
+                &field("instance_type"),
+                "must be absent beside capacity_reservation.id: a reservation is of one type",
+            ),
+            wrong_if(
+                on_host && is_other_family,
+                &field("instance_type"),
+                "must be of the family of instance_type: placement.host_id is a host of one family",
+            ),
+            wrong_if(
+                subnet && (in_zone || on_host || reserved),
+                &field("subnet_id"),
+                "must be absent beside placement.availability_zone, placement.host_id and capacity_reservation.id, which are \
+                 of one zone: a subnet in it has no other capacity, and one in another zone does not fit",
+            ),
+        ]
+        .concat()
+    };
+    list(launch, "alternatives").iter().enumerate().flat_map(wrong).collect()
 }
 
 fn cpu(launch: &Value) -> Wrongs {
