@@ -31,14 +31,11 @@ checked_string! {
 }
 
 /// Parameters that may name images, by their ARN: `arn:aws:ssm:us-east-1:123456789012:parameter/cml/*`. The name may have
-/// wildcards; AWS's own parameters are of no account.
+/// wildcards. Of the account the role's policy has the say, which names the same ARNs.
 #[derive(Debug, Clone)]
 pub struct Parameters {
     arn: String,
-    /// What stands before the name.
-    place: String,
     region: String,
-    account: String,
     name: WildMatch,
 }
 
@@ -48,34 +45,23 @@ impl Parameters {
     pub fn parse(arn: &str) -> Option<Self> {
         let (place, name) = arn.split_once(":parameter/")?;
         let parts: Vec<&str> = place.split(':').collect();
-        let &["arn", _, "ssm", region, account] = &parts[..] else { return None };
-        Some(Self {
-            arn: arn.to_owned(),
-            place: place.to_owned(),
-            region: region.to_owned(),
-            account: account.to_owned(),
-            name: WildMatch::new(&format!("/{name}")),
-        })
+        let &["arn", _, "ssm", region, _] = &parts[..] else { return None };
+        Some(Self { arn: arn.to_owned(), region: region.to_owned(), name: WildMatch::new(&format!("/{name}")) })
     }
 
     fn has(&self, region: &Region, name: &ParameterName) -> bool {
         self.region == region.as_str() && self.name.matches(name.as_str())
     }
-
-    /// What Systems Manager is asked for. By its name a parameter would be the function's own account's.
-    fn full_name(&self, name: &ParameterName) -> String {
-        if self.account.is_empty() { name.to_string() } else { format!("{}:parameter{name}", self.place) }
-    }
 }
 
-/// The configured parameters that have this one.
+/// Lets only the configured parameters pass.
 ///
 /// # Errors
 /// [`Code::InvalidRequest`] that names `image_name` and the allowed ones.
-pub fn check<'c>(clients: &'c Clients, region: &Region, name: &ParameterName) -> Result<&'c Parameters, Error> {
+pub fn check(clients: &Clients, region: &Region, name: &ParameterName) -> Result<(), Error> {
     let allowed = &clients.config().image_parameters;
-    if let Some(parameters) = allowed.iter().find(|parameters| parameters.has(region, name)) {
-        return Ok(parameters);
+    if allowed.iter().any(|parameters| parameters.has(region, name)) {
+        return Ok(());
     }
     let allowed: Vec<&str> = allowed.iter().map(|parameters| parameters.arn.as_str()).collect();
     let detail = if allowed.is_empty() {
@@ -86,15 +72,14 @@ pub fn check<'c>(clients: &'c Clients, region: &Region, name: &ParameterName) ->
     Err(Invalid::field("image_name", detail).into())
 }
 
-/// The image that a parameter holds.
+/// The image that a parameter holds, one that passes [`check`].
 ///
 /// AWS: ssm:GetParameter.
 ///
 /// # Errors
-/// As [`check`], [`Code::ImageNotFound`] if there is no such parameter or it holds no AMI id, and whatever Systems Manager refuses.
+/// [`Code::ImageNotFound`] if there is no such parameter or it holds no AMI id, and whatever Systems Manager refuses.
 pub async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) -> Result<ImageId, Error> {
-    let name_or_arn = check(clients, region, name)?.full_name(name);
-    let answer = clients.ssm(region)?.get_parameter().name(name_or_arn).send().await?;
+    let answer = clients.ssm(region)?.get_parameter().name(name.as_str()).send().await?;
     // The SDK reads an empty answer as one without a parameter. A missing one is an error of its own.
     let value = answer.parameter().and_then(|parameter| parameter.value());
     let value = value.ok_or_else(|| unreadable(GetParameterError::ACTION, answer.request_id()))?;
@@ -126,10 +111,9 @@ mod tests {
     }
 
     const OWN: &str = "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*";
-    const PUBLIC: &str = "arn:aws:ssm:us-east-1::parameter/aws/service/*";
 
     fn allowed(config: &mut crate::config::Config) {
-        config.image_parameters = [OWN, PUBLIC].iter().filter_map(|arn| Parameters::parse(arn)).collect();
+        config.image_parameters = Parameters::parse(OWN).into_iter().collect();
     }
 
     async fn read(rule: &Rule, wanted: &str) -> Result<String, Error> {
@@ -165,22 +149,6 @@ mod tests {
         }
         let none = check(&clients_with(&[], |_| ()), &region(), &name("/cml/worker")).unwrap_err();
         assert!(none.detail.contains("ImageParameterArns"), "{}", none.detail);
-    }
-
-    #[tokio::test]
-    async fn a_parameter_is_asked_for_as_the_accounts_whose_it_is() {
-        for (wanted, asked_for) in [
-            ("/cml/worker", "arn:aws:ssm:us-east-1:123456789012:parameter/cml/worker"),
-            ("/aws/service/worker", "/aws/service/worker"),
-        ] {
-            let rule = mock!(aws_sdk_ssm::Client::get_parameter)
-                .match_requests(move |request| request.name() == Some(asked_for))
-                .then_output(|| {
-                    let image = aws_sdk_ssm::types::Parameter::builder().value("ami-0123456789abcdef0").build();
-                    aws_sdk_ssm::operation::get_parameter::GetParameterOutput::builder().parameter(image).build()
-                });
-            assert!(read(&rule, wanted).await.is_ok(), "{wanted}");
-        }
     }
 
     #[tokio::test]

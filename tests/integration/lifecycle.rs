@@ -164,7 +164,8 @@ async fn a_spot_instance_that_cannot_be_stopped_says_so() {
 async fn a_stopping_worker_cannot_be_started_yet() {
     let id = world().launch().await;
     let read = action("DescribeInstances").param("InstanceId.1", &id);
-    let script = world().ec2_stub.script(read, Times::Exactly(1), described(&id, "stopping", ""));
+    let script =
+        world().ec2_stub.script(read, Times::Exactly(1), described(&id, "stopping", "", std::time::SystemTime::now()));
     let answer = world().call("POST", &id, "/start").await;
     assert_problem(&answer, 409, "incorrect_state");
     assert_eq!((&answer.json["retryable"], script.hits(), mutations(&id).len()), (&json!(true), 1, 0));

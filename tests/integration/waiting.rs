@@ -1,15 +1,23 @@
 //! `?wait=`: answers that come when the worker is there, or when the time to wait is up.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::json;
 use tests::stub::{Matcher, Reply, Script, Times, action};
 
 use crate::world::{assert_ok, assert_problem, assert_refused, described, world};
 
-/// From here on EC2 shows the instance in this state. The first read, which is for owner and state, is EC2's own.
+/// From here on EC2 shows the instance in this state, started later than the test asks for it. The first read, which is for
+/// owner and state, is EC2's own.
 fn show(id: &str, state: &str, reason: &str) -> [Script; 2] {
+    show_started(id, state, reason, SystemTime::now() + Duration::from_secs(60))
+}
+
+/// The same, started at that time.
+fn show_started(id: &str, state: &str, reason: &str, started: SystemTime) -> [Script; 2] {
     let reads = || action("DescribeInstances").param("InstanceId.1", id);
     let first = world().ec2_stub.script(reads(), Times::Exactly(1), Reply::pass_through());
-    [first, world().ec2_stub.script(reads(), Times::Always, described(id, state, reason))]
+    [first, world().ec2_stub.script(reads(), Times::Always, described(id, state, reason, started))]
 }
 
 async fn stopped() -> String {
@@ -73,6 +81,16 @@ async fn a_start_that_ec2_takes_back_is_a_409_with_ec2s_reason() {
         assert_problem(&answer, 409, "incorrect_state");
         assert!(answer.json["detail"].as_str().unwrap().contains(reason), "{}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn a_read_of_before_the_start_is_no_proof_that_ec2_took_it_back() {
+    let id = stopped().await;
+    let hour = Duration::from_secs(3600);
+    let _scripts = show_started(&id, "stopped", "Client.UserInitiatedShutdown: another", SystemTime::now() - hour);
+    let answer = world().call("POST", &id, "/start?wait=running").await;
+    assert_ok(&answer, 202);
+    assert_eq!((&answer.json["current_state"], &answer.json["changed"]), (&json!("stopped"), &json!(true)));
 }
 
 #[tokio::test]

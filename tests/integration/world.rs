@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::SystemTime;
 
+use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ec2::types::{Filter, Instance, InstanceType, ResourceType, Tag, TagSpecification};
 use serde_json::{Value, json};
 use shared::ops::{OPERATIONS, Operation};
@@ -188,11 +190,13 @@ async fn deploy(ec2: Ec2, timeout: Option<u8>) -> stack::Result<(Stack, Stub, St
     Ok((stack, ec2_stub, cloudwatch_stub))
 }
 
-/// DescribeInstances' answer with one instance of ours in this state, as EC2 writes it.
-pub fn described(id: &str, state: &str, reason: &str) -> Reply {
+/// DescribeInstances' answer with one instance of ours in this state, started at that time, as EC2 writes it.
+pub fn described(id: &str, state: &str, reason: &str, started: SystemTime) -> Reply {
+    let started = DateTime::from_secs(DateTime::from(started).secs()).fmt(DateTimeFormat::DateTime).unwrap();
     let document = format!(
         r#"<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet><item>
 <instanceId>{id}</instanceId><instanceState><name>{state}</name></instanceState><stateReason><message>{reason}</message></stateReason>
+<launchTime>{started}</launchTime>
 <tagSet><item><key>ManagedBy</key><value>cml-cloud-manager</value></item></tagSet>
 </item></instancesSet></item></reservationSet></DescribeInstancesResponse>"#
     );
