@@ -52,7 +52,9 @@ impl Replay {
     pub fn new(key: &IdempotencyKey, region: &Region, caller: Option<&str>, body: &Value) -> Self {
         // The NUL cannot be part of a region or of a key, so no two triples write the same text.
         let scope = hex(&format!("{region}\0{key}\0{}", caller.unwrap_or_default()));
-        Self { scope, fingerprint: hex(&canonical(body)).chars().take(32).collect() }
+        // Of the scope too: whoever reads the tag must not find the body out by trying.
+        let fingerprint = hex(&format!("{scope}\0{}", canonical(body))).chars().take(32).collect();
+        Self { scope, fingerprint }
     }
 
     /// The `ClientToken` of the nth try: EC2 takes 64 characters.

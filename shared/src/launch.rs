@@ -16,7 +16,7 @@ mod together;
 
 pub use names::{
     AvailabilityZone, CapacityReservationId, HostId, InstanceProfile, KeyName, MaxPrice, PlacementGroup, PrivateIp,
-    SecurityGroupId, SubnetId, UserData, WorkerName,
+    SecurityGroupId, SubnetId, UserData, UserDataBase64, WorkerName,
 };
 use together::together;
 
@@ -68,6 +68,9 @@ pub struct Launch {
     /// Plain text for cloud-init; base64 is ours.
     #[deserr(default)]
     pub user_data: Option<UserData>,
+    /// The same in base64, for what is no text; one of the two.
+    #[deserr(default)]
+    pub user_data_base64: Option<UserDataBase64>,
     /// The root volume; encrypted and as large as the image's unless said otherwise.
     #[deserr(default)]
     pub root_volume: Volume,

@@ -2,7 +2,7 @@
 //!
 //! Reads are tried; mutations are asked about with DryRun, as the very requests that the operations send. Nothing changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ec2::config::http::HttpResponse;
@@ -87,6 +87,14 @@ pub async fn self_test(clients: &Clients, region: &Region) -> Result<Vec<Permiss
     ]);
     answers.extend(reads?.into_iter().chain(mutations?));
     Ok(verdicts(answers, region, clients.managed_by()))
+}
+
+/// The verdicts of a region that did not answer in time.
+#[must_use]
+pub fn unanswered(region: &Region) -> Vec<Permission> {
+    let reason = || Some("AWS gave no answer in this region in time".to_owned());
+    let actions: BTreeSet<&str> = OPERATIONS.iter().flat_map(|operation| operation.actions).copied().collect();
+    actions.into_iter().map(|action| Permission::new(action, region, Verdict::Unknown, reason())).collect()
 }
 
 /// An image of the account to ask about launching: EC2 looks it up before it checks the permission.

@@ -137,7 +137,7 @@ fn launch() -> Map<String, Value> {
 }
 
 /// The members of a launch.
-const MEMBERS: [&str; 25] = [
+const MEMBERS: [&str; 26] = [
     "name",
     "image_id",
     "image_name",
@@ -149,6 +149,7 @@ const MEMBERS: [&str; 25] = [
     "detailed_monitoring",
     "iam_instance_profile",
     "user_data",
+    "user_data_base64",
     "root_volume",
     "extra_volumes",
     "associate_public_ip",

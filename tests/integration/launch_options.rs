@@ -33,6 +33,7 @@ fn options() -> Vec<LaunchOption> {
             vec![("IamInstanceProfile.Arn", "arn:aws:iam::123456789012:instance-profile/CMLWorker")],
         ),
         ("user_data", json!("#cloud-config"), vec![("UserData", "I2Nsb3VkLWNvbmZpZw==")]),
+        ("user_data_base64", json!("H4sIAAAAAAAA/w=="), vec![("UserData", "H4sIAAAAAAAA/w==")]),
         (
             "root_volume",
             json!({"size_gib": 64, "type": "gp3", "iops": 4000, "throughput": 250, "kms_key_id": "alias/cml", "delete_on_termination": false}),

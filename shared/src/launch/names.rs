@@ -2,6 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::MAX_USER_DATA_BYTES;
 use crate::input::{checked_string, is_resource_id};
 
@@ -97,6 +100,17 @@ checked_string! {
     UserData,
     schema(max_length = 16384),
     |text| if text.len() <= MAX_USER_DATA_BYTES { Ok(()) } else { Err("must have at most 16384 bytes") }
+}
+
+checked_string! {
+    /// User data in base64, for what a JSON string cannot carry: CML's own cloud-init is gzip.
+    UserDataBase64,
+    schema(max_length = 21848, pattern = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"),
+    |text| match STANDARD.decode(text) {
+        Ok(bytes) if bytes.len() <= MAX_USER_DATA_BYTES => Ok(()),
+        Ok(_) => Err("must have at most 16384 bytes once it is decoded"),
+        Err(_) => Err("must be base64: letters, digits, + and /, filled up with = to four"),
+    }
 }
 
 checked_string! {

@@ -164,10 +164,22 @@ fn a_spot_instance_that_would_outlive_its_interruption_is_refused_with_the_reaso
 }
 
 #[test]
+fn user_data_in_base64_has_as_many_bytes_as_plain_text() {
+    // 16,384 bytes are 5,461 groups of three, and one more.
+    let most = format!("{}AA==", "A".repeat(4 * 5461));
+    assert!(refused(json!({"user_data_base64": most})).is_empty());
+    assert!(refused(json!({"user_data_base64": "H4sIAA==", "user_data": null})).is_empty());
+}
+
+#[test]
 fn every_option_has_a_value_that_is_refused() {
     for (members, field) in [
         (json!({"iam_instance_profile": "a b"}), "iam_instance_profile"),
         (json!({"user_data": "x".repeat(MAX_USER_DATA_BYTES + 1)}), "user_data"),
+        (json!({"user_data_base64": "H4sI="}), "user_data_base64"),
+        (json!({"user_data_base64": "#cloud-config"}), "user_data_base64"),
+        (json!({"user_data_base64": "A".repeat(21_848)}), "user_data_base64"),
+        (json!({"user_data": "a", "user_data_base64": "H4sIAA=="}), "user_data_base64"),
         (json!({"private_ip": "10.0.0.256", "subnet_id": "subnet-12345678"}), "private_ip"),
         (json!({"private_ip": "10.0.0.5"}), "private_ip"),
         (json!({"metadata_hop_limit": 65}), "metadata_hop_limit"),

@@ -19,6 +19,7 @@ type Wrongs = Vec<(String, String)>;
 /// Each member that does not fit another one.
 pub(super) fn together(launch: &Value) -> Result<(), Invalid> {
     let wrongs = [
+        user_data(launch),
         market(launch),
         network(launch),
         placement(launch),
@@ -51,6 +52,11 @@ fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
 
 fn wrong_if(wrong: bool, field: &str, detail: &str) -> Wrongs {
     if wrong { vec![(field.to_owned(), detail.to_owned())] } else { Vec::new() }
+}
+
+fn user_data(launch: &Value) -> Wrongs {
+    let both = given(launch, "user_data") && given(launch, "user_data_base64");
+    wrong_if(both, "user_data_base64", "must be absent beside user_data")
 }
 
 fn market(launch: &Value) -> Wrongs {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clients::Clients;
@@ -11,7 +11,7 @@ use crate::deadline;
 use crate::error::{Code, Error};
 use crate::http::Request;
 use crate::input::{Invalid, Nothing, Refusal, boolean};
-use crate::permissions::{Permission, Verdict, self_test};
+use crate::permissions::{Permission, Verdict, self_test, unanswered};
 
 /// The most that a check may take; a region that needs longer is not healthy.
 const LONGEST_CHECK: Duration = Duration::from_secs(10);
@@ -82,14 +82,11 @@ pub struct Check {
 pub async fn health(clients: &Clients, query: HealthQuery) -> Result<Health, Error> {
     // A region that does not answer is reported, and does not take the others' answers with it.
     let end = deadline::at_most(LONGEST_CHECK);
-    let mut pending = JoinSet::new();
-    for (region, ec2) in clients.ec2_of_each_region() {
-        pending.spawn(check(region.to_string(), ec2.clone(), end));
-    }
-    let mut answers = pending.join_all().await;
-    answers.sort_by(|(a, _), (b, _)| a.region.cmp(&b.region));
+    let checks = clients.ec2_of_each_region().map(|(region, ec2)| check(region.to_string(), ec2, end));
+    let permissions = async { if query.permissions { permissions(clients, end).await.map(Some) } else { Ok(None) } };
+    let (answers, permissions) = tokio::join!(join_all(checks), permissions);
+    let permissions = permissions?;
     let (checks, regions): (Vec<Check>, Vec<Vec<String>>) = answers.into_iter().unzip();
-    let permissions = if query.permissions { Some(permissions(clients).await?) } else { None };
     Ok(Health {
         status: HealthStatus::of(&checks, permissions.as_deref().unwrap_or_default()),
         version: env!("CARGO_PKG_VERSION"),
@@ -99,15 +96,15 @@ pub async fn health(clients: &Clients, query: HealthQuery) -> Result<Health, Err
     })
 }
 
-async fn permissions(clients: &Clients) -> Result<Vec<Permission>, Error> {
-    let mut permissions = Vec::new();
-    for region in &clients.config().allowed_regions {
-        permissions.extend(self_test(clients, region).await?);
-    }
-    Ok(permissions)
+/// In all regions at once; one that does not answer in time is unknown, and keeps no other waiting.
+async fn permissions(clients: &Clients, end: Instant) -> Result<Vec<Permission>, Error> {
+    let tests = clients.config().allowed_regions.iter().map(|region| async move {
+        timeout_at(end, self_test(clients, region)).await.unwrap_or_else(|_| Ok(unanswered(region)))
+    });
+    Ok(try_join_all(tests).await?.concat())
 }
 
-async fn check(region: String, ec2: aws_sdk_ec2::Client, end: Instant) -> (Check, Vec<String>) {
+async fn check(region: String, ec2: &aws_sdk_ec2::Client, end: Instant) -> (Check, Vec<String>) {
     let start = Instant::now();
     let late = |_| Error::new(Code::AwsTimeout, "AWS gave no answer to ec2:DescribeRegions in time");
     let answer = timeout_at(end, ec2.describe_regions().send()).await.map_err(late);

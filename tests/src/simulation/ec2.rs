@@ -160,6 +160,9 @@ impl Ec2 {
 
     /// Answers a call.
     pub fn answer(&mut self, region: &str, action: &str, fields: &Fields, now: u64) -> Answer {
+        if fields.get("DryRun").is_some_and(|asked| asked == "true") {
+            return refused(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+        }
         match action {
             "DescribeInstances" => self.describe(region, fields, now),
             "DescribeInstanceStatus" => self.describe_status(region, fields, now),

@@ -10,7 +10,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
-use aws_smithy_runtime_api::client::http::http_client_fn;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, http_client_fn};
 use lambda_http::{Context, RequestExt};
 use serde_json::{Value, json};
 use shared::clients::{Clients, settings};
@@ -80,6 +80,20 @@ pub async fn common() -> SdkConfig {
     loader.load().await
 }
 
+/// The functions' clients, with this HTTP client, this clock and a stock of so many retries.
+///
+/// # Panics
+/// If the functions do not take their configuration.
+#[expect(clippy::expect_used, reason = "test support")]
+pub fn clients(common: &SdkConfig, client: SharedHttpClient, clock: Clock, retries: usize) -> Clients {
+    let sdk = common.clone().into_builder().http_client(client).time_source(clock).build();
+    let variable = |name: &str| VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+    let config = Config::read(variable).expect("a configuration");
+    let bucket = TokenBucket::builder().capacity(retries).build();
+    let retries = RetryPartition::custom("history").token_bucket(bucket).build();
+    Clients::with_retries(config, &sdk, Some(&retries))
+}
+
 /// The instances that callers know of, each with its region.
 type Named = Mutex<Vec<(usize, String)>>;
 
@@ -104,14 +118,7 @@ pub fn happen(common: &SdkConfig, program: &Program, seed: u64) -> Outcome {
         let aws = Aws::new(program.kind, seed, clock);
         let wires = aws.clone();
         let client = http_client_fn(move |settings, _| wires.connector(settings));
-        let sdk = common.clone().into_builder().http_client(client).time_source(clock).build();
-        let variable =
-            |name: &str| VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
-        let config = Config::read(variable).expect("a configuration");
-        // The SDK's own refill with time.
-        let bucket = TokenBucket::builder().capacity(program.kind.retries).build();
-        let retries = RetryPartition::custom("history").token_bucket(bucket).build();
-        let clients = Clients::with_retries(config, &sdk, Some(&retries));
+        let clients = clients(common, client, clock, program.kind.retries);
         let named = Mutex::new(vec![(0, STOPPED.to_owned()), (0, FOREIGN.to_owned())]);
         World { aws, clients, clock, named }.happen(program).await
     })

@@ -1,7 +1,14 @@
 use std::io::Write as _;
 use std::process::Command;
 
-use super::aws::{KINDEST, Kind, Tokens};
+use aws_sdk_ec2::config::http::HttpRequest;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use lambda_http::RequestExt;
+use serde_json::Value;
+use shared::ops;
+
+use super::aws::{Aws, KINDEST, Kind, Tokens};
+use super::clock::Clock;
 use super::invariants::EXCEPTIONS;
 use super::program::{Call, Launch};
 use super::*;
@@ -53,6 +60,49 @@ fn what_was_found_and_mended_stays_mended() {
         let outcome = happen(&common, &Program { kind, calls }, seed);
         assert!(outcome.findings.violations.is_empty(), "{seed}: {}", outcome.log.join("\n"));
     }
+}
+
+/// An AWS that says nothing in one region.
+#[derive(Debug)]
+struct SilentIn(&'static str, SharedHttpConnector);
+
+impl HttpConnector for SilentIn {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if request.uri().contains(self.0) {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
+        self.1.call(request)
+    }
+}
+
+#[test]
+fn a_silent_region_costs_the_self_test_its_own_verdicts_and_no_more_time() {
+    let common = common_config();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (document, took) = runtime.block_on(async {
+        let clock = Clock::start();
+        let aws = Aws::new(KINDEST, 0, clock);
+        let client =
+            http_client_fn(move |settings, _| SharedHttpConnector::new(SilentIn("eu-west-1", aws.connector(settings))));
+        let clients = history::clients(&common, client, clock, KINDEST.retries);
+        let event = serde_json::json!({
+            "resource": "/health", "path": "/health", "httpMethod": "GET", "headers": {}, "multiValueHeaders": {},
+            "multiValueQueryStringParameters": {"permissions": ["true"]},
+            "requestContext": {"stage": "v1", "resourcePath": "/health", "httpMethod": "GET", "identity": {}},
+        });
+        let event = lambda_http::request::from_str(&event.to_string()).unwrap();
+        let event = event.with_lambda_context(lambda_http::Context::default());
+        let response = ops::answer("health", &clients, &event).await.unwrap().unwrap();
+        (serde_json::from_slice::<Value>(response.body()).unwrap(), clock.milliseconds())
+    });
+    let verdicts = |region: &str, verdict: &str| {
+        let permissions = document["permissions"].as_array().unwrap().iter();
+        permissions.filter(|one| one["region"] == region && one["verdict"] == verdict).count()
+    };
+    assert_eq!((verdicts("us-east-1", "allowed"), verdicts("us-east-1", "unknown")), (12, 0), "{document}");
+    assert_eq!((verdicts("eu-west-1", "allowed"), verdicts("eu-west-1", "unknown")), (0, 12), "{document}");
+    assert_eq!(document["status"], "degraded");
+    assert!(took < 11_000, "{took} ms");
 }
 
 #[test]

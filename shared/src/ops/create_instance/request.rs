@@ -40,7 +40,7 @@ pub(crate) fn run_instances(
         .instance_type(Ec2InstanceType::from(attempt.instance_type.as_str()))
         .set_key_name(launch.key_name.clone().map(String::from))
         .set_iam_instance_profile(launch.iam_instance_profile.as_ref().map(instance_profile))
-        .set_user_data(launch.user_data.as_ref().map(base64))
+        .set_user_data(launch.user_data.as_ref().map(base64).or(launch.user_data_base64.clone().map(String::from)))
         .monitoring(RunInstancesMonitoringEnabled::builder().enabled(launch.detailed_monitoring).build())
         .metadata_options(imds_v2(launch.metadata_hop_limit))
         .set_disable_api_termination(launch.termination_protection.then_some(true))
