@@ -24,6 +24,9 @@ use super::clock::Clock;
 use super::ec2::{self, Ec2, Instance};
 use super::wire::{self, Fields, Protocol};
 
+/// When the program starts, in milliseconds: what is there from the first moment on has been there for a while by then.
+pub const START: u64 = 60_000;
+
 /// How much later than it was sent a request arrives at most, in milliseconds: later than its sender waits.
 pub const MOST_LATE: u64 = 15_000;
 
@@ -97,7 +100,7 @@ pub struct Kind {
     pub faults: u8,
     /// Of 100 types, zones and times so many have no capacity.
     pub full: u8,
-    /// When the image of the name becomes another one, in milliseconds; never if 0.
+    /// When the image of the name becomes another one, in milliseconds from the program's start; never if 0.
     pub image_moves_at: [u64; 2],
     /// How many calls of an API can be made at once; one more each two seconds. No limit if 0.
     pub bucket: u32,
@@ -122,7 +125,7 @@ pub const KINDEST: Kind = Kind {
 impl Kind {
     /// How often the image of the name has become another one by then.
     pub fn moves_by(&self, now: u64) -> usize {
-        self.image_moves_at.iter().filter(|at| **at > 0 && **at <= now).count()
+        self.image_moves_at.iter().filter(|at| **at > 0 && START + **at <= now).count()
     }
 }
 

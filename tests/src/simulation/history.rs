@@ -18,10 +18,10 @@ use shared::config::Config;
 use shared::ops;
 use tokio::time::{Instant, sleep};
 
-use super::aws::{Aws, CALLS};
+use super::aws::{Aws, CALLS, START};
 use super::clock::Clock;
 use super::ec2::{FOREIGN, STOPPED};
-use super::invariants::Findings;
+use super::invariants::{Findings, Seen};
 use super::program::{CALLERS, Call, Program, REGIONS, VARIABLES};
 
 /// What a function has for one invocation.
@@ -126,8 +126,7 @@ pub fn happen(common: &SdkConfig, program: &Program, seed: u64) -> Outcome {
 
 impl World {
     async fn happen(&self, program: &Program) -> Outcome {
-        // What is there from the start has been there for a while.
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_millis(START)).await;
         let calls = program.calls.iter().map(|(at, call)| async move {
             sleep(Duration::from_millis(*at)).await;
             self.call(call).await
@@ -137,12 +136,14 @@ impl World {
         sleep(Duration::from_secs(120)).await;
         self.aws.calm_down();
         let mut findings = Findings::default();
-        findings.of(&program.kind, &answered, &self.aws.instances());
+        let seen = Seen { kind: &program.kind, bound: &self.aws.failed_bindings() };
+        findings.of(seen, &answered, &self.aws.instances());
         for was in answered.iter().filter(|was| matches!(&was.call, Call::Launch(launch) if launch.key.is_some())) {
             let before = self.aws.instances();
             let again = self.call(&was.call).await;
             let bound = self.aws.failed_bindings();
-            findings.of_replay(&program.kind, &bound, was, &again, &before, &self.aws.instances());
+            let seen = Seen { kind: &program.kind, bound: &bound };
+            findings.of_replay(seen, was, &again, &before, &self.aws.instances());
         }
         for violation in &findings.violations {
             self.aws.note(violation);

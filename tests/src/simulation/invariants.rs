@@ -141,6 +141,15 @@ const KEPT: u64 = 86_400_000;
 /// For how long after its begin a request can launch.
 const LAUNCHES_WITHIN: u64 = TIMEOUT.as_millis() as u64;
 
+/// The AWS of a history, as far as an exception depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// Which of them it is.
+    pub kind: &'a Kind,
+    /// The names of the workers whose launch failed and is bound to its token all the same, each with its region.
+    pub bound: &'a [(String, String)],
+}
+
 /// What was looked at in a history, and what was wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
@@ -176,7 +185,7 @@ impl Findings {
     }
 
     /// A history whose requests are all answered.
-    pub fn of(&mut self, kind: &Kind, answered: &[Answered], instances: &[Instance]) {
+    pub fn of(&mut self, aws: Seen<'_>, answered: &[Answered], instances: &[Instance]) {
         for one in answered {
             self.of_answer(one, instances);
         }
@@ -184,7 +193,7 @@ impl Findings {
         let mut seen = BTreeSet::new();
         for launch in launches {
             if seen.insert((launch.name(), launch.region)) {
-                self.of_key(kind, launch, answered, instances);
+                self.of_key(aws, launch, answered, instances);
             }
         }
         self.of_keyless(answered, instances);
@@ -246,7 +255,7 @@ impl Findings {
     }
 
     /// All that one caller sent with one key and body.
-    fn of_key(&mut self, kind: &Kind, launch: &Launch, answered: &[Answered], instances: &[Instance]) {
+    fn of_key(&mut self, aws: Seen<'_>, launch: &Launch, answered: &[Answered], instances: &[Instance]) {
         let of_launch = |instance: &&Instance| is_of(instance, launch);
         let launched: Vec<&Instance> = instances.iter().filter(of_launch).collect();
         let sendings: Vec<&Answered> =
@@ -259,7 +268,7 @@ impl Findings {
         sorted.sort_by_key(|instance| instance.begin());
         for (place, second) in sorted.iter().enumerate() {
             for first in &sorted[..place] {
-                self.of_pair(kind, launch, &sendings, first, second, told);
+                self.of_pair(aws, launch, &sendings, first, second, told);
             }
         }
         if let [only] = &sorted[..]
@@ -286,7 +295,7 @@ impl Findings {
     /// Two instances that one caller launched with one key and body, the first one first.
     fn of_pair(
         &mut self,
-        kind: &Kind,
+        aws: Seen<'_>,
         launch: &Launch,
         sendings: &[&Answered],
         first: &Instance,
@@ -295,7 +304,7 @@ impl Findings {
     ) {
         let then = second.begin();
         if !first.is_alive(then) {
-            let is_forgotten = is_forgotten(kind, launch, first, then);
+            let is_forgotten = is_forgotten(aws.kind, launch, first, then);
             return self.check_but(Invariant::OneLife, false, Exception::Forgotten, is_forgotten, told);
         }
         // Of two sendings, and each could have launched before a read showed it what the other one did.
@@ -305,8 +314,8 @@ impl Findings {
         let are_two = sendings.len() > 1 && by(first) > 0 && by(second) > 0 && is_soon;
         let of = |instance: &Instance| (instance.kind.clone(), instance.subnet.clone(), instance.spot);
         let is_fallback = launch.falls_back() && of(first) != of(second);
-        let is_moved = kind.failures_bind && launch.names_an_image() && first.image != second.image;
-        let (exception, applies) = if kind.lag > MOST_LAG {
+        let is_moved = failures_of(aws.bound, launch) > 0 && launch.names_an_image() && first.image != second.image;
+        let (exception, applies) = if aws.kind.lag > MOST_LAG {
             (Exception::Lagging, sendings.len() > 1)
         } else if is_moved {
             (Exception::InFlight, are_two)
@@ -353,8 +362,7 @@ impl Findings {
     /// A launch with a key, sent once more now that nothing fails. `before` and `after` are all instances around that.
     pub fn of_replay(
         &mut self,
-        kind: &Kind,
-        bound: &[(String, String)],
+        aws: Seen<'_>,
         was: &Answered,
         again: &Answered,
         before: &[Instance],
@@ -372,10 +380,7 @@ impl Findings {
         });
         let is_used_otherwise = others.into_iter().any(|instance| !is_of(instance, launch));
         let is_shown = gone.iter().any(|instance| instance.state(again.from).is_some());
-        let key = launch.name_without_body();
-        let is_bound = |(region, name): &&(String, String)| region == REGIONS[launch.region] && name.starts_with(&key);
-        let is_bound_twice =
-            bound.iter().filter(is_bound).count() > 1 && again.document["code"] == "idempotency_mismatch";
+        let is_bound_twice = failures_of(aws.bound, launch) > 1 && again.document["code"] == "idempotency_mismatch";
         if alive.is_empty() && gone.is_empty() && !is_used_otherwise {
             self.check_but(Invariant::NotDead, again.is_good(), Exception::BoundTwice, is_bound_twice, told);
         }
@@ -406,11 +411,11 @@ impl Findings {
         let is_ended = was.document["code"] == "incorrect_state";
         if !was.is_good() && !is_ended && !was.is_retryable() {
             // Its own worker was launched, and the reads of this sending need not have shown it.
-            let is_hidden = |instance: &&Instance| instance.begin() + kind.lag.max(MOST_LAG) >= was.from;
+            let is_hidden = |instance: &&Instance| instance.begin() + aws.kind.lag.max(MOST_LAG) >= was.from;
             let is_called_anothers = is_used_otherwise && was.document["code"] == "idempotency_mismatch";
-            let forgotten = gone.iter().all(|gone| is_forgotten(kind, launch, gone, again.from));
+            let forgotten = gone.iter().all(|gone| is_forgotten(aws.kind, launch, gone, again.from));
             let (exception, applies) = if is_called_anothers && alive.iter().any(is_hidden) {
-                (if kind.lag > MOST_LAG { Exception::Lagging } else { Exception::TwoBodies }, true)
+                (if aws.kind.lag > MOST_LAG { Exception::Lagging } else { Exception::TwoBodies }, true)
             } else {
                 // What was used up then, by this body or another one, may be forgotten now.
                 (Exception::Forgotten, forgotten && again.from - was.from >= SHOWN)
@@ -445,6 +450,12 @@ fn action(operation: &str) -> Option<&'static str> {
         "delete-instance-tags" => Some("DeleteTags"),
         _ => None,
     }
+}
+
+/// How many launches with this launch's key failed and are bound to its tokens.
+fn failures_of(bound: &[(String, String)], launch: &Launch) -> usize {
+    let key = launch.name_without_body();
+    bound.iter().filter(|(region, name)| region == REGIONS[launch.region] && name.starts_with(&key)).count()
 }
 
 /// Whether EC2 need not know any more what a gone instance was launched for: it shows it no longer, and either its token is
