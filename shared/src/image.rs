@@ -87,12 +87,14 @@ pub struct Image {
     pub deprecated: bool,
 }
 
-/// Images, newest first, deprecated ones last.
+/// One page of images: the newest first, deprecated ones last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Images {
     /// The images.
     pub images: Vec<Image>,
+    /// Give it back for the next page; `null` at the end.
+    pub next_token: Option<String>,
 }
 
 impl Image {

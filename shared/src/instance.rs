@@ -295,6 +295,11 @@ pub(crate) fn ours_and_alive(clients: &Clients) -> Vec<types::Filter> {
 /// The states of an instance that is not gone: EC2 shows a terminated one for another hour.
 pub const ALIVE: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
+/// A filter of EC2's, of its name and values.
+pub(crate) fn ec2_filter((name, values): (&String, &Vec<String>)) -> types::Filter {
+    types::Filter::builder().name(name).set_values(Some(values.clone())).build()
+}
+
 /// EC2 takes `*` and `?` in a filter for wildcards, and `\` for their escape.
 pub(crate) fn literal(value: &str) -> String {
     let escape = |c: char| matches!(c, '*' | '?' | '\\').then_some('\\').into_iter().chain([c]);

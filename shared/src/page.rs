@@ -1,18 +1,57 @@
-//! Page tokens: EC2's own, wrapped so that one cannot be used with other filters than it was made for.
+//! Pages: EC2's own, cut where an answer would become too large. Their tokens are EC2's, wrapped so that one cannot be used
+//! with other filters than it was made for.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::RangeInclusive;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::input::{Invalid, Refusal};
 use crate::region::Region;
 
 /// Tokens of another version are refused, not misread.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// How many elements a page of EC2's can be asked to have.
+pub const LIMITS: RangeInclusive<i32> = 5..=1000;
+
+/// The most bytes that the elements of a page have in the response of a function, which Lambda refuses above 6 MB.
+const MAX_BYTES: usize = 5_000_000;
+
+/// How many elements a page may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(minimum = 5, maximum = 1000))]
+pub struct Limit(i32);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(100)
+    }
+}
+
+impl Limit {
+    /// Reads a query parameter.
+    ///
+    /// # Errors
+    /// If it is no number that EC2 takes.
+    pub fn parse(text: String) -> Result<Self, Refusal> {
+        let limit = text.parse().ok().filter(|limit| LIMITS.contains(limit));
+        let refusal = || Refusal(format!("must be a whole number from {} to {}", LIMITS.start(), LIMITS.end()));
+        limit.map(Self).ok_or_else(refusal)
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn count(self) -> i32 {
+        self.0
+    }
+}
 
 /// What a token holds: opaque to callers, readable to us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, deserr::Deserr)]
@@ -21,7 +60,18 @@ const VERSION: u8 = 1;
 pub struct PageToken {
     version: u8,
     filters: String,
-    token: String,
+    at: Position,
+}
+
+/// Where in a list a page begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// EC2's token of its page; none is the first one.
+    pub token: Option<String>,
+    /// How many elements EC2's page had at most, if ours begins within it: it must be read again as it was.
+    pub limit: Option<i32>,
+    /// How many elements of EC2's page were shown already.
+    pub skip: usize,
 }
 
 impl PageToken {
@@ -30,7 +80,7 @@ impl PageToken {
             .decode(text)
             .ok()
             .and_then(|json| serde_json::from_slice::<Self>(&json).ok())
-            .filter(|token| token.version == VERSION)
+            .filter(|token| token.version == VERSION && token.at.limit.is_none_or(|limit| LIMITS.contains(&limit)))
             .ok_or_else(|| Refusal("is not a token of this list".to_owned()))
     }
 }
@@ -50,29 +100,77 @@ impl Pages {
         Self { filters: URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()) }
     }
 
-    /// EC2's token inside ours.
+    /// Where a token says to go on.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::error::Code::InvalidRequest) if it was made for another list.
-    pub fn read(&self, token: Option<&PageToken>) -> Result<Option<String>, Error> {
+    pub fn read(&self, token: Option<&PageToken>) -> Result<Position, Error> {
         match token {
-            None => Ok(None),
-            Some(token) if token.filters == self.filters => Ok(Some(token.token.clone())),
+            None => Ok(Position::default()),
+            Some(token) if token.filters == self.filters => Ok(token.at.clone()),
             Some(_) => {
                 Err(Invalid::field("next_token", "belongs to a list with another region or other filters").into())
             }
         }
     }
 
-    /// Ours around EC2's.
+    /// As many elements of EC2's page, read `at` a position with this limit, as an answer can carry, and the token of what
+    /// comes next: the rest of the page, or EC2's next one.
     ///
     /// # Errors
-    /// None that can happen: the token is three plain fields.
-    pub fn write(&self, token: &str) -> Result<String, Error> {
-        let token = PageToken { version: VERSION, filters: self.filters.clone(), token: token.to_owned() };
-        serde_json::to_vec(&token)
-            .map(|json| URL_SAFE_NO_PAD.encode(json))
-            .map_err(|error| Error::new(crate::error::Code::AwsError, error.to_string()))
+    /// None that can happen: an element is JSON.
+    pub fn cut<T: Serialize>(
+        &self,
+        elements: Vec<T>,
+        at: Position,
+        limit: i32,
+        next: Option<&str>,
+    ) -> Result<(Vec<T>, Option<String>), Error> {
+        let (mut shown, mut bytes) = (Vec::new(), 0);
+        for element in elements.into_iter().skip(at.skip) {
+            bytes += size(&element)?;
+            // One alone is far below: an instance has 50 tags.
+            if bytes > MAX_BYTES && !shown.is_empty() {
+                let skip = at.skip + shown.len();
+                return Ok((shown, Some(self.write(Position { skip, limit: Some(limit), token: at.token })?)));
+            }
+            shown.push(element);
+        }
+        let next = next.map(|token| Position { token: Some(token.to_owned()), ..Position::default() });
+        Ok((shown, next.map(|at| self.write(at)).transpose()?))
+    }
+
+    /// The token of a position.
+    ///
+    /// # Errors
+    /// None that can happen: the token is a few plain fields.
+    pub fn write(&self, at: Position) -> Result<String, Error> {
+        let token = PageToken { version: VERSION, filters: self.filters.clone(), at };
+        serde_json::to_vec(&token).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(unwritable)
+    }
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(Code::AwsError, error.to_string())
+}
+
+/// The bytes of an element in a response, where the body is a text in JSON; they are counted and not kept.
+fn size<T: Serialize>(element: &T) -> Result<usize, Error> {
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, element).map_err(unwritable)?;
+    Ok(count.0)
+}
+
+struct Count(usize);
+
+impl Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() + bytes.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -88,18 +186,46 @@ mod tests {
     #[test]
     fn a_token_comes_back_for_the_same_list_only() {
         let list = pages("us-east-1", "running");
-        let token = PageToken::parse(list.write("from-ec2").unwrap()).unwrap();
-        assert_eq!(list.read(Some(&token)).unwrap().as_deref(), Some("from-ec2"));
+        let at = Position { token: Some("from-ec2".to_owned()), limit: Some(1000), skip: 700 };
+        let token = PageToken::parse(list.write(at.clone()).unwrap()).unwrap();
+        assert_eq!(list.read(Some(&token)).unwrap(), at);
         for other in [pages("us-west-2", "running"), pages("us-east-1", "stopped")] {
             assert_eq!(other.read(Some(&token)).unwrap_err().fields.errors()[0].field, "next_token");
         }
     }
 
     #[test]
+    fn a_page_that_is_too_large_ends_early_and_goes_on_where_it_ended() {
+        let list = pages("us-east-1", "running");
+        // 50 tags of 256 characters, each of which is escaped twice.
+        let elements: Vec<String> = (0..1000).map(|number| format!("{number:04}{}", "\"".repeat(12_800))).collect();
+        let (mut at, mut seen, mut answers) = (Position::default(), Vec::new(), 0);
+        let next = loop {
+            let (shown, token) = list.cut(elements.clone(), at.clone(), 1000, Some("next")).unwrap();
+            let body = serde_json::to_string(&shown).unwrap();
+            let bytes = serde_json::to_vec(&body).unwrap().len();
+            assert!(bytes < 6_000_000 && !shown.is_empty(), "{bytes} bytes");
+            answers += 1;
+            seen.extend(shown);
+            at = list.read(Some(&PageToken::parse(token.unwrap()).unwrap())).unwrap();
+            if at.skip == 0 {
+                break at;
+            }
+            assert_eq!((&at.token, at.limit, at.skip), (&None, Some(1000), seen.len()));
+        };
+        assert_eq!((seen, answers, next.token.as_deref()), (elements, 11, Some("next")));
+        // However large, one is shown: otherwise the list would never end.
+        let (shown, token) = list.cut(vec!["x".repeat(MAX_BYTES + 1)], Position::default(), 5, None).unwrap();
+        assert_eq!((shown.len(), token), (1, None));
+    }
+
+    #[test]
     fn garbage_and_other_versions_are_refused() {
-        let other_version = PageToken { version: 2, filters: String::new(), token: String::new() };
+        let other_version = PageToken { version: 1, filters: String::new(), at: Position::default() };
         let other_version = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&other_version).unwrap());
-        for bad in ["", "garbage", "{}", "e30", &other_version] {
+        let forged = Position { limit: Some(1001), ..Position::default() };
+        let forged = pages("us-east-1", "running").write(forged).unwrap();
+        for bad in ["", "garbage", "{}", "e30", &other_version, &forged] {
             assert!(PageToken::parse(bad.to_owned()).is_err(), "{bad}");
         }
     }

@@ -32,7 +32,7 @@ use crate::ops::get_instance_details::DetailsQuery;
 use crate::ops::health::HealthQuery;
 use crate::ops::stop_instance::StopBody;
 use crate::ops::update_instance_tags::TagUpdate;
-use crate::page::{PageToken, Pages};
+use crate::page::{PageToken, Pages, Position};
 use crate::parameter::ParameterName;
 use crate::region::Region;
 use crate::tags::{OUR_KEYS, TagKey, TagValue};
@@ -305,9 +305,10 @@ proptest! {
         others in btree_map(".{0,8}", vec(".{0,8}", 0..3), 0..4),
     ) {
         let region = Region::try_from("us-east-1".to_owned()).unwrap();
-        let written = Pages::of(&region, &filters).write(&token).unwrap();
+        let at = Position { token: Some(token), ..Position::default() };
+        let written = Pages::of(&region, &filters).write(at.clone()).unwrap();
         let read = deserr::deserialize::<PageToken, _, Invalid>(Value::from(written)).unwrap();
-        prop_assert_eq!(Pages::of(&region, &filters).read(Some(&read)).unwrap(), Some(token));
+        prop_assert_eq!(Pages::of(&region, &filters).read(Some(&read)).unwrap(), at);
         let elsewhere = Pages::of(&Region::try_from("eu-west-1".to_owned()).unwrap(), &filters).read(Some(&read));
         prop_assert_eq!(elsewhere.map_err(|error| error.code), Err(Code::InvalidRequest));
         if others != filters {
@@ -321,7 +322,8 @@ proptest! {
     ) {
         let region = Region::try_from("us-east-1".to_owned()).unwrap();
         let (one, other) = (BTreeMap::from([("a".to_owned(), vec!["b".to_owned()])]), BTreeMap::new());
-        let written = Pages::of(&region, &one).write("EC2's token").unwrap();
+        let at = Position { token: Some("EC2's token".to_owned()), ..Position::default() };
+        let written = Pages::of(&region, &one).write(at).unwrap();
         let mut changed: Vec<char> = written.chars().collect();
         let place = change.index(changed.len());
         changed[place] = to;

@@ -58,7 +58,7 @@ async fn an_owner_that_is_not_allowed_is_refused_with_those_that_are() {
 #[tokio::test]
 async fn no_match_is_an_empty_list() {
     let answer = find(&[("name", "nothing-*")]).await;
-    assert_eq!((answer.status, answer.json), (200, json!({"images": []})));
+    assert_eq!((answer.status, answer.json), (200, json!({"images": [], "next_token": null})));
 }
 
 #[tokio::test]

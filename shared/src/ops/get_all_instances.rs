@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::Filter;
 use serde::Serialize;
 
 use crate::clients::Clients;
@@ -11,8 +10,8 @@ use crate::fields::{Fields, Narrowed};
 use crate::http::Request;
 use crate::image::ImageId;
 use crate::input::{Invalid, Refusal, Repeated, read_map};
-use crate::instance::{ALIVE, InRegion, Instance, InstanceId, InstanceType, literal};
-use crate::page::{PageToken, Pages};
+use crate::instance::{ALIVE, InRegion, Instance, InstanceId, InstanceType, ec2_filter, literal};
+use crate::page::{Limit, PageToken, Pages};
 use crate::region::Region;
 use crate::tags::{OWNERSHIP_KEY, TagValue};
 
@@ -65,27 +64,6 @@ fn one_owner(query: ListQuery, _: deserr::ValuePointerRef) -> Result<ListQuery, 
         ));
     }
     Ok(query)
-}
-
-/// How many instances a page may have: EC2 takes 5 to 1000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(minimum = 5, maximum = 1000))]
-pub struct Limit(i32);
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self(100)
-    }
-}
-
-impl Limit {
-    fn parse(text: String) -> Result<Self, Refusal> {
-        match text.parse() {
-            Ok(limit @ 5..=1000) => Ok(Self(limit)),
-            _ => Err(Refusal("must be a whole number from 5 to 1000".to_owned())),
-        }
-    }
 }
 
 /// Whose instances are listed.
@@ -151,7 +129,7 @@ pub struct InstanceList {
     pub next_token: Option<String>,
 }
 
-/// Lists instances, one EC2 page a call, so that memory and time stay bounded.
+/// Lists instances, one EC2 page a call or what of it an answer can carry, so that memory and time stay bounded.
 ///
 /// AWS: ec2:DescribeInstances.
 ///
@@ -160,11 +138,13 @@ pub struct InstanceList {
 pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQuery) -> Result<InstanceList, Error> {
     let filters = filters(query, clients.managed_by());
     let pages = Pages::of(region, &filters);
+    let at = pages.read(query.next_token.as_ref())?;
+    let limit = at.limit.unwrap_or(query.limit.count());
     let answer = clients
         .ec2(region)?
         .describe_instances()
-        .max_results(query.limit.0)
-        .set_next_token(pages.read(query.next_token.as_ref())?)
+        .max_results(limit)
+        .set_next_token(at.token.clone())
         .set_filters(Some(filters.iter().map(ec2_filter).collect()))
         .send()
         .await?;
@@ -174,7 +154,8 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
         .flat_map(|reservation| reservation.instances())
         .map(|instance| query.fields.of(Instance::from_ec2(instance, region, clients)))
         .collect();
-    Ok(InstanceList { instances, next_token: answer.next_token().map(|token| pages.write(token)).transpose()? })
+    let (instances, next_token) = pages.cut(instances, at, limit, answer.next_token())?;
+    Ok(InstanceList { instances, next_token })
 }
 
 /// The query as EC2 filters, by name.
@@ -203,10 +184,6 @@ fn filters(query: &ListQuery, managed_by: &str) -> BTreeMap<String, Vec<String>>
 
 fn texts<T: ToString>(values: &Repeated<T>) -> Vec<String> {
     values.0.iter().map(ToString::to_string).collect()
-}
-
-fn ec2_filter((name, values): (&String, &Vec<String>)) -> Filter {
-    Filter::builder().name(name).set_values(Some(values.clone())).build()
 }
 
 /// What its function does with a request.

@@ -1,26 +1,59 @@
 //! Find images by name.
 
+use std::collections::BTreeMap;
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::http::Request;
-use crate::image::{Image, ImageNamePattern, Images, Owner, filter, sort_newest_first};
-use crate::input::Invalid;
-use crate::instance::{InRegion, now};
+use crate::image::{Image, ImageId, ImageNamePattern, Images, Owner, sort_newest_first};
+use crate::input::{Invalid, Refusal, Repeated, both};
+use crate::instance::{InRegion, ec2_filter, now};
+use crate::page::{Limit, PageToken, Pages};
 use crate::region::Region;
 
-/// The query: `?name=cml-2.8.1-*&owner=self`.
+/// The query: `?name=cml-2.8.1-*&owner=self`. `name` and `image_id` must both match if both are given, and one of them is.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct ImageQuery {
-    /// The name, or a pattern of names.
-    pub name: ImageNamePattern,
+    /// The name, or a pattern of names; required without `image_id`.
+    #[deserr(default)]
+    pub name: Option<ImageNamePattern>,
+    /// Ids.
+    #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<ImageId>))]
+    pub image_id: Repeated<ImageId>,
     /// Whose images, one of `CML_IMAGE_OWNERS`; the account's own unless given.
     #[deserr(default)]
     pub owner: Owner,
+    /// How many images at most; a page may be shorter.
+    #[deserr(default, try_from(String) = Limit::parse -> Refusal)]
+    pub limit: Limit,
+    /// Where the page before ended.
+    #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]+$"))]
+    pub next_token: Option<PageToken>,
 }
 
-/// Lists the available images of a name, newest first and deprecated ones last; none is an empty list.
+/// A query that has `name` or `image_id`: said beside what else is wrong with it, and not only once all else is right.
+#[derive(Debug, Clone)]
+pub struct Wanted(pub ImageQuery);
+
+impl Deserr<Invalid> for Wanted {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef) -> Result<Self, Invalid> {
+        let value = serde_json::Value::deserialize_from_value(value, at)?;
+        let has_one = match ["name", "image_id"].iter().any(|name| value.get(name).is_some()) {
+            true => Ok(()),
+            false => Err(Invalid::at(at.push_key("name"), "is required, or image_id")),
+        };
+        both(ImageQuery::deserialize_from_value(value.into_value(), at), has_one).map(|(query, ())| Self(query))
+    }
+}
+
+/// Lists the available images of a name, one EC2 page a call or what of it an answer can carry; on each page the newest come
+/// first and deprecated ones last. None is an empty list.
 ///
 /// AWS: ec2:DescribeImages.
 ///
@@ -28,28 +61,52 @@ pub struct ImageQuery {
 /// 400 for an owner outside `CML_IMAGE_OWNERS`, and whatever EC2 refuses.
 pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &ImageQuery) -> Result<Images, Error> {
     clients.config().check_image_owner(&query.owner)?;
+    let filters = filters(query);
+    let pages = Pages::of(region, &filters);
+    let at = pages.read(query.next_token.as_ref())?;
+    let limit = at.limit.unwrap_or(query.limit.count());
+    let of_ec2 = filters.iter().filter(|(name, _)| *name != OWNER).map(ec2_filter);
     let answer = clients
         .ec2(region)?
         .describe_images()
         .owners(query.owner.as_str())
         // Without it EC2 shows an owner's deprecated images to the owner alone: they come last here, and say so.
         .include_deprecated(true)
-        .filters(filter("name", query.name.as_str()))
-        .filters(filter("state", "available"))
+        .set_filters(Some(of_ec2.collect()))
+        .max_results(limit)
+        .set_next_token(at.token.clone())
         .send()
         .await?;
     let now = now(clients);
     let mut images: Vec<Image> = answer.images().iter().map(|image| Image::from_ec2(image, &now)).collect();
     sort_newest_first(&mut images);
-    Ok(Images { images })
+    let (images, next_token) = pages.cut(images, at, limit, answer.next_token())?;
+    Ok(Images { images, next_token })
+}
+
+/// Whose images: a parameter of DescribeImages and no filter, which a page token belongs to all the same.
+const OWNER: &str = "owner";
+
+/// The query as EC2 filters, by name.
+fn filters(query: &ImageQuery) -> BTreeMap<String, Vec<String>> {
+    let ids: Vec<String> = query.image_id.0.iter().map(ToString::to_string).collect();
+    let filters = [
+        ("name", query.name.iter().map(ToString::to_string).collect()),
+        ("image-id", ids),
+        ("state", vec!["available".to_owned()]),
+        (OWNER, vec![query.owner.to_string()]),
+    ];
+    let given = filters.into_iter().filter(|(_, values)| !values.is_empty());
+    given.map(|(name, values)| (name.to_owned(), values)).collect()
 }
 
 /// What its function does with a request.
 ///
 /// # Errors
 /// Those of the operation.
-pub async fn handle(clients: &Clients, request: Request<InRegion, ImageQuery>) -> Result<Images, Error> {
-    get_ami_ids_by_name(clients, &request.path.region, &request.query).await
+pub async fn handle(clients: &Clients, request: Request<InRegion, Wanted>) -> Result<Images, Error> {
+    let Wanted(query) = &request.query;
+    get_ami_ids_by_name(clients, &request.path.region, query).await
 }
 
 #[cfg(test)]
@@ -72,6 +129,7 @@ mod tests {
                 let filters: Vec<_> = r.filters().iter().map(|f| (f.name(), f.values())).collect();
                 r.owners() == ["self"]
                     && r.include_deprecated() == Some(true)
+                    && (r.max_results(), r.next_token()) == (Some(100), None)
                     && filters
                         == [(Some("name"), &["cml-*".to_owned()][..]), (Some("state"), &["available".to_owned()][..])]
             })
@@ -100,11 +158,60 @@ mod tests {
         assert!(error.detail.ends_with("allowed owners: self"), "{}", error.detail);
     }
 
+    fn query(json: serde_json::Value) -> ImageQuery {
+        deserr::deserialize(json).unwrap_or_else(|invalid: Invalid| panic!("{invalid}"))
+    }
+
+    #[tokio::test]
+    async fn a_page_leads_to_the_next_one_of_the_same_name_and_owner() {
+        let paged =
+            IMAGES.replace("</DescribeImagesResponse>", "<nextToken>from-ec2</nextToken></DescribeImagesResponse>");
+        let first = mock!(Client::describe_images)
+            .match_requests(|r| r.next_token().is_none())
+            .then_http_response(move || xml(200, paged.as_str()));
+        let second = mock!(Client::describe_images)
+            .match_requests(|r| r.next_token() == Some("from-ec2") && r.max_results() == Some(5))
+            .then_http_response(|| xml(200, IMAGES));
+        let clients = testing::clients(&[&first, &second]);
+        let one = serde_json::json!({"name": "cml-*", "limit": "5"});
+        let page = get_ami_ids_by_name(&clients, &region(), &query(one)).await.unwrap();
+        let token = page.next_token.unwrap();
+        let next = serde_json::json!({"name": "cml-*", "limit": "5", "next_token": token});
+        assert_eq!(get_ami_ids_by_name(&clients, &region(), &query(next)).await.unwrap().next_token, None);
+        for other in [
+            serde_json::json!({"name": "cml", "next_token": token}),
+            serde_json::json!({"image_id": "ami-12345678", "next_token": token}),
+        ] {
+            let error = get_ami_ids_by_name(&clients, &region(), &query(other)).await.unwrap_err();
+            assert_eq!(error.fields.errors()[0].field, "next_token");
+        }
+    }
+
+    #[tokio::test]
+    async fn images_are_asked_for_by_id_too() {
+        let read = mock!(Client::describe_images)
+            .match_requests(|r| {
+                let ids =
+                    r.filters().iter().find(|filter| filter.name() == Some("image-id")).map(|filter| filter.values());
+                ids == Some(&["ami-00000000000000001".to_owned(), "ami-00000000000000002".to_owned()][..])
+                    && !r.filters().iter().any(|filter| filter.name() == Some("name"))
+            })
+            .then_http_response(|| xml(200, IMAGES));
+        let both = serde_json::json!({"image_id": ["ami-00000000000000001", "ami-00000000000000002"]});
+        let answer = get_ami_ids_by_name(&testing::clients(&[&read]), &region(), &query(both)).await.unwrap();
+        assert_eq!((answer.images.len(), read.num_calls()), (2, 1));
+    }
+
     #[test]
-    fn a_name_is_required_and_an_owner_checked() {
-        let refused = deserr::deserialize::<ImageQuery, _, Invalid>(serde_json::json!({"owner": "me"})).unwrap_err();
-        let mut fields: Vec<_> = refused.errors().iter().map(|error| error.field.as_str()).collect();
-        fields.sort_unstable();
-        assert_eq!(fields, ["name", "owner"]);
+    fn a_name_or_an_id_is_required_and_all_else_checked() {
+        let refused = |query| {
+            let refused = deserr::deserialize::<Wanted, _, Invalid>(query).unwrap_err();
+            let mut fields: Vec<_> = refused.errors().iter().map(|error| error.field.clone()).collect();
+            fields.sort_unstable();
+            fields
+        };
+        let bad = serde_json::json!({"owner": "me", "image_id": "ami-1", "limit": "0"});
+        assert_eq!(refused(bad), ["image_id", "limit", "owner"]);
+        assert_eq!(refused(serde_json::json!({"owner": "me"})), ["name", "owner"]);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
@@ -86,7 +87,9 @@ pub async fn common() -> SdkConfig {
 /// If the functions do not take their configuration.
 #[expect(clippy::expect_used, reason = "test support")]
 pub fn clients(common: &SdkConfig, client: SharedHttpClient, clock: Clock, retries: usize) -> Clients {
-    let sdk = common.clone().into_builder().http_client(client).time_source(clock).build();
+    // A cache would be one for all histories, and what waits for it waits for another thread while virtual time runs.
+    let sdk = common.clone().into_builder().identity_cache(IdentityCache::no_cache());
+    let sdk = sdk.http_client(client).time_source(clock).build();
     let variable = |name: &str| VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
     let config = Config::read(variable).expect("a configuration");
     let bucket = TokenBucket::builder().capacity(retries).build();

@@ -41,8 +41,8 @@ const TOLD: usize = 3;
 pub struct Report {
     /// How many there were.
     pub histories: u64,
-    /// The seeds of those that went wrong.
-    pub wrong: Vec<u64>,
+    /// The seeds of those that went wrong, with what was wrong.
+    pub wrong: BTreeMap<u64, Vec<String>>,
     counts: BTreeMap<String, u64>,
     looked_at: BTreeMap<Invariant, u64>,
     excepted: BTreeMap<Exception, u64>,
@@ -80,7 +80,7 @@ impl Report {
             add(&mut report.looked_at, outcome.findings.looked_at);
             add(&mut report.excepted, outcome.findings.excepted);
             if !outcome.findings.violations.is_empty() {
-                report.wrong.push(seed);
+                report.wrong.insert(seed, outcome.findings.violations);
             }
         }
         report
@@ -125,9 +125,8 @@ impl Report {
 
     /// The first of the histories that went wrong, in their smallest form.
     pub fn told(&self, common: &SdkConfig) -> String {
-        let mut wrong = self.wrong.clone();
-        wrong.sort_unstable();
-        let first: Vec<String> = wrong.iter().take(TOLD).map(|seed| told(common, *seed)).collect();
+        let wrong = &self.wrong;
+        let first: Vec<String> = wrong.iter().take(TOLD).map(|(seed, what)| told(common, *seed, what)).collect();
         let how = "to keep one: put its first lines into the list of what_was_found_and_mended_stays_mended";
         format!("{}{} of {} that went wrong, as small as they get; {how}\n", first.concat(), first.len(), wrong.len())
     }
@@ -171,7 +170,7 @@ fn shrunk(common: &SdkConfig, seed: u64) -> Program {
 }
 
 /// A history that went wrong: as a test to paste, what is wrong, and all that happened. It must be the same each time.
-fn told(common: &SdkConfig, seed: u64) -> String {
+fn told(common: &SdkConfig, seed: u64, found: &[String]) -> String {
     let program = shrunk(common, seed);
     let [outcome, again] = [(); 2].map(|()| happen(common, &program, seed));
     let kind = format!("{:?}", program.kind).replace("tokens: ", "tokens: Tokens::");
@@ -180,10 +179,14 @@ fn told(common: &SdkConfig, seed: u64) -> String {
         let call = format!("{call:?}").replace('[', "vec![");
         let _ = writeln!(text, "        ({at}, Call::{call}),");
     }
-    let same = match outcome.log == again.log {
-        true => "when it happened again, the log was the same",
-        false => "WHEN IT HAPPENED AGAIN, THE LOG WAS ANOTHER: something here reads a clock or chance of its own",
+    let same = match outcome.log == again.log && !outcome.findings.violations.is_empty() {
+        true => "when it happened again, all was the same",
+        false => "WHEN IT HAPPENED AGAIN, IT WAS ANOTHER HISTORY: something here has a clock or chance of its own",
     };
     let violations = outcome.findings.violations.join("\n");
-    format!("{text}    ],\n),\n{violations}\n{same}\n{}\n\n", outcome.log.join("\n"))
+    let found = found.join("\n");
+    format!(
+        "{text}    ],\n),\nas it was found: {found}\nas small as it gets: {violations}\n{same}\n{}\n\n",
+        outcome.log.join("\n")
+    )
 }
