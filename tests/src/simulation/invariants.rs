@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::aws::{Kind, MOST_LATE};
 use super::ec2::{FOREIGN, Instance, MOST_LAG, SHOWN};
 use super::history::{Answered, TIMEOUT};
-use super::program::{Call, Launch, NO_KEY, REGIONS};
+use super::program::{CALLERS, Call, Launch, NO_KEY, REGIONS};
 
 /// What must be true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +14,7 @@ pub enum Invariant {
     OneAlive,
     /// A key whose worker was terminated launches no other while EC2 shows that.
     OneLife,
-    /// What an answer to a key names was launched for that very request.
+    /// What an answer names was launched for that very request, and `CreatedBy` says by whom.
     Own,
     /// A key with which nothing was launched launches when it is sent again.
     NotDead,
@@ -218,7 +218,12 @@ impl Findings {
         }
         let instance = |id: &str| instances.iter().find(|instance| instance.id == id);
         if let (Call::Launch(launch), true, Some(id)) = (&one.call, one.is_good(), one.instance()) {
-            self.check(Invariant::Own, instance(id).is_some_and(|instance| is_of(instance, launch)), told);
+            let by = Some(CALLERS[launch.caller].created_by());
+            let is_own = |instance: &Instance| {
+                let tags = instance.tags.first().map(|(_, tags)| tags);
+                is_of(instance, launch) && tags.and_then(|tags| tags.get("CreatedBy")).map(String::as_str) == by
+            };
+            self.check(Invariant::Own, instance(id).is_some_and(is_own), told);
         }
         let detail = one.document["detail"].as_str().unwrap_or_default();
         if one.document["code"] == "incorrect_state" && detail.starts_with("EC2 accepted the call") {
@@ -303,10 +308,6 @@ impl Findings {
         told: impl Fn() -> String,
     ) {
         let then = second.begin();
-        if !first.is_alive(then) {
-            let is_forgotten = is_forgotten(aws.kind, launch, first, then);
-            return self.check_but(Invariant::OneLife, false, Exception::Forgotten, is_forgotten, told);
-        }
         // Of two sendings, and each could have launched before a read showed it what the other one did.
         let could = |one: &&&Answered, instance: &Instance| (one.from..=one.to + MOST_LATE).contains(&instance.begin());
         let by = |instance: &Instance| sendings.iter().filter(|one| could(one, instance)).count();
@@ -315,14 +316,17 @@ impl Findings {
         let of = |instance: &Instance| (instance.kind.clone(), instance.subnet.clone(), instance.spot);
         let is_fallback = launch.falls_back() && of(first) != of(second);
         let is_moved = failures_of(aws.bound, launch) > 0 && launch.names_an_image() && first.image != second.image;
-        let (exception, applies) = if aws.kind.lag > MOST_LAG {
+        let invariant = if first.is_alive(then) { Invariant::OneAlive } else { Invariant::OneLife };
+        let (exception, applies) = if invariant == Invariant::OneLife && is_forgotten(aws.kind, launch, first, then) {
+            (Exception::Forgotten, true)
+        } else if aws.kind.lag > MOST_LAG {
             (Exception::Lagging, sendings.len() > 1)
         } else if is_moved {
             (Exception::InFlight, are_two)
         } else {
             (Exception::Twins, are_two && is_fallback)
         };
-        self.check_but(Invariant::OneAlive, false, exception, applies, told);
+        self.check_but(invariant, false, exception, applies, told);
     }
 
     fn of_keyless(&mut self, answered: &[Answered], instances: &[Instance]) {
@@ -414,7 +418,11 @@ impl Findings {
             let is_hidden = |instance: &&Instance| instance.begin() + aws.kind.lag.max(MOST_LAG) >= was.from;
             let is_called_anothers = is_used_otherwise && was.document["code"] == "idempotency_mismatch";
             let forgotten = gone.iter().all(|gone| is_forgotten(aws.kind, launch, gone, again.from));
-            let (exception, applies) = if is_called_anothers && alive.iter().any(is_hidden) {
+            // Of twins the one can be gone when the sending that launched the other is not yet.
+            let has_twin = launch.falls_back() && !alive.is_empty() && !gone.is_empty();
+            let (exception, applies) = if has_twin {
+                (Exception::Twins, true)
+            } else if is_called_anothers && alive.iter().any(is_hidden) {
                 (if aws.kind.lag > MOST_LAG { Exception::Lagging } else { Exception::TwoBodies }, true)
             } else {
                 // What was used up then, by this body or another one, may be forgotten now.

@@ -12,6 +12,14 @@ pub struct Caller {
     pub principal: &'static str,
 }
 
+impl Caller {
+    /// What `CreatedBy` says: the ARN, without the session's name if the principal has none.
+    pub fn created_by(&self) -> &'static str {
+        let is_role = self.principal.starts_with("AROA") && !self.principal.contains(':');
+        if is_role { self.arn.rsplit_once('/').map_or(self.arn, |(role, _)| role) } else { self.arn }
+    }
+}
+
 /// Two sessions of one role, another role, a user, two people of IAM Identity Center, one of a role that is configured to be
 /// of people, a federated user.
 pub const CALLERS: [Caller; 8] = [
@@ -189,6 +197,8 @@ impl Program {
         let callers = random.usize(1..=3);
         let regions = if random.u8(0..4) == 0 { 2 } else { 1 };
         let bodies: Vec<usize> = if random.bool() { vec![random.usize(0..BODIES)] } else { (0..BODIES).collect() };
+        // Every other program is about one request that is sent again and again, by sessions of one role.
+        let again = random.bool().then(|| (random.usize(0..BODIES), random.usize(0..regions)));
         let calls = (0..random.usize(1..=6)).map(|_| {
             // Seldom more than an hour, or a day: what EC2 has forgotten by then.
             at += match random.u8(0..60) {
@@ -197,6 +207,13 @@ impl Program {
                 _ => one_of(&mut random, &[0, 50, 700, 4_000, 40_000]),
             };
             let call = match random.u8(0..12) {
+                0..7 if let Some((body, region)) = again => Call::Launch(Launch {
+                    caller: random.usize(0..2),
+                    region,
+                    key: Some("k1"),
+                    body,
+                    wait: random.u8(0..4) == 0,
+                }),
                 0..7 => Call::Launch(Launch {
                     caller: (first + random.usize(0..callers)) % CALLERS.len(),
                     region: random.usize(0..regions),

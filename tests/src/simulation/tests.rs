@@ -55,6 +55,13 @@ fn what_was_found_and_mended_stays_mended() {
                 (700, Call::Launch(Launch { caller: 4, region: 0, key: Some("k1"), body: 1, wait: true })),
             ],
         ),
+        // Reads that lag as far as they may, all of them, and an image that moved in between: a look of less than 15 seconds, or
+        // one whose last read was sent before, sees nothing.
+        (
+            1,
+            Kind { lag: 15_000, steady: true, image_moves_at: [3_000, 0], ..KINDEST },
+            vec![(1_500, launch(2, Some("k1"), 0)), (3_100, launch(2, Some("k1"), 0))],
+        ),
     ];
     for (seed, kind, calls) in found {
         let outcome = happen(&common, &Program { kind, calls }, seed);
