@@ -210,18 +210,21 @@ fn image_owner(text: &str) -> Result<Owner, String> {
 }
 
 fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
-    let is_pattern = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-*?".contains(&b));
-    if is_pattern {
-        Ok(WildMatch::new(text))
-    } else {
-        Err(format!("has {text:?} but each must be a pattern such as c5.*"))
-    }
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-*?".contains(&b);
+    pattern(text, known, "a pattern such as c5.*")
 }
 
 /// A role's name can have a comma in it; here `?` stands for that.
 fn role_pattern(text: &str) -> Result<WildMatch, String> {
-    let is_pattern = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=.@_-*?".contains(&b));
-    if is_pattern { Ok(WildMatch::new(text)) } else { Err(format!("has {text:?} but each must be a role's name")) }
+    pattern(text, |b| b.is_ascii_alphanumeric() || b"+=.@_-*?".contains(&b), "a role's name")
+}
+
+fn pattern(text: &str, is_known: impl Fn(u8) -> bool, what: &str) -> Result<WildMatch, String> {
+    if text.bytes().all(is_known) {
+        Ok(WildMatch::new(text))
+    } else {
+        Err(format!("has {text:?} but each must be {what}"))
+    }
 }
 
 fn parameters(arn: &str) -> Result<Parameters, String> {

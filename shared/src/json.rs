@@ -104,6 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::proptests::json_value;
 
     fn fields(text: &str) -> Vec<String> {
         read(text.as_bytes()).unwrap_err().errors().iter().map(|error| error.field.clone()).collect()
@@ -125,27 +126,9 @@ mod tests {
         }
     }
 
-    fn values() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<u64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map(any::<String>(), inner, 0..4)
-                    .prop_map(|members| members.into_iter().collect::<Map<_, _>>().into()),
-            ]
-        })
-    }
-
     proptest! {
         #[test]
-        fn everything_else_is_read_as_serde_json_reads_it(value in values()) {
+        fn everything_else_is_read_as_serde_json_reads_it(value in json_value()) {
             let text = value.to_string();
             let expected: Value = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(read(text.as_bytes()).unwrap(), expected);

@@ -45,12 +45,6 @@ impl Limit {
         let refusal = || Refusal(format!("must be a whole number from {} to {}", LIMITS.start(), LIMITS.end()));
         limit.map(Self).ok_or_else(refusal)
     }
-
-    /// The number.
-    #[must_use]
-    pub fn count(self) -> i32 {
-        self.0
-    }
 }
 
 /// What a token holds: opaque to callers, readable to us.
@@ -64,12 +58,12 @@ pub struct PageToken {
 }
 
 /// Where in a list a page begins.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// EC2's token of its page; none is the first one.
     pub token: Option<String>,
-    /// How many elements EC2's page had at most, if ours begins within it: it must be read again as it was.
-    pub limit: Option<i32>,
+    /// How many elements EC2's page has at most.
+    pub limit: i32,
     /// How many elements of EC2's page were shown already.
     pub skip: usize,
 }
@@ -80,7 +74,7 @@ impl PageToken {
             .decode(text)
             .ok()
             .and_then(|json| serde_json::from_slice::<Self>(&json).ok())
-            .filter(|token| token.version == VERSION && token.at.limit.is_none_or(|limit| LIMITS.contains(&limit)))
+            .filter(|token| token.version == VERSION && LIMITS.contains(&token.at.limit))
             .ok_or_else(|| Refusal("is not a token of this list".to_owned()))
     }
 }
@@ -100,22 +94,24 @@ impl Pages {
         Self { filters: URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()) }
     }
 
-    /// Where a token says to go on.
+    /// Where a token says to go on. Within a page of EC2's it must be read as it was, whatever the limit is now.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::error::Code::InvalidRequest) if it was made for another list.
-    pub fn read(&self, token: Option<&PageToken>) -> Result<Position, Error> {
+    pub fn read(&self, token: Option<&PageToken>, limit: Limit) -> Result<Position, Error> {
         match token {
-            None => Ok(Position::default()),
-            Some(token) if token.filters == self.filters => Ok(token.at.clone()),
+            None => Ok(Position { token: None, limit: limit.0, skip: 0 }),
+            Some(PageToken { filters, at, .. }) if *filters == self.filters => {
+                Ok(Position { limit: if at.skip > 0 { at.limit } else { limit.0 }, ..at.clone() })
+            }
             Some(_) => {
                 Err(Invalid::field("next_token", "belongs to a list with another region or other filters").into())
             }
         }
     }
 
-    /// As many elements of EC2's page, read `at` a position with this limit, as an answer can carry, and the token of what
-    /// comes next: the rest of the page, or EC2's next one.
+    /// As many elements of EC2's page, read `at` a position, as an answer can carry, and the token of what comes next: the rest
+    /// of the page, or EC2's next one.
     ///
     /// # Errors
     /// None that can happen: an element is JSON.
@@ -123,7 +119,6 @@ impl Pages {
         &self,
         elements: Vec<T>,
         at: Position,
-        limit: i32,
         next: Option<&str>,
     ) -> Result<(Vec<T>, Option<String>), Error> {
         let (mut shown, mut bytes) = (Vec::new(), 0);
@@ -132,11 +127,11 @@ impl Pages {
             // One alone is far below: an instance has 50 tags.
             if bytes > MAX_BYTES && !shown.is_empty() {
                 let skip = at.skip + shown.len();
-                return Ok((shown, Some(self.write(Position { skip, limit: Some(limit), token: at.token })?)));
+                return Ok((shown, Some(self.write(Position { skip, ..at })?)));
             }
             shown.push(element);
         }
-        let next = next.map(|token| Position { token: Some(token.to_owned()), ..Position::default() });
+        let next = next.map(|token| Position { token: Some(token.to_owned()), skip: 0, ..at });
         Ok((shown, next.map(|at| self.write(at)).transpose()?))
     }
 
@@ -186,11 +181,11 @@ mod tests {
     #[test]
     fn a_token_comes_back_for_the_same_list_only() {
         let list = pages("us-east-1", "running");
-        let at = Position { token: Some("from-ec2".to_owned()), limit: Some(1000), skip: 700 };
+        let at = Position { token: Some("from-ec2".to_owned()), limit: 1000, skip: 700 };
         let token = PageToken::parse(list.write(at.clone()).unwrap()).unwrap();
-        assert_eq!(list.read(Some(&token)).unwrap(), at);
+        assert_eq!(list.read(Some(&token), Limit::default()).unwrap(), at);
         for other in [pages("us-west-2", "running"), pages("us-east-1", "stopped")] {
-            assert_eq!(other.read(Some(&token)).unwrap_err().fields.errors()[0].field, "next_token");
+            assert_eq!(other.read(Some(&token), Limit::default()).unwrap_err().fields.errors()[0].field, "next_token");
         }
     }
 
@@ -199,31 +194,33 @@ mod tests {
         let list = pages("us-east-1", "running");
         // 50 tags of 256 characters, each of which is escaped twice.
         let elements: Vec<String> = (0..1000).map(|number| format!("{number:04}{}", "\"".repeat(12_800))).collect();
-        let (mut at, mut seen, mut answers) = (Position::default(), Vec::new(), 0);
+        let first = Position { token: None, limit: 1000, skip: 0 };
+        let (mut at, mut seen, mut answers) = (first.clone(), Vec::new(), 0);
         let next = loop {
-            let (shown, token) = list.cut(elements.clone(), at.clone(), 1000, Some("next")).unwrap();
+            let (shown, token) = list.cut(elements.clone(), at.clone(), Some("next")).unwrap();
             let body = serde_json::to_string(&shown).unwrap();
             let bytes = serde_json::to_vec(&body).unwrap().len();
             assert!(bytes < 6_000_000 && !shown.is_empty(), "{bytes} bytes");
             answers += 1;
             seen.extend(shown);
-            at = list.read(Some(&PageToken::parse(token.unwrap()).unwrap())).unwrap();
+            at = list.read(Some(&PageToken::parse(token.unwrap()).unwrap()), Limit::default()).unwrap();
             if at.skip == 0 {
                 break at;
             }
-            assert_eq!((&at.token, at.limit, at.skip), (&None, Some(1000), seen.len()));
+            assert_eq!((&at.token, at.limit, at.skip), (&None, 1000, seen.len()));
         };
         assert_eq!((seen, answers, next.token.as_deref()), (elements, 11, Some("next")));
         // However large, one is shown: otherwise the list would never end.
-        let (shown, token) = list.cut(vec!["x".repeat(MAX_BYTES + 1)], Position::default(), 5, None).unwrap();
+        let (shown, token) = list.cut(vec!["x".repeat(MAX_BYTES + 1)], first, None).unwrap();
         assert_eq!((shown.len(), token), (1, None));
     }
 
     #[test]
     fn garbage_and_other_versions_are_refused() {
-        let other_version = PageToken { version: 1, filters: String::new(), at: Position::default() };
+        let other_version =
+            PageToken { version: 1, filters: String::new(), at: Position { token: None, limit: 100, skip: 0 } };
         let other_version = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&other_version).unwrap());
-        let forged = Position { limit: Some(1001), ..Position::default() };
+        let forged = Position { token: None, limit: 1001, skip: 0 };
         let forged = pages("us-east-1", "running").write(forged).unwrap();
         for bad in ["", "garbage", "{}", "e30", &other_version, &forged] {
             assert!(PageToken::parse(bad.to_owned()).is_err(), "{bad}");

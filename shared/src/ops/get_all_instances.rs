@@ -138,12 +138,11 @@ pub struct InstanceList {
 pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQuery) -> Result<InstanceList, Error> {
     let filters = filters(query, clients.managed_by());
     let pages = Pages::of(region, &filters);
-    let at = pages.read(query.next_token.as_ref())?;
-    let limit = at.limit.unwrap_or(query.limit.count());
+    let at = pages.read(query.next_token.as_ref(), query.limit)?;
     let answer = clients
         .ec2(region)?
         .describe_instances()
-        .max_results(limit)
+        .max_results(at.limit)
         .set_next_token(at.token.clone())
         .set_filters(Some(filters.iter().map(ec2_filter).collect()))
         .send()
@@ -154,7 +153,7 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
         .flat_map(|reservation| reservation.instances())
         .map(|instance| query.fields.of(Instance::from_ec2(instance, region, clients)))
         .collect();
-    let (instances, next_token) = pages.cut(instances, at, limit, answer.next_token())?;
+    let (instances, next_token) = pages.cut(instances, at, answer.next_token())?;
     Ok(InstanceList { instances, next_token })
 }
 

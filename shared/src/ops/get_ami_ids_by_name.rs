@@ -63,8 +63,7 @@ pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &Ima
     clients.config().check_image_owner(&query.owner)?;
     let filters = filters(query);
     let pages = Pages::of(region, &filters);
-    let at = pages.read(query.next_token.as_ref())?;
-    let limit = at.limit.unwrap_or(query.limit.count());
+    let at = pages.read(query.next_token.as_ref(), query.limit)?;
     let of_ec2 = filters.iter().filter(|(name, _)| *name != OWNER).map(ec2_filter);
     let answer = clients
         .ec2(region)?
@@ -73,14 +72,14 @@ pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &Ima
         // Without it EC2 shows an owner's deprecated images to the owner alone: they come last here, and say so.
         .include_deprecated(true)
         .set_filters(Some(of_ec2.collect()))
-        .max_results(limit)
+        .max_results(at.limit)
         .set_next_token(at.token.clone())
         .send()
         .await?;
     let now = now(clients);
     let mut images: Vec<Image> = answer.images().iter().map(|image| Image::from_ec2(image, &now)).collect();
     sort_newest_first(&mut images);
-    let (images, next_token) = pages.cut(images, at, limit, answer.next_token())?;
+    let (images, next_token) = pages.cut(images, at, answer.next_token())?;
     Ok(Images { images, next_token })
 }
 

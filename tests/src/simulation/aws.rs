@@ -280,13 +280,13 @@ impl State {
         if most == 0 {
             return false;
         }
-        let (held, since) = self.buckets.get(action).copied().unwrap_or((most, now));
-        let (held, seconds) = (held, (now - since) / 1_000);
-        let held = (held + seconds).min(most);
-        let is_empty = held < 2;
-        let held = if is_empty { held } else { held - 2 };
-        self.buckets.insert(action.to_owned(), (held, since + seconds * 1_000));
-        is_empty
+        let (held, since) = self.buckets.entry(action.to_owned()).or_insert((most, now));
+        let seconds = (now - *since) / 1_000;
+        *since += seconds * 1_000;
+        *held = (*held + seconds).min(most);
+        let left = held.checked_sub(2);
+        *held = left.unwrap_or(*held);
+        left.is_none()
     }
 
     fn work(&mut self, call: &Call, now: u64) -> (u16, Vec<u8>) {

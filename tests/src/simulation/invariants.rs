@@ -1,6 +1,6 @@
 //! What must be true of every history, and what README excepts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::aws::{Kind, MOST_LATE};
 use super::ec2::{FOREIGN, Instance, MOST_LAG, SHOWN};
@@ -189,12 +189,10 @@ impl Findings {
         for one in answered {
             self.of_answer(one, instances);
         }
-        let launches: BTreeSet<&Launch> = keyed(answered).map(|(launch, _)| launch).collect();
-        let mut seen = BTreeSet::new();
-        for launch in launches {
-            if seen.insert((launch.name(), launch.region)) {
-                self.of_key(aws, launch, answered, instances);
-            }
+        let requests: BTreeMap<_, &Launch> =
+            keyed(answered).map(|(launch, _)| ((launch.name(), launch.region), launch)).collect();
+        for launch in requests.into_values() {
+            self.of_key(aws, launch, answered, instances);
         }
         self.of_keyless(answered, instances);
         self.of_changes(answered, instances);
@@ -378,11 +376,8 @@ impl Findings {
         let own: Vec<&Instance> = before.iter().filter(|instance| is_of(instance, launch)).collect();
         let (alive, gone): (Vec<&Instance>, Vec<&Instance>) =
             own.into_iter().partition(|instance| instance.is_alive(again.from));
-        let others = before.iter().filter(|instance| {
-            name(instance).rsplit_once(' ').map(|(key, _)| key) == launch.name().rsplit_once(' ').map(|(key, _)| key)
-                && instance.region == REGIONS[launch.region]
-        });
-        let is_used_otherwise = others.into_iter().any(|instance| !is_of(instance, launch));
+        let is_used_otherwise =
+            before.iter().any(|instance| has_key(name(instance), &instance.region, launch) && !is_of(instance, launch));
         let is_shown = gone.iter().any(|instance| instance.state(again.from).is_some());
         let is_bound_twice = failures_of(aws.bound, launch) > 1 && again.document["code"] == "idempotency_mismatch";
         if alive.is_empty() && gone.is_empty() && !is_used_otherwise {
@@ -462,8 +457,12 @@ fn action(operation: &str) -> Option<&'static str> {
 
 /// How many launches with this launch's key failed and are bound to its tokens.
 fn failures_of(bound: &[(String, String)], launch: &Launch) -> usize {
-    let key = launch.name_without_body();
-    bound.iter().filter(|(region, name)| region == REGIONS[launch.region] && name.starts_with(&key)).count()
+    bound.iter().filter(|(region, name)| has_key(name, region, launch)).count()
+}
+
+/// Whether a worker of this name, in this region, is one of this launch's key.
+fn has_key(name: &str, region: &str, launch: &Launch) -> bool {
+    region == REGIONS[launch.region] && name.starts_with(&launch.name_without_body())
 }
 
 /// Whether EC2 need not know any more what a gone instance was launched for: it shows it no longer, and either its token is
