@@ -73,6 +73,8 @@ def ours():
 
 WORKERS = itertools.cycle([ours(), ours(), ours(), launch({"ManagedBy": "somebody-else"})])
 EVERY_OTHER = itertools.cycle([True, False])
+LISTS = ("get-all-instances", "get-ami-ids-by-name")
+OF_OTHERS = ("next_token", "owner", "image_id")
 
 
 @schemathesis.hook
@@ -86,6 +88,12 @@ def before_call(context, case, **_):
     if query and not negative(ParameterLocation.QUERY) and "wait" in query:
         # OpenAPI has no words for parameters that exclude each other.
         query.pop("dry_run", None)
+    operation = case.operation.definition.raw.get("operationId")
+    if operation in LISTS and not negative(ParameterLocation.QUERY) and next(EVERY_OTHER):
+        # A token is one that a page had, an owner one that is configured, and an image one that exists.
+        case.query = {name: value for name, value in (query or {}).items() if name not in OF_OTHERS}
+        if operation == "get-ami-ids-by-name":
+            case.query["name"] = STACK["image_name"]
     if path and not negative(ParameterLocation.PATH):
         path["region"] = REGION
         if "instance_id" in path:
@@ -98,7 +106,7 @@ def before_call(context, case, **_):
         # An instance has 50 tags at most, and these have two already.
         case.body = body = {**body, "tags": dict(itertools.islice(body["tags"].items(), 48))}
     if isinstance(body, dict) and not negative(ParameterLocation.BODY) and next(EVERY_OTHER):
-        if case.operation.definition.raw.get("operationId") == "create-instance":
+        if operation == "create-instance":
             case.body = {"name": body["name"], "image_name": STACK["image_name"], "instance_type": "c5.2xlarge"}
         elif "instance_ids" in body:
             case.body = {**body, "instance_ids": [ours(), *body["instance_ids"]][:100]}
