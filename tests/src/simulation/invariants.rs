@@ -413,10 +413,12 @@ impl Findings {
             let is_hidden = |instance: &&Instance| instance.begin() + aws.kind.lag.max(MOST_LAG) >= was.from;
             let is_called_anothers = is_used_otherwise && was.document["code"] == "idempotency_mismatch";
             let forgotten = gone.iter().all(|gone| is_forgotten(aws.kind, launch, gone, again.from));
-            // Of twins the one can be gone when the sending that launched the other is not yet.
-            let has_twin = launch.falls_back() && !alive.is_empty() && !gone.is_empty();
-            let (exception, applies) = if has_twin {
+            // Of two that were launched the one can be gone when the sending that launches the other is not yet there.
+            let is_launched_twice = !alive.is_empty() && !gone.is_empty();
+            let (exception, applies) = if is_launched_twice && launch.falls_back() {
                 (Exception::Twins, true)
+            } else if is_launched_twice && aws.kind.lag > MOST_LAG {
+                (Exception::Lagging, true)
             } else if is_called_anothers && alive.iter().any(is_hidden) {
                 (if aws.kind.lag > MOST_LAG { Exception::Lagging } else { Exception::TwoBodies }, true)
             } else {

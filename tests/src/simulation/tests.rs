@@ -38,6 +38,7 @@ fn no_history_launches_twice_or_loses_a_launch() {
 fn what_was_found_and_mended_stays_mended() {
     let common = common_config();
     let launch = |caller, key, body| Call::Launch(Launch { caller, region: 0, key, body, wait: false });
+    let waited = |caller, key, body| Call::Launch(Launch { caller, region: 0, key, body, wait: true });
     let found = [
         // One key with two bodies in two zones: the one launch was called the other's, and then another request's.
         (
@@ -52,7 +53,7 @@ fn what_was_found_and_mended_stays_mended() {
             vec![
                 (700, launch(4, None, 6)),
                 (700, Call::Change("start-instance", vec![3], false)),
-                (700, Call::Launch(Launch { caller: 4, region: 0, key: Some("k1"), body: 1, wait: true })),
+                (700, waited(4, Some("k1"), 1)),
             ],
         ),
         // Reads that lag as far as they may, all of them, and an image that moved in between: a look of less than 15 seconds, or
@@ -61,6 +62,18 @@ fn what_was_found_and_mended_stays_mended() {
             1,
             Kind { lag: 15_000, steady: true, image_moves_at: [3_000, 0], ..KINDEST },
             vec![(1_500, launch(2, Some("k1"), 0)), (3_100, launch(2, Some("k1"), 0))],
+        ),
+        // Reads that lag four times as far as is taken for granted: a key whose worker EC2 called terminated launches another one
+        // later, so that the refusal was not for good.
+        (
+            184_868,
+            Kind { lag: 60_000, steady: true, full: 60, image_moves_at: [40_000, 0], ..KINDEST },
+            vec![
+                (50, launch(1, Some("k1"), 2)),
+                (100, waited(0, Some("k1"), 2)),
+                (4_100, waited(0, Some("k1"), 2)),
+                (44_100, waited(0, Some("k1"), 2)),
+            ],
         ),
     ];
     for (seed, kind, calls) in found {
