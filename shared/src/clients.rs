@@ -224,3 +224,32 @@ fn trusted_authorities(config: &Config) -> Result<TrustStore, lambda_runtime::Er
         None => Ok(TrustStore::default()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AWS_REGION, CML_ALLOWED_REGIONS, CML_IMAGE_PARAMETER_ARNS};
+
+    #[test]
+    fn each_region_has_clients_of_its_own() {
+        let variable = |name: &str| match name {
+            AWS_REGION => Some("us-east-1"),
+            CML_ALLOWED_REGIONS => Some("us-east-1,eu-west-1"),
+            CML_IMAGE_PARAMETER_ARNS => Some("arn:aws:ssm:us-east-1:123456789012:parameter/cml/*"),
+            _ => None,
+        };
+        let config = Config::read(|name| variable(name).map(str::to_owned)).unwrap();
+        let clients =
+            Clients::new(config, &SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).build());
+        assert_eq!(clients.ec2_of_each_region().count(), 2);
+        for region in clients.config().allowed_regions.clone() {
+            let own = Some(region.as_str());
+            let of = |region: Option<&aws_config::Region>| region.map(|region| region.as_ref().to_owned());
+            assert_eq!(of(clients.ec2(&region).unwrap().config().region()).as_deref(), own);
+            assert_eq!(of(clients.cloudwatch(&region).unwrap().config().region()).as_deref(), own);
+            assert_eq!(of(clients.ssm(&region).unwrap().config().region()).as_deref(), own);
+        }
+        let other = Region::try_from("us-west-2".to_owned()).unwrap();
+        assert_eq!(clients.ec2(&other).unwrap_err().code, Code::RegionNotAllowed);
+    }
+}

@@ -11,16 +11,20 @@
 //! | `CML_MAX_WORKERS` | no limit | managed instances that a region may have; a launch beyond it is refused |
 //! | `CML_IMAGE_OWNERS` | `self` | whose images may be listed, separated by commas; `self` always is one |
 //! | `CML_IMAGE_PARAMETER_ARNS` | none | parameters of Systems Manager that may name images, separated by commas; `*` and `?` are wildcards |
+//! | `CML_ALLOWED_SUBNETS`, `CML_ALLOWED_SECURITY_GROUPS`, `CML_ALLOWED_KEY_NAMES`, `CML_ALLOWED_TAG_KEYS` | everything | see [`limits`](crate::limits) |
+//! | `CML_WORKER_ROLE_ARN`, `CML_NETWORK_OWNERS`, `CML_KMS_KEY_ARNS` | none | see [`deployment`](crate::deployment) |
 //! | `CML_ROLES_OF_PEOPLE` | none | names of roles whose sessions are people, beside `AWSReservedSSO_*`, separated by commas; `*` and `?` are wildcards |
 
 use std::fmt;
 
 use wildmatch::WildMatch;
 
+use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::image::Owner;
 use crate::input::Invalid;
 use crate::instance::InstanceType;
+use crate::limits::Limits;
 use crate::parameter::Parameters;
 use crate::region::Region;
 use crate::tags::TagValue;
@@ -69,6 +73,10 @@ pub struct Config {
     pub image_owners: Vec<Owner>,
     /// Parameters that may name images.
     pub image_parameters: Vec<Parameters>,
+    /// What of the account's own callers may name.
+    pub limits: Limits,
+    /// What else the template fills into the role's policy.
+    pub deployment: Deployment,
     /// Names of roles whose sessions are people, as patterns.
     pub roles_of_people: Vec<WildMatch>,
 }
@@ -122,7 +130,9 @@ impl Config {
         let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, &mut bad);
         let roles = variable(CML_ROLES_OF_PEOPLE).map(|text| list(&text, role_pattern)).transpose();
         let roles = note(CML_ROLES_OF_PEOPLE, roles, &mut bad);
-        match (region, managed_by, allowed, types, max_workers, owners, parameters, roles) {
+        let limits = Limits::read(&variable, &mut bad);
+        let deployment = Deployment::read(&variable, &mut bad);
+        match (region, managed_by, allowed, types, max_workers, owners, parameters, limits, deployment, roles) {
             (
                 Some(region),
                 Some(managed_by),
@@ -131,6 +141,8 @@ impl Config {
                 Some(max_workers),
                 Some(image_owners),
                 Some(image_parameters),
+                Some(limits),
+                Some(deployment),
                 Some(roles),
             ) => Ok(Self {
                 allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
@@ -140,6 +152,8 @@ impl Config {
                 max_workers,
                 image_owners,
                 image_parameters: image_parameters.unwrap_or_default(),
+                limits,
+                deployment,
                 roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)]
                     .into_iter()
                     .chain(roles.unwrap_or_default())
@@ -178,7 +192,7 @@ impl Config {
 }
 
 /// Keeps a good value, or writes down what is wrong with the variable.
-fn note<T>(name: &str, value: Result<T, String>, bad: &mut Vec<String>) -> Option<T> {
+pub(crate) fn note<T>(name: &str, value: Result<T, String>, bad: &mut Vec<String>) -> Option<T> {
     value.map_err(|why| bad.push(format!("{name} {why}"))).ok()
 }
 
@@ -219,7 +233,7 @@ fn role_pattern(text: &str) -> Result<WildMatch, String> {
     pattern(text, |b| b.is_ascii_alphanumeric() || b"+=.@_-*?".contains(&b), "a role's name")
 }
 
-fn pattern(text: &str, is_known: impl Fn(u8) -> bool, what: &str) -> Result<WildMatch, String> {
+pub(crate) fn pattern(text: &str, is_known: impl Fn(u8) -> bool, what: &str) -> Result<WildMatch, String> {
     if text.bytes().all(is_known) {
         Ok(WildMatch::new(text))
     } else {
@@ -232,7 +246,7 @@ fn parameters(arn: &str) -> Result<Parameters, String> {
 }
 
 /// A list separated by commas, with at least one entry.
-fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+pub(crate) fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let entries: Vec<&str> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
     if entries.is_empty() {
         return Err("must name at least one".to_owned());

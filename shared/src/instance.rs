@@ -12,7 +12,7 @@ use crate::error::{Code, Error};
 use crate::image::filter;
 use crate::input::{Invalid, checked_string, is_resource_id};
 use crate::region::Region;
-use crate::tags::{OWNERSHIP_KEY, TagMap, tag_map};
+use crate::tags::{NAME_KEY, OWNERSHIP_KEY, TagMap, tag_map};
 
 checked_string! {
     /// The id of an EC2 instance.
@@ -112,7 +112,7 @@ impl Instance {
         Self {
             instance_id: instance.instance_id().unwrap_or_default().to_owned(),
             region: region.to_string(),
-            name: tags.get("Name").cloned(),
+            name: tags.get(NAME_KEY).cloned(),
             state: state_name(instance.state()),
             state_reason: instance.state_reason().and_then(|reason| owned(reason.message().or(reason.code()))),
             instance_type: instance.instance_type().map(|kind| kind.as_str().to_owned()),

@@ -3,7 +3,6 @@
 use deserr::{Deserr, IntoValue, ValuePointerRef};
 use serde_json::{Map, Value};
 
-use crate::config::Config;
 use crate::image::{ImageChoice, ImageId};
 use crate::input::{Invalid, Refusal, both};
 use crate::instance::InstanceType;
@@ -312,14 +311,6 @@ impl Launch {
         });
         let nested = nesting::warning(launched.as_str(), self.cpu.nested_virtualization);
         protected.into_iter().chain(nested).collect()
-    }
-
-    /// A launch to ask EC2 about, of a type that is allowed; none if no type can be made of the patterns.
-    pub(crate) fn for_permission_test(config: &Config) -> Option<Self> {
-        let of_pattern = |pattern: String| InstanceType::try_from(pattern.replace('*', "large")).ok();
-        let instance_type = config.allowed_instance_types.iter().find_map(|pattern| of_pattern(pattern.to_string()))?;
-        let body = serde_json::json!({"name": "permission-self-test", "instance_type": instance_type.as_str()});
-        deserr::deserialize::<Self, _, Invalid>(body).ok()
     }
 }
 

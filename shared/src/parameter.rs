@@ -49,6 +49,18 @@ impl Parameters {
         Some(Self { arn: arn.to_owned(), region: region.to_owned(), name: WildMatch::new(&format!("/{name}")) })
     }
 
+    /// The ARN as given.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// A name that the ARN covers, if it is in this region.
+    pub(crate) fn example_in(&self, region: &Region) -> Option<ParameterName> {
+        let name = self.name.to_string().replace(['*', '?'], "x");
+        ParameterName::try_from(name).ok().filter(|name| self.has(region, name))
+    }
+
     fn has(&self, region: &Region, name: &ParameterName) -> bool {
         self.region == region.as_str() && self.name.matches(name.as_str())
     }
@@ -63,7 +75,7 @@ pub fn check(clients: &Clients, region: &Region, name: &ParameterName) -> Result
     if allowed.iter().any(|parameters| parameters.has(region, name)) {
         return Ok(());
     }
-    let allowed: Vec<&str> = allowed.iter().map(|parameters| parameters.arn.as_str()).collect();
+    let allowed: Vec<&str> = allowed.iter().map(Parameters::arn).collect();
     let detail = if allowed.is_empty() {
         "must be an AMI's name: this deployment has no ImageParameterArns, so no parameter may be read".to_owned()
     } else {

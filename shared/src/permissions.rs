@@ -1,25 +1,32 @@
 //! The permission self-test: is the function's role allowed to do what the operations need?
 //!
 //! Reads are tried; mutations are asked about with DryRun, as the very requests that the operations send. Nothing changes.
+//! What an option of a launch needs beside them is asked about where the deployment has it.
+
+mod probe;
+pub mod remedy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::clients::Clients;
-use crate::error::{Denied, DeniedBy, Error};
+use crate::config::Config;
+use crate::error::{Code, Denied, DeniedBy, Error};
 use crate::image::{self, LaunchImage};
 use crate::instance::{Instance, ours_and_alive};
-use crate::launch::Launch;
+use crate::launch::{InstanceProfile, Launch, Spot};
 use crate::mutation::permitted;
 use crate::ops::OPERATIONS;
 use crate::ops::create_instance::{Attempt, Caller, run_instances};
+use crate::parameter;
 use crate::region::Region;
-use crate::tags::{OWNERSHIP_KEY, tag};
+use crate::tags::{NAME_KEY, tag};
 use crate::utilization::MetricName;
 
 /// Whether the role may.
@@ -49,15 +56,30 @@ pub struct Permission {
     pub reason: Option<String>,
     /// For denied: whether a policy is missing or one stands in the way, if AWS says.
     pub denied_by: Option<DeniedBy>,
-    /// For denied: the operations that do not work without it.
+    /// For denied: the operations that do not work without it; none if only options of a launch need it.
     pub broken_operations: Vec<&'static str>,
-    /// For denied: the statements to add to the role's policy. They help only if no policy denies it explicitly.
+    /// For denied: the statements to add to the role's policy, those of the hardened policy. They help only if no policy
+    /// denies it explicitly. None where the configuration does not name the account.
     pub policy_statements: Vec<Value>,
 }
 
 /// The actions that change an instance, and can only be asked about with one.
 const ON_INSTANCES: [&str; 5] =
     ["ec2:CreateTags", "ec2:DeleteTags", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"];
+
+/// What a launch with an instance profile needs.
+const PASS_ROLE: &str = "iam:PassRole";
+/// What the account's first Spot launch needs.
+const SPOT_ROLE: &str = "iam:CreateServiceLinkedRole";
+/// What a volume under a customer managed key needs.
+const KMS_ACTIONS: [&str; 6] = [
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+];
 
 /// What one try says of its action.
 type Answer = Result<(), Reason>;
@@ -75,18 +97,21 @@ enum Reason {
 /// # Errors
 /// None that AWS causes: each is an answer. Only a region that is not allowed.
 pub async fn self_test(clients: &Clients, region: &Region) -> Result<Vec<Permission>, Error> {
-    let (images, instances) = tokio::join!(find_image(clients, region), find_instance(clients, region));
-    let image = images.as_ref().ok().and_then(Option::as_ref);
+    let (images, instances) = tokio::join!(find_images(clients, region), find_instance(clients, region));
     let instance = instances.as_ref().ok().and_then(Option::as_ref);
-    let (reads, launch, mutations) =
-        tokio::join!(reads(clients, region), launch(clients, region, image), mutations(clients, region, instance));
+    let launch = probe::launch(clients.config(), images.as_deref().unwrap_or_default(), instance);
+    let (reads, launches, options, mutations) = tokio::join!(
+        reads(clients, region),
+        launches(clients, region, launch),
+        options(clients, region),
+        mutations(clients, region, instance)
+    );
     let mut answers = BTreeMap::from([
         ("ec2:DescribeImages", images.map(|_| ()).map_err(Reason::refused)),
         ("ec2:DescribeInstances", instances.map(|_| ()).map_err(Reason::refused)),
-        ("ec2:RunInstances", launch),
     ]);
-    answers.extend(reads?.into_iter().chain(mutations?));
-    Ok(verdicts(answers, region, clients.managed_by()))
+    answers.extend(reads?.into_iter().chain(launches?).chain(options).chain(mutations?));
+    Ok(verdicts(answers, region, clients.config()))
 }
 
 /// The verdicts of a region that did not answer in time.
@@ -97,10 +122,10 @@ pub fn unanswered(region: &Region) -> Vec<Permission> {
     actions.into_iter().map(|action| Permission::new(action, region, Verdict::Unknown, reason())).collect()
 }
 
-/// An image of the account to ask about launching: EC2 looks it up before it checks the permission.
-async fn find_image(clients: &Clients, region: &Region) -> Result<Option<LaunchImage>, Error> {
+/// The account's images, to ask about launching one: EC2 looks it up before it checks the permission.
+async fn find_images(clients: &Clients, region: &Region) -> Result<Vec<types::Image>, Error> {
     let call = clients.ec2(region)?.describe_images().owners("self").filters(image::filter("state", "available"));
-    Ok(call.send().await?.images().first().map(LaunchImage::from_ec2))
+    Ok(call.send().await?.images.unwrap_or_default())
 }
 
 /// An instance of ours to ask about changing.
@@ -134,14 +159,56 @@ async fn reads(clients: &Clients, region: &Region) -> Result<Vec<(&'static str, 
     Ok(vec![tried(regions), tried(status), tried(tags), tried(metrics)])
 }
 
-/// The launch that create-instance would send, as a dry run.
-async fn launch(clients: &Clients, region: &Region, image: Option<&LaunchImage>) -> Answer {
-    let ec2 = clients.ec2(region).map_err(Reason::refused)?;
-    let image = image.ok_or(Reason::NotAsked("the account has no available image of its own to ask about"))?;
-    let launch = Launch::for_permission_test(clients.config())
-        .ok_or(Reason::NotAsked("no instance type can be made of CML_ALLOWED_INSTANCE_TYPES"))?;
-    let call = run_instances(ec2, &launch, &Attempt::first(&launch), image, clients.managed_by(), &Caller::default());
-    asked(call.dry_run(true).send().await).1
+/// The launches that create-instance would send, as dry runs: as it is, with the workers' role, and on Spot.
+async fn launches(
+    clients: &Clients,
+    region: &Region,
+    launch: Result<(Launch, LaunchImage), &'static str>,
+) -> Result<Vec<(&'static str, Answer)>, Error> {
+    let ec2 = clients.ec2(region)?;
+    let role = clients.config().deployment.worker_role.as_ref();
+    let (launch, image) = match launch {
+        Ok(found) => found,
+        Err(why) => {
+            let actions = ["ec2:RunInstances", SPOT_ROLE].into_iter().chain(role.map(|_| PASS_ROLE));
+            return Ok(actions.map(|action| (action, Err(Reason::NotAsked(why)))).collect());
+        }
+    };
+    let ask = async |launch: &Launch| {
+        let (attempt, caller) = (Attempt::first(launch), Caller::default());
+        let call = run_instances(ec2, launch, &attempt, &image, clients.managed_by(), &caller);
+        asked(call.dry_run(true).send().await).1
+    };
+    let with_profile = async {
+        let profile = InstanceProfile::try_from(role?.name.clone()).ok()?;
+        Some(ask(&Launch { iam_instance_profile: Some(profile), ..launch.clone() }).await)
+    };
+    let on_spot = Launch { spot: Some(Spot::default()), ..launch.clone() };
+    let (plain, passed, on_spot) = tokio::join!(ask(&launch), with_profile, ask(&on_spot));
+    // It is needed once in the life of an account, and a dry run that passes does not say whether it was.
+    let spot_role = on_spot
+        .and(Err(Reason::NotAsked("EC2 lets a Spot launch pass: the service-linked role exists, or may be made")));
+    let passed = passed.map(|passed| (PASS_ROLE, passed));
+    Ok([("ec2:RunInstances", plain), (SPOT_ROLE, spot_role)].into_iter().chain(passed).collect())
+}
+
+/// What the deployment's parameters allow beside EC2.
+async fn options(clients: &Clients, region: &Region) -> Vec<(&'static str, Answer)> {
+    let config = clients.config();
+    let mut answers = Vec::new();
+    if let Some(name) = config.image_parameters.iter().find_map(|parameters| parameters.example_in(region)) {
+        let answer = match parameter::image_id(clients, region, &name).await {
+            // Whether there is one, and what it holds, comes after the permission.
+            Err(error) if error.code == Code::ImageNotFound => Ok(()),
+            answer => answer.map(|_| ()).map_err(Reason::refused),
+        };
+        answers.push(("ssm:GetParameter", answer));
+    }
+    if !config.deployment.kms_key_arns.is_empty() {
+        let why = "no dry run reaches KMS: EC2 uses the key when it makes the volume";
+        answers.extend(KMS_ACTIONS.map(|action| (action, Err(Reason::NotAsked(why)))));
+    }
+    answers
 }
 
 /// The changes that the operations would send, as dry runs.
@@ -155,7 +222,8 @@ async fn mutations(
         let nothing = "there is no managed instance to ask about: launch one and try again";
         return Ok(ON_INSTANCES.into_iter().map(|action| (action, Err(Reason::NotAsked(nothing)))).collect());
     };
-    let tag = tag("PermissionSelfTest", "true");
+    // A key that every deployment lets callers set.
+    let tag = tag(NAME_KEY, "permission-self-test");
     let (start, stop, terminate, create_tags, delete_tags) = tokio::join!(
         ec2.start_instances().instance_ids(id).dry_run(true).send(),
         ec2.stop_instances().instance_ids(id).dry_run(true).send(),
@@ -189,7 +257,7 @@ impl Reason {
 }
 
 /// One verdict an action, those that a denial names beyond the ones tried included.
-fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, managed_by: &str) -> Vec<Permission> {
+fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, config: &Config) -> Vec<Permission> {
     let mut permissions: BTreeMap<String, Permission> = BTreeMap::new();
     let mut denials = Vec::new();
     for (action, answer) in answers {
@@ -211,7 +279,7 @@ fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, managed_by
         let denied = Permission {
             denied_by: denial.by,
             broken_operations: operations_with(&denial.action),
-            policy_statements: statements(&denial.action, managed_by),
+            policy_statements: remedy::statements(&denial.action, config),
             ..Permission::new(&denial.action, region, Verdict::Denied, reason)
         };
         permissions.insert(denial.action, denied);
@@ -236,36 +304,6 @@ impl Permission {
 fn operations_with(action: &str) -> Vec<&'static str> {
     let without = OPERATIONS.iter().filter(|operation| operation.actions.contains(&action));
     without.map(|operation| operation.name).collect()
-}
-
-/// What to add to the policy for an action, no wider than the operations need: pasting it must not undo the hardened form.
-fn statements(action: &str, managed_by: &str) -> Vec<Value> {
-    let instances = "arn:*:ec2:*:*:instance/*";
-    let ours = json!({"ec2:ResourceTag/ManagedBy": managed_by});
-    let allow = |resource: &str, condition: Value| json!({"Effect": "Allow", "Action": action, "Resource": resource, "Condition": condition});
-    let untouched = json!({
-        "StringEquals": ours,
-        "ForAllValues:StringNotEqualsIgnoreCase": {"aws:TagKeys": [OWNERSHIP_KEY]},
-        "Null": {"aws:TagKeys": "false"},
-    });
-    let at_launch =
-        json!({"StringEquals": {"ec2:CreateAction": "RunInstances", "aws:RequestTag/ManagedBy": managed_by}});
-    let tagged_launch =
-        json!({"StringEquals": {"aws:RequestTag/ManagedBy": managed_by, "ec2:MetadataHttpTokens": "required"}});
-    let kinds =
-        ["image/*", "subnet/*", "security-group/*", "network-interface/*", "volume/*", "key-pair/*", "snapshot/*"];
-    let beside: Vec<String> = kinds.iter().map(|kind| format!("arn:*:ec2:*:*:{kind}")).collect();
-    match action {
-        "ec2:StartInstances" | "ec2:StopInstances" | "ec2:TerminateInstances" => {
-            vec![allow(instances, json!({"StringEquals": ours}))]
-        }
-        "ec2:DeleteTags" => vec![allow(instances, untouched)],
-        "ec2:CreateTags" => vec![allow("*", at_launch), allow(instances, untouched)],
-        "ec2:RunInstances" => {
-            vec![allow(instances, tagged_launch), json!({"Effect": "Allow", "Action": action, "Resource": beside})]
-        }
-        _ => vec![json!({"Effect": "Allow", "Action": action, "Resource": "*"})],
-    }
 }
 
 #[cfg(test)]

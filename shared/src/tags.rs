@@ -13,6 +13,9 @@ use crate::instance::InstanceId;
 /// The tag that makes an instance ours. Its value is `CML_MANAGED_BY`.
 pub const OWNERSHIP_KEY: &str = "ManagedBy";
 
+/// A worker's name, as the consoles show it.
+pub const NAME_KEY: &str = "Name";
+
 /// Names who called create-instance.
 pub const CREATED_BY_KEY: &str = "CreatedBy";
 

@@ -9,8 +9,10 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::clients::{Clients, RegionClients};
 use crate::config::{Config, DEFAULT_INSTANCE_TYPES};
+use crate::deployment::Deployment;
 use crate::image::Owner;
 use crate::instance::{InstanceId, Worker};
+use crate::limits::Limits;
 use crate::region::Region;
 
 /// The instance of every test.
@@ -40,6 +42,8 @@ pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Cli
         max_workers: None,
         image_owners: vec![Owner::default()],
         image_parameters: Vec::new(),
+        limits: Limits::default(),
+        deployment: Deployment::default(),
         roles_of_people: Vec::new(),
     };
     configure(&mut config);

@@ -2,7 +2,7 @@
 
 use tests::client::Client;
 
-use crate::world::{REGION, unique, world};
+use crate::world::{MISSING, REGION, unique, world};
 
 async fn caller(resources: &[&str]) -> Client {
     let key = world().stack.add_caller(&unique("caller"), resources).await.unwrap();
@@ -32,6 +32,45 @@ async fn a_wrong_secret_is_a_403() {
 #[tokio::test]
 async fn a_user_without_permission_is_a_403() {
     assert_eq!(caller(&[]).await.request("GET", "/health", None).await.status, 403);
+}
+
+/// Each route's method, path and resource in an ARN of `execute-api:Invoke`.
+fn routes() -> Vec<(&'static str, String, String)> {
+    let route = |method: &'static str, path: &str| {
+        let called = path.replace("{region}", REGION).replace("{instance_id}", MISSING);
+        (method, called.clone(), format!("v1/{method}{called}"))
+    };
+    let of = |operation: shared::ops::Operation| {
+        let one = route(operation.method, operation.path);
+        std::iter::once(one).chain(operation.batch_path.map(|path| route("POST", path)))
+    };
+    shared::ops::OPERATIONS.into_iter().flat_map(of).collect()
+}
+
+/// Who may one route may no other one. No call here would change anything: there is no such instance, and no body.
+#[tokio::test]
+async fn whoever_may_one_route_may_that_one_and_none_beyond() {
+    let routes = routes();
+    assert_eq!(routes.len(), 16);
+    for (allowed, (_, _, resource)) in routes.iter().enumerate() {
+        let caller = caller(&[resource]).await;
+        for (index, (method, path, _)) in routes.iter().enumerate() {
+            let answer = caller.request(method, path, None).await;
+            assert_eq!(answer.status != 403, index == allowed, "{resource} calls {method} {path}: {}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_everything_may_no_route_that_is_not_there() {
+    let base = format!("/regions/{REGION}/instances");
+    let reboot = format!("{base}/{MISSING}/reboot");
+    let launcher = caller(&["*"]).await;
+    for (method, path) in
+        [("POST", reboot.as_str()), ("PUT", &base), ("DELETE", &base), ("GET", "/"), ("POST", "/health")]
+    {
+        assert_eq!(launcher.request(method, path, None).await.status, 403, "{method} {path}");
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,11 @@ async fn each_event_file_is_answered_by_its_binary() {
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         assert!(body.is_object(), "{}: {answer}", operation.name);
     }
+    // Only a scheduled check, which no caller reads, is in the log although all went well.
+    let log = || functions.program("health").output() + &functions.program("health").log();
+    assert!(!log().contains("answered"), "{}", log());
     let scheduled = functions.invoke("health", &event("health-schedule")).await;
     assert_eq!(scheduled["status"], "ok", "{scheduled}");
+    assert_eq!(log().matches("scheduled, answered").count(), 1, "{}", log());
     functions.aws.stop().unwrap();
 }

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use tests::client::Answer;
 use tests::stub::{Matcher, Recorded, Reply, Times, action};
 
-use crate::world::{MISSING, REGION, assert_ok, assert_problem, assert_refused, described, world};
+use crate::world::{
+    MISSING, REGION, assert_ok, assert_only_dry_runs, assert_problem, assert_refused, described, world,
+};
 
 async fn stop(id: &str, body: Value) -> Answer {
     world().api.request("POST", &format!("/regions/{REGION}/instances/{id}/stop"), Some(body)).await
@@ -197,6 +199,7 @@ async fn a_dry_run_changes_nothing_in_any_state() {
         assert_eq!((answer.status, answer.json), (200, json!({"dry_run": true, "permitted": true})));
     }
     assert_eq!(world().state(&id).await, "running");
+    assert_only_dry_runs(&id, &["StartInstances", "StopInstances", "TerminateInstances"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tests::client::{Answer, with_query};
 use tests::stub::{Reply, Times, action};
 
 use crate::functions::Functions;
-use crate::world::{MISSING, REGION, assert_ok, assert_problem, assert_refused, world};
+use crate::world::{MISSING, REGION, assert_ok, assert_only_dry_runs, assert_problem, assert_refused, world};
 
 fn path(id: &str) -> String {
     format!("/regions/{REGION}/instances/{id}/tags")
@@ -98,6 +98,7 @@ async fn a_dry_run_changes_no_tag() {
     assert_eq!(world().api.request("PATCH", &format!("{}?dry_run=true", path(&id)), Some(body)).await.json, permitted);
     assert_eq!(world().api.request("DELETE", &format!("{}?dry_run=true&key=a", path(&id)), None).await.json, permitted);
     assert_eq!(world().tags(&id).await, json!({"ManagedBy": "cml-cloud-manager"}));
+    assert_only_dry_runs(&id, &["CreateTags", "DeleteTags"]);
 }
 
 #[tokio::test]

@@ -248,3 +248,15 @@ pub fn assert_refused(answer: &Answer, fields: &[&str]) {
     assert_eq!(named, fields, "{}", answer.text);
     assert!(fields.contains(&answer.json["field"].as_str().unwrap()));
 }
+
+/// Asserts that of what changes an instance exactly this was sent about it, each time as a dry run: EC2 was asked, and told
+/// nothing.
+#[track_caller]
+pub fn assert_only_dry_runs(id: &str, actions: &[&str]) {
+    let about = id.to_owned();
+    let sent = world().ec2_stub.requests_matching(move |r| {
+        !r.action.starts_with("Describe") && r.params.values().any(|value| *value == about)
+    });
+    let sent: Vec<_> = sent.iter().map(|request| (request.action.as_str(), request.param("DryRun"))).collect();
+    assert_eq!(sent, actions.iter().map(|action| (*action, Some("true"))).collect::<Vec<_>>());
+}

@@ -24,6 +24,8 @@ REGIONS = ["us-east-1", "us-west-2"]
 # Characters without white space: IAM's quotas for a managed policy, a role's trust policy and all policies in a role
 # ("IAM and AWS STS quotas"), and API Gateway's for a resource policy ("Amazon API Gateway quotas": 8,192 bytes).
 MOST_OF_MANAGED, MOST_OF_TRUST, MOST_IN_ROLE, MOST_OF_API = 6_144, 2_048, 10_240, 8_192
+# "Lambda quotas": "Function environment variables: 4 KB, for all environment variables associated with the function, in aggregate".
+MOST_OF_ENVIRONMENT = 4_096
 # "Quotas for CloudWatch metric math": an expression has at most 2,048 characters.
 MOST_OF_EXPRESSION = 2_048
 
@@ -130,6 +132,16 @@ def oversized(resources, largest):
             yield f"{name} has {size(policy)} characters, {most} are the most"
 
 
+def overfull(resources):
+    """Functions whose environment Lambda would refuse."""
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Lambda::Function":
+            variables = resource["Properties"]["Environment"]["Variables"]
+            used = sum(len(f"{variable}{value}".encode()) for variable, value in variables.items())
+            if used > MOST_OF_ENVIRONMENT:
+                yield f"{name} has {used} bytes of environment, {MOST_OF_ENVIRONMENT} are the most"
+
+
 def faults_of_values(values, largest):
     """What is wrong with template.yaml deployed with these values."""
     template = transformed(values)
@@ -212,12 +224,10 @@ def faults_of_bootstrap(parameters):
             if name in parameters and parameter.get(member) != parameters[name].get(member):
                 yield f"{name}: {member} is another one in template.yaml"
     values = TWO_ENTRIES | PRINCIPAL
-    policies_of_both = [
-        resolved(template, known_to(template, values))["Resources"]["CMLWorkerManagementPolicy"]["Properties"]["PolicyDocument"]
-        for template in (bootstrap, transformed(TWO_ENTRIES))
-    ]
-    if policies_of_both[0] != policies_of_both[1]:
-        yield "CMLWorkerManagementPolicy is another one in template.yaml, with two entries in every list"
+    both = [resolved(template, known_to(template, values))["Resources"] for template in (bootstrap, transformed(TWO_ENTRIES))]
+    for policy in ("CMLWorkerManagementPolicy", "CMLWorkerLimitsPolicy"):
+        if both[0][policy]["Properties"]["PolicyDocument"] != both[1][policy]["Properties"]["PolicyDocument"]:
+            yield f"{policy} is another one in template.yaml, with two entries in every list"
 
 
 def faults_of_audit():
@@ -252,6 +262,7 @@ def faults_at_the_limits(largest):
         values = known_to(read("template.yaml"), FULL) | {"PolicyMode": mode}
         resources = resolved(transformed(values), values, partition=LONGEST_PARTITION)["Resources"]
         yield from oversized(resources, largest)
+        yield from overfull(resources)
     bootstrap = read("iam/bootstrap.yaml")
     resources = resolved(bootstrap, known_to(bootstrap, FULL), partition=LONGEST_PARTITION)["Resources"]
     yield from oversized(resources, largest)

@@ -4,7 +4,11 @@
 TWO_ENTRIES = {
     "AllowedRegions": "us-east-1,us-west-2",
     "AllowedInstanceTypes": "c5.*,m5zn.metal",
+    "AllowedKeyNames": "lab-*,ops",
+    "AllowedSecurityGroups": "sg-0123456789abcdef0,sg-0123456789abcdef1",
     "AllowedSourceCidrs": "203.0.113.0/24,198.51.100.7/32",
+    "AllowedSubnets": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    "AllowedTagKeys": "cml:*,Cost?Center",
     "BusinessDays": "1,2",
     "BusinessHours": "8,9",
     "ImageOwners": "111122223333,amazon",
@@ -24,7 +28,11 @@ LISTS_OF_NO_POLICY = LISTS_OF_ALARMS | {"RolesOfPeople"}
 LONGEST_ENTRY = {
     "AllowedRegions": (8, "r" * 16),
     "AllowedInstanceTypes": (20, "t" * 20),
+    "AllowedKeyNames": (6, "k" * 64),
+    "AllowedSecurityGroups": (12, "sg-" + "0" * 17),
     "AllowedSourceCidrs": (50, "f" * 39 + "/128"),
+    "AllowedSubnets": (12, "subnet-" + "0" * 17),
+    "AllowedTagKeys": (8, "t" * 64),
     "BusinessDays": (7, "7"),
     "BusinessHours": (24, "23"),
     "ImageOwners": (5, "aws-backup-vault"),

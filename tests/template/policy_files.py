@@ -10,6 +10,7 @@ FILES = {
     "CallerOperatorPolicy": "caller-operator",
     "CallerLauncherPolicy": "caller-launcher",
     "CMLWorkerGuardrailPolicy": "CMLWorkerManagementPolicy.guardrail",
+    "CMLWorkerLimitsPolicy": "CMLWorkerLimitsPolicy",
 }
 BASE, HARDENED = "CMLWorkerManagementPolicy", "CMLWorkerManagementPolicy.hardened"
 
@@ -41,7 +42,8 @@ def normal(policy):
 def all_values(values):
     defaults = {name: one.get("Default", "") for name, one in cloudformation.read("template.yaml")["Parameters"].items()}
     owners = f"{cloudformation.ACCOUNT_ID},{values['ImageOwners']}"
-    return KNOWN | defaults | values | {"ImageOwners": owners}
+    tag_keys = f"Name,ManagedBy,CreatedBy,IdempotencyFingerprint,{values['AllowedTagKeys']}"
+    return KNOWN | defaults | values | {"ImageOwners": owners, "AllowedTagKeys": tag_keys}
 
 
 def deployed(resources, mode):

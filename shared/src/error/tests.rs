@@ -2,6 +2,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_ec2::Client;
 use aws_smithy_mocks::mock;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::*;
 use crate::testing::{self, ID, ec2_error};
@@ -73,6 +74,28 @@ fn the_lists_decide_about_every_code_that_is_mapped_and_about_cloudwatchs_own() 
         let code = read_code("cloudwatch:GetMetricStatistics", aws_code, "").0;
         let meaning = if meaning == "never" { "aws_error" } else { meaning };
         assert_eq!(serde_json::to_value(code).unwrap(), meaning, "{aws_code}");
+    }
+}
+
+#[test]
+fn a_timeout_is_no_broken_connection() {
+    type Failure = SdkError<aws_sdk_ec2::operation::stop_instances::StopInstancesError, HttpResponse>;
+    let cause = || "no more".to_owned().into();
+    let io = || ConnectorError::io(cause());
+    for (failure, code) in [
+        (Failure::timeout_error(cause()), Code::AwsTimeout),
+        (Failure::dispatch_failure(ConnectorError::timeout(cause())), Code::AwsTimeout),
+        (Failure::dispatch_failure(io()), Code::AwsError),
+        (Failure::dispatch_failure(ConnectorError::other(cause(), None)), Code::AwsError),
+        (Failure::construction_failure(cause()), Code::AwsError),
+    ] {
+        let said = format!("{failure:?}");
+        assert_eq!(Error::from(failure).code, code, "{said}");
+    }
+    // Both may have been carried out, and say so.
+    for failure in [Failure::timeout_error(cause()), Failure::dispatch_failure(io())] {
+        let error = Error::from(failure);
+        assert!(error.retryable && error.detail.contains("carried out"), "{error:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::MAX_ALTERNATIVES;
 use crate::input::Invalid;
 use crate::nesting::{Nesting, nestable, nesting};
-use crate::tags::{MAX_TAGS, OUR_KEYS};
+use crate::tags::{MAX_TAGS, NAME_KEY, OUR_KEYS};
 use crate::volume::MAX_EXTRA_VOLUMES;
 
 /// What is wrong, and where.
@@ -215,7 +215,7 @@ fn lists(launch: &Value) -> Wrongs {
         wrong_if(list(launch, field).len() > most, field, &detail)
     };
     let (named, count) =
-        (given(member(launch, "tags"), "Name"), member(launch, "tags").as_object().map_or(0, Map::len));
+        (given(member(launch, "tags"), NAME_KEY), member(launch, "tags").as_object().map_or(0, Map::len));
     let most_tags = MAX_TAGS - 1 - OUR_KEYS.len();
     let too_many = format!("must have at most {most_tags} tags, beside Name, {}", OUR_KEYS.join(", "));
     [

@@ -62,7 +62,7 @@ pub struct Launched {
 /// until it is healthy, ssm:GetParameter for an image that a parameter names.
 ///
 /// # Errors
-/// 403 for a type that is not allowed, 404 for an unknown image, 409 for a key that was used before or a worker that EC2
+/// 403 for a type and 400 for a subnet, security group, key pair or tag key that is not allowed, 404 for an unknown image, 409 for a key that was used before or a worker that EC2
 /// takes back while it is waited for, 422 for a full fleet, and whatever EC2 refuses.
 pub async fn create_instance(
     clients: &Clients,
@@ -167,6 +167,7 @@ async fn launch_or_find(
         parameter::check(clients, region, name)?;
     }
     check_types(clients, &attempts)?;
+    clients.config().limits.check_launch(launch)?;
     if dry_run {
         let image = find_image(clients, region, wanted).await?;
         let call = run_instances(ec2, launch, &Attempt::first(launch), &image, clients.managed_by(), caller);

@@ -36,13 +36,16 @@ fn at_least_one(keys: Repeated<TagKey>) -> Result<Vec<TagKey>, Refusal> {
 /// AWS: ec2:DescribeInstances, ec2:DeleteTags.
 ///
 /// # Errors
-/// 404 for an unknown instance, 403 for one that is not managed, and whatever EC2 refuses.
+/// 400 for a key that is not allowed, 404 for an unknown instance, 403 for one that is not managed, and whatever EC2 refuses.
 pub async fn delete_instance_tags(
     clients: &Clients,
     worker: &Worker,
     keys: &[TagKey],
     dry_run: bool,
 ) -> Result<Mutation<InstanceTags>, Error> {
+    // As deserr names what a query gives once, and what it gives again and again.
+    let field = |index| if keys.len() == 1 { "key".to_owned() } else { format!("key[{index}]") };
+    clients.config().limits.check_tags(keys, |index, _| field(index))?;
     let instance = find_managed(clients, worker).await?;
     let call = clients.ec2(&worker.region)?.delete_tags().resources(worker.instance_id.as_str());
     // Without a value EC2 removes the tag whatever its value is.

@@ -23,7 +23,7 @@ const LONGEST_CHECK: Duration = Duration::from_secs(10);
 pub enum HealthStatus {
     /// Every check passed.
     Ok,
-    /// Some passed, or a permission is missing.
+    /// Some passed, or a permission is missing that an operation needs.
     Degraded,
     /// None passed.
     Failed,
@@ -124,7 +124,9 @@ async fn check(region: String, ec2: &aws_sdk_ec2::Client, end: Instant) -> (Chec
 
 impl HealthStatus {
     fn of(checks: &[Check], permissions: &[Permission]) -> Self {
-        let denied = permissions.iter().any(|permission| permission.verdict == Verdict::Denied);
+        // What only an option of a launch needs is denied on purpose in the base policy.
+        let is_broken = |permission: &Permission| !permission.broken_operations.is_empty();
+        let denied = permissions.iter().filter(|one| one.verdict == Verdict::Denied).any(is_broken);
         match checks.iter().filter(|check| check.ok).count() {
             passed if passed == checks.len() && !denied => Self::Ok,
             0 => Self::Failed,

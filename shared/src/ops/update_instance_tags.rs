@@ -23,13 +23,14 @@ pub struct TagUpdate {
 /// AWS: ec2:DescribeInstances, ec2:CreateTags.
 ///
 /// # Errors
-/// 404 for an unknown instance, 403 for one that is not managed, and whatever EC2 refuses.
+/// 400 for a key that is not allowed, 404 for an unknown instance, 403 for one that is not managed, and whatever EC2 refuses.
 pub async fn update_instance_tags(
     clients: &Clients,
     worker: &Worker,
     update: &TagUpdate,
     dry_run: bool,
 ) -> Result<Mutation<InstanceTags>, Error> {
+    clients.config().limits.check_tags(update.tags.0.keys(), |_, key| format!("tags.{key}"))?;
     let instance = find_managed(clients, worker).await?;
     let call = clients.ec2(&worker.region)?.create_tags().resources(worker.instance_id.as_str());
     let call = call.set_tags(Some(update.tags.to_ec2().collect()));

@@ -3,6 +3,8 @@ use aws_sdk_ec2::Client;
 use aws_smithy_mocks::{Rule, mock};
 
 use super::*;
+use crate::config::{AWS_REGION, CML_IMAGE_PARAMETER_ARNS};
+use crate::deployment::{CML_KMS_KEY_ARNS, CML_WORKER_ROLE_ARN};
 use crate::testing::{self, described, ec2_error, region, xml};
 
 const IMAGES: &str = "<DescribeImagesResponse><imagesSet><item><imageId>ami-0123456789abcdef0</imageId><rootDeviceName>/dev/sda1</rootDeviceName></item></imagesSet></DescribeImagesResponse>";
@@ -47,7 +49,65 @@ async fn a_role_that_may_everything_is_allowed_every_action_of_every_operation()
     needed.sort_unstable();
     needed.dedup();
     assert_eq!(with(&permissions, Verdict::Allowed), needed);
-    assert_eq!(permissions.len(), needed.len());
+    // Whether the account's first Spot launch was made no dry run says.
+    assert_eq!(with(&permissions, Verdict::Unknown), [SPOT_ROLE]);
+    assert_eq!(permissions.len(), needed.len() + 1);
+}
+
+/// A deployment with every option, and its self-test where `first` answers before everything else does.
+async fn test_of_options(first: Vec<Rule>) -> Vec<Permission> {
+    let variable = |name: &str| match name {
+        AWS_REGION => Some("us-east-1"),
+        CML_WORKER_ROLE_ARN => Some("arn:aws:iam::123456789012:role/CMLWorker"),
+        CML_KMS_KEY_ARNS => Some("arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"),
+        CML_IMAGE_PARAMETER_ARNS => Some("arn:aws:ssm:us-east-1:123456789012:parameter/cml/*"),
+        _ => None,
+    };
+    let configured = Config::read(|name| variable(name).map(str::to_owned)).unwrap();
+    let parameter = mock!(aws_sdk_ssm::Client::get_parameter)
+        .match_requests(|request| request.name() == Some("/cml/x"))
+        .then_http_response(|| answer_of_ssm(400, r#"{"__type":"ParameterNotFound"}"#));
+    let rules: Vec<Rule> = first.into_iter().chain(everything()).chain([parameter]).collect();
+    let clients = testing::clients_with(&rules.iter().collect::<Vec<_>>(), |config| *config = configured);
+    self_test(&clients, &region()).await.unwrap()
+}
+
+fn answer_of_ssm(status: u16, body: &'static str) -> HttpResponse {
+    testing::journal(Some("GetParameter"), status, body.as_bytes());
+    HttpResponse::new(status.try_into().unwrap(), body.into())
+}
+
+#[tokio::test]
+async fn what_options_need_is_asked_about_where_a_dry_run_can() {
+    let permissions = test_of_options(Vec::new()).await;
+    let allowed = with(&permissions, Verdict::Allowed);
+    assert!(allowed.contains(&PASS_ROLE) && allowed.contains(&"ssm:GetParameter"), "{allowed:?}");
+    let mut unknown = [&[SPOT_ROLE][..], &KMS_ACTIONS].concat();
+    unknown.sort_unstable();
+    assert_eq!(with(&permissions, Verdict::Unknown), unknown);
+}
+
+#[tokio::test]
+async fn a_denied_option_is_named_and_breaks_no_operation() {
+    let on = "User: arn:aws:sts::123456789012:assumed-role/a/b is not authorized to perform: iam:PassRole on resource: \
+              arn:aws:iam::123456789012:role/CMLWorker because no identity-based policy allows the iam:PassRole action";
+    let pass_role = mock!(Client::run_instances)
+        .match_requests(|request| {
+            request.iam_instance_profile().and_then(|profile| profile.name()) == Some("CMLWorker")
+        })
+        .then_http_response(move || ec2_error(403, "UnauthorizedOperation", on));
+    let spot = mock!(Client::run_instances)
+        .match_requests(|request| request.instance_market_options().is_some())
+        .then_http_response(|| ec2_error(403, "AuthFailure.ServiceLinkedRoleCreationNotPermitted", "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances."));
+    let parameter = mock!(aws_sdk_ssm::Client::get_parameter)
+        .then_http_response(|| answer_of_ssm(400, r#"{"__type":"AccessDeniedException","message":"denied"}"#));
+    let permissions = test_of_options(vec![pass_role, spot, parameter]).await;
+    assert_eq!(with(&permissions, Verdict::Denied), [SPOT_ROLE, PASS_ROLE, "ssm:GetParameter"]);
+    for denied in permissions.iter().filter(|one| one.verdict == Verdict::Denied) {
+        assert!(denied.broken_operations.is_empty(), "{denied:?}");
+        assert_eq!(denied.policy_statements.len(), 1, "{denied:?}");
+        assert_eq!(denied.policy_statements[0]["Action"], denied.action, "{denied:?}");
+    }
 }
 
 #[tokio::test]
@@ -60,10 +120,6 @@ async fn a_denied_action_is_named_with_what_breaks_and_what_to_add() {
     assert_eq!(with(&permissions, Verdict::Denied), ["ec2:StopInstances"]);
     let stop = permissions.iter().find(|p| p.action == "ec2:StopInstances").unwrap();
     assert_eq!((&stop.broken_operations[..], stop.denied_by), (&["stop-instance"][..], Some(DeniedBy::NoAllow)));
-    assert_eq!(
-        stop.policy_statements[0]["Condition"]["StringEquals"]["ec2:ResourceTag/ManagedBy"],
-        "cml-cloud-manager"
-    );
 }
 
 #[tokio::test]
@@ -72,7 +128,7 @@ async fn a_launch_that_may_not_tag_names_the_tagging_and_leaves_the_launch_open(
     let rule = mock!(Client::run_instances).then_http_response(move || ec2_error(403, "UnauthorizedOperation", denied));
     let permissions = test(vec![rule]).await;
     assert_eq!(with(&permissions, Verdict::Denied), ["ec2:CreateTags"]);
-    assert_eq!(with(&permissions, Verdict::Unknown), ["ec2:RunInstances"]);
+    assert_eq!(with(&permissions, Verdict::Unknown), ["ec2:RunInstances", SPOT_ROLE]);
 }
 
 #[tokio::test]
@@ -80,7 +136,7 @@ async fn without_an_instance_or_an_image_what_needs_one_is_unknown_and_not_denie
     let none = mock!(Client::describe_instances).then_http_response(|| xml(200, "<DescribeInstancesResponse/>"));
     let images = mock!(Client::describe_images).then_http_response(|| xml(200, "<DescribeImagesResponse/>"));
     let permissions = test(vec![none, images]).await;
-    let unknown = [&ON_INSTANCES[..2], &["ec2:RunInstances"], &ON_INSTANCES[2..]].concat();
+    let unknown = [&ON_INSTANCES[..2], &["ec2:RunInstances"], &ON_INSTANCES[2..], &[SPOT_ROLE]].concat();
     assert_eq!(with(&permissions, Verdict::Unknown), unknown);
     assert!(with(&permissions, Verdict::Denied).is_empty());
 }
@@ -88,5 +144,5 @@ async fn without_an_instance_or_an_image_what_needs_one_is_unknown_and_not_denie
 #[tokio::test]
 async fn a_throttled_try_says_nothing_of_the_permission() {
     let rule = mock!(Client::describe_tags).then_http_response(|| ec2_error(503, "RequestLimitExceeded", "slow down"));
-    assert_eq!(with(&test(vec![rule]).await, Verdict::Unknown), ["ec2:DescribeTags"]);
+    assert_eq!(with(&test(vec![rule]).await, Verdict::Unknown), ["ec2:DescribeTags", SPOT_ROLE]);
 }

@@ -108,15 +108,20 @@ async fn a_launch_that_is_waited_for_and_not_shown_is_a_202_that_names_it() {
 
 #[tokio::test]
 async fn a_full_fleet_is_a_422_and_launches_nothing() {
-    // Two demo workers, which are ours, and one that is not.
+    // Two demo workers, which are ours, one that is not, and in the end one of ours that is terminated.
     let mut functions = Functions::start(&[]).await;
     let run = ec2(&functions.aws.ec2_endpoint()).run_instances().image_id(&functions.aws.workers.image.id);
     run.instance_type("c5.2xlarge".into()).min_count(1).max_count(1).send().await.unwrap();
-    for (most, status) in [("2", 422), ("3", 201)] {
+    for (most, status, terminate) in [("2", 422, None), ("3", 201, None), ("3", 422, None), ("3", 201, Some(0))] {
+        if let Some(worker) = terminate {
+            let id = &functions.aws.workers.demo[worker];
+            ec2(&functions.aws.ec2_endpoint()).terminate_instances().instance_ids(id).send().await.unwrap();
+        }
+        let before = launched(&functions).await.len();
         functions.add(CREATE, CREATE, &[ROOT.as_slice(), &[("CML_MAX_WORKERS", most)]].concat()).await;
-        let (answered, answer) = functions.call(CREATE, with_key("key-1")).await;
+        let (answered, answer) = functions.call(CREATE, with_key(&format!("key-{before}"))).await;
         assert_eq!(answered, status, "{answer}");
-        assert_eq!(launched(&functions).await.len(), usize::from(status == 201));
+        assert_eq!(launched(&functions).await.len() - before, usize::from(status == 201));
         functions.kill(CREATE).await;
     }
     functions.aws.stop().unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use shared::tags::OUR_KEYS;
 use tests::iam::{Parameters, render};
 use tests::stack::{ACCOUNT_ID, REGION, STACK_NAME};
 
@@ -14,6 +15,17 @@ const CALLER_POLICIES: [(&str, &str); 3] = [
     ("CMLWorkerCallerReader", "caller-reader"),
     ("CMLWorkerCallerOperator", "caller-operator"),
     ("CMLWorkerCallerLauncher", "caller-launcher"),
+];
+
+/// The lists without which the statements about them are left out.
+const OPTIONAL: [&str; 7] = [
+    "AllowedKeyNames",
+    "AllowedSecurityGroups",
+    "AllowedSubnets",
+    "AllowedTagKeys",
+    "ImageParameterArns",
+    "KmsKeyArns",
+    "NetworkOwners",
 ];
 
 /// A stack of [`world`], as CloudFormation has it.
@@ -40,6 +52,8 @@ impl Deployed {
     fn rendering(&self) -> Parameters {
         let others = self.given("ImageOwners").split(',').filter(|owner| !owner.is_empty());
         let owners = std::iter::once(ACCOUNT_ID).chain(others).map(str::to_owned).collect();
+        let tag_keys = ["Name"].into_iter().chain(OUR_KEYS).chain(self.given("AllowedTagKeys").split(','));
+        let tag_keys = tag_keys.map(str::to_owned).collect();
         let list = |name: &'static str, own: &str| {
             let value = Some(self.given(name)).filter(|value| !value.is_empty()).unwrap_or(own);
             (name, value.split(',').map(str::to_owned).collect())
@@ -54,8 +68,12 @@ impl Deployed {
             known("RestApiId", &self.outputs["RestApiId"]),
             known("WorkerRoleName", self.given("WorkerRoleName")),
             list("AllowedInstanceTypes", ""),
+            list("AllowedKeyNames", ""),
             list("AllowedRegions", REGION),
+            list("AllowedSecurityGroups", ""),
             list("AllowedSourceCidrs", ""),
+            list("AllowedSubnets", ""),
+            ("AllowedTagKeys", tag_keys),
             ("ImageOwners", owners),
             list("ImageParameterArns", ""),
             list("KmsKeyArns", ""),
@@ -63,14 +81,12 @@ impl Deployed {
         ])
     }
 
-    /// A file as the stack should have it. Without keys or parameters the template leaves the statements about them out, and
-    /// without a restriction of addresses the one about them.
+    /// A file as the stack should have it: the template leaves the statements about an empty list out, and without a
+    /// restriction of addresses the one about them.
     fn expected(&self, file: &str) -> Value {
         let idle = |statement: &Value| {
             let names = |parameter: &str| statement.to_string().contains(&format!("${{{parameter}}}"));
-            ["ImageParameterArns", "KmsKeyArns", "NetworkOwners"]
-                .iter()
-                .any(|list| names(list) && self.given(list).is_empty())
+            OPTIONAL.iter().any(|list| names(list) && self.given(list).is_empty())
                 || (names("AllowedSourceCidrs") && self.given("AllowedSourceCidrs") == "0.0.0.0/0")
         };
         let mut policy = template(file);
@@ -97,6 +113,9 @@ impl Deployed {
         if mode == "guardrail" {
             let file = "CMLWorkerManagementPolicy.guardrail";
             self.assert_managed_policy("CMLWorkerGuardrailPolicy", file).await;
+        }
+        if OPTIONAL.iter().any(|list| list.starts_with("Allowed") && !self.given(list).is_empty()) {
+            self.assert_managed_policy("CMLWorkerLimitsPolicy", "CMLWorkerLimitsPolicy").await;
         }
     }
 

@@ -1,11 +1,15 @@
 //! The policy files, with the parameters of one imagined deployment.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use shared::config::Config;
 use tests::iam::{Parameters, render};
 use tests::stack::{ACCOUNT_ID, REGION, repository};
 
 /// The policies of `iam/`, without `.json`.
-pub const FILES: [&str; 8] = [
+pub const FILES: [&str; 9] = [
+    "CMLWorkerLimitsPolicy",
     "CMLWorkerManagementPolicy",
     "CMLWorkerManagementPolicy.guardrail",
     "CMLWorkerManagementPolicy.hardened",
@@ -31,6 +35,11 @@ pub const PARTNER: &str = "111122223333";
 /// Another account that shares them.
 pub const NETWORK_OWNER: &str = "444455556666";
 
+/// The subnets that workers may be launched into.
+pub const SUBNETS: [&str; 2] = ["subnet-0bbbbbbbbbbbbbbb1", "subnet-0bbbbbbbbbbbbbbb2"];
+/// The security groups that they may be launched with.
+pub const GROUPS: [&str; 2] = ["sg-0bbbbbbbbbbbbbbb1", "sg-0bbbbbbbbbbbbbbb2"];
+
 /// A policy as it is deployed.
 pub fn policy(file: &str) -> Value {
     expand_own_api(render(&template(file), &parameters()).unwrap())
@@ -50,8 +59,12 @@ fn parameters() -> Parameters {
         ("AWS::Partition", &["aws"]),
         ("AWS::Region", &[REGION]),
         ("AllowedInstanceTypes", &["c5.*", "c6i.*", "m5.*", "m5zn.metal", "c8i.*", "m8i.*", "r8i.*"]),
+        ("AllowedKeyNames", &["lab-*", "ops"]),
         ("AllowedRegions", &[REGION, "us-west-2"]),
+        ("AllowedSecurityGroups", &GROUPS),
         ("AllowedSourceCidrs", &["203.0.113.0/24", "198.51.100.7/32"]),
+        ("AllowedSubnets", &SUBNETS),
+        ("AllowedTagKeys", &["Name", "ManagedBy", "CreatedBy", "IdempotencyFingerprint", "cml:*", "Cost?Center"]),
         ("ImageOwners", &[ACCOUNT_ID, PARTNER]),
         ("ImageParameterArns", &[IMAGE_PARAMETER, SECOND_IMAGE_PARAMETER]),
         ("KmsKeyArns", &[KEY, SECOND_KEY]),
@@ -63,6 +76,47 @@ fn parameters() -> Parameters {
     ]
     .map(|(name, values)| (name, values.iter().map(|value| (*value).to_owned()).collect()))
     .into()
+}
+
+/// The configuration of that deployment's functions.
+pub fn configuration() -> Config {
+    let parameters = parameters();
+    let given = |name: &str| parameters.get(name).map(|values| values.join(","));
+    let variable = |name: &str| match name {
+        "AWS_REGION" => given("AWS::Region"),
+        "CML_MANAGED_BY" => given("ManagedBy"),
+        "CML_ALLOWED_REGIONS" => given("AllowedRegions"),
+        "CML_ALLOWED_INSTANCE_TYPES" => given("AllowedInstanceTypes"),
+        "CML_IMAGE_OWNERS" => Some(PARTNER.to_owned()),
+        "CML_IMAGE_PARAMETER_ARNS" => given("ImageParameterArns"),
+        "CML_NETWORK_OWNERS" => given("NetworkOwners"),
+        "CML_KMS_KEY_ARNS" => given("KmsKeyArns"),
+        "CML_WORKER_ROLE_ARN" => Some(format!("arn:aws:iam::{ACCOUNT_ID}:role/CMLWorker")),
+        _ => None,
+    };
+    Config::read(variable).unwrap()
+}
+
+fn actions_of(statement: &Value) -> Vec<String> {
+    let actions = &statement["Action"];
+    let actions = actions.as_array().cloned().unwrap_or_else(|| vec![actions.clone()]);
+    actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
+/// Every action that a policy is about.
+pub fn actions(policy: &Value) -> BTreeSet<String> {
+    policy["Statement"].as_array().unwrap().iter().flat_map(actions_of).collect()
+}
+
+/// The policy without an action.
+pub fn without(policy: &Value, action: &str) -> Value {
+    let mut policy = policy.clone();
+    let statements = policy["Statement"].as_array_mut().unwrap();
+    for statement in statements.iter_mut() {
+        statement["Action"] = actions_of(statement).into_iter().filter(|one| one != action).collect();
+    }
+    statements.retain(|statement| statement["Action"] != json!([]));
+    policy
 }
 
 /// API Gateway writes the ARN of the API that a resource policy is attached to for `execute-api:/`.

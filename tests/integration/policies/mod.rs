@@ -8,6 +8,7 @@ pub mod deployed;
 mod files;
 mod launch_cases;
 mod lifecycle_cases;
+mod limit_cases;
 mod mutation;
 mod other_cases;
 mod recorded;
@@ -19,8 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::ops::OPERATIONS;
+use shared::permissions::remedy::statements;
 use tests::iam::{Check, Policies};
 
 use files::{FILES, policy};
@@ -35,6 +37,10 @@ pub enum Mode {
     Guardrail,
     /// The execution role with `PolicyMode=hardened`.
     Hardened,
+    /// The execution role with `PolicyMode=base` and lists of what callers may name.
+    LimitedBase,
+    /// The same with `PolicyMode=hardened`.
+    LimitedHardened,
     /// The role of a worker.
     Worker,
     /// A caller of the API who may read.
@@ -58,6 +64,8 @@ impl Mode {
             Self::Base => &["CMLWorkerManagementPolicy"],
             Self::Guardrail => &["CMLWorkerManagementPolicy", "CMLWorkerManagementPolicy.guardrail"],
             Self::Hardened => &["CMLWorkerManagementPolicy.hardened"],
+            Self::LimitedBase => &["CMLWorkerManagementPolicy", "CMLWorkerLimitsPolicy"],
+            Self::LimitedHardened => &["CMLWorkerManagementPolicy.hardened", "CMLWorkerLimitsPolicy"],
             Self::Worker => &["worker-role"],
             Self::Reader => &["caller-reader", "api-resource-policy"],
             Self::Operator => &["caller-operator", "api-resource-policy"],
@@ -118,7 +126,8 @@ fn own_cases(calls: &Calls) -> Vec<Case> {
 fn cases(calls: &Calls) -> Vec<Case> {
     let rows =
         [launch_cases::rows(calls), lifecycle_cases::rows(calls), tag_cases::rows(calls), other_cases::rows(calls)];
-    [own_cases(calls), role_cases(rows.concat()), worker_cases::cases(calls), caller_cases::cases()].concat()
+    let others = [limit_cases::cases(calls), worker_cases::cases(calls), caller_cases::cases()].concat();
+    [own_cases(calls), role_cases(rows.concat()), others].concat()
 }
 
 /// Judges the cases of one mode. Calls have most of their checks in common, so each is judged once.
@@ -182,6 +191,29 @@ async fn each_operation_needs_exactly_the_actions_of_its_table() {
         let table = operation.actions.iter().map(|action| (*action).to_owned()).collect();
         assert_eq!(needed, table, "{}", operation.name);
     }
+}
+
+/// What the self-test says to add for an action that is denied, pasted into the policy without it, gives the hardened policy
+/// back; and pasted beside that one, it changes no verdict.
+#[tokio::test]
+async fn a_remedy_gives_back_what_is_missing_and_nothing_else() {
+    const HARDENED: &str = "CMLWorkerManagementPolicy.hardened";
+    let cases = cases(Calls::recorded().await);
+    let cases = of_mode(&cases, Mode::Hardened);
+    let (config, hardened) = (files::configuration(), policy(HARDENED));
+    let expected = verdicts(&Policies::new(std::slice::from_ref(&hardened)).unwrap(), &cases);
+    let mut noticed = 0;
+    for action in files::actions(&hardened) {
+        let remedy = json!({"Version": "2012-10-17", "Statement": statements(&action, &config)});
+        let beside = Policies::new(&[hardened.clone(), remedy.clone()]).unwrap();
+        assert_eq!(verdicts(&beside, &cases), expected, "{action} beside the hardened policy");
+        let without = files::without(&hardened, &action);
+        let mended = Policies::new(&[without.clone(), remedy]).unwrap();
+        assert_eq!(verdicts(&mended, &cases), expected, "{action} instead of what was taken away");
+        noticed += usize::from(verdicts(&Policies::new(&[without]).unwrap(), &cases) != expected);
+    }
+    // Without the remedy something is missing: for each action a case says so.
+    assert_eq!(noticed, files::actions(&hardened).len());
 }
 
 /// A managed policy holds at most 6,144 characters, white space not counted.

@@ -2,11 +2,22 @@
 
 const GUARDRAIL: &str = "CMLWorkerManagementPolicy.guardrail";
 const HARDENED: &str = "CMLWorkerManagementPolicy.hardened";
+const LIMITS: &str = "CMLWorkerLimitsPolicy";
 const API: &str = "api-resource-policy";
 const WORKER: &str = "worker-role";
 
 /// File, mutant, because.
-pub const LIST: [(&str, &str, &str); 18] = [
+pub const LIST: [(&str, &str, &str); 20] = [
+    (
+        LIMITS,
+        "DenyOtherTagKeys: action ec2:CreateTags → ec2:*",
+        "the one other action of the role that has tag keys is RunInstances, whose tags are a CreateTags of their own",
+    ),
+    (
+        LIMITS,
+        "DenyOtherTagKeys: action ec2:DeleteTags → ec2:*",
+        "the one other action of the role that has tag keys is RunInstances, whose tags are a CreateTags of their own",
+    ),
     (
         GUARDRAIL,
         "DenyLifecycleOfUnmanaged: resource arn:aws:ec2:*:*:instance/* → *",
@@ -19,7 +30,7 @@ pub const LIST: [(&str, &str, &str); 18] = [
     ),
     (
         HARDENED,
-        "CreateSpotServiceLinkedRole: action iam:CreateServiceLinkedRole → iam:*",
+        "CreateSpotRole: action iam:CreateServiceLinkedRole → iam:*",
         "only CreateServiceLinkedRole has the key iam:AWSServiceName, and the condition asks for it",
     ),
     (
@@ -39,7 +50,7 @@ pub const LIST: [(&str, &str, &str); 18] = [
     ),
     (
         HARDENED,
-        "LaunchManagedInstance: resource arn:aws:ec2:*:123456789012:instance/* → *",
+        "LaunchManaged: resource arn:aws:ec2:*:123456789012:instance/* → *",
         "of what a launch uses only the instance has the keys ec2:MetadataHttpTokens and ec2:InstanceType",
     ),
     (
@@ -49,7 +60,7 @@ pub const LIST: [(&str, &str, &str); 18] = [
     ),
     (
         HARDENED,
-        "LifecycleOfManagedInstances: resource arn:aws:ec2:*:123456789012:instance/* → *",
+        "LifecycleOfManaged: resource arn:aws:ec2:*:123456789012:instance/* → *",
         "start, stop and terminate are checked on instances alone, and only of the own account",
     ),
     (

@@ -49,6 +49,10 @@ fn claiming(calls: &Calls) -> Vec<Row> {
         ("give a worker away beside another tag", calls.checks(&beside), [A, D, D]),
         ("add a lower-case ownership key to a worker", calls.checks(&own("managedby", "x")), [A, D, D]),
         ("add an upper-case ownership key to a worker", calls.checks(&own("MANAGEDBY", "x")), [A, D, D]),
+        ("say of a worker that somebody else made it", calls.checks(&own("CreatedBy", "arn")), [A, D, D]),
+        ("say so in lower case", calls.checks(&own("createdby", "arn")), [A, D, D]),
+        ("make a worker another request's", calls.checks(&own("IdempotencyFingerprint", "0")), [A, D, D]),
+        ("make it so in lower case", calls.checks(&own("idempotencyfingerprint", "0")), [A, D, D]),
         ("add a key that begins like the ownership key", calls.checks(&own("ManagedByTeam", "x")), [A, A, A]),
     ]
 }
@@ -95,6 +99,8 @@ fn untagging(calls: &Calls) -> Vec<Row> {
         ("remove two tags", key_beside("Course"), [A, A, A]),
         ("remove the ownership tag", key("ManagedBy"), [A, D, D]),
         ("remove the ownership tag in lower case", key("managedby"), [A, D, D]),
+        ("remove who made a worker", key("CreatedBy"), [A, D, D]),
+        ("remove whose request a worker is", key("IdempotencyFingerprint"), [A, D, D]),
         ("remove the ownership tag beside another", key_beside("ManagedBy"), [A, D, D]),
         ("remove the ownership tag only with its value", calls.checks(&owned), [A, D, D]),
         ("remove all tags of a worker by naming none", calls.checks(&all), [A, D, D]),

@@ -75,6 +75,7 @@ fn arn_of(id: &str, region: &str, account: &Account) -> String {
         "ami" => "image",
         "eni" => "network-interface",
         "i" => "instance",
+        "key" => "key-pair",
         "sg" => "security-group",
         "snap" => "snapshot",
         "vol" => "volume",

@@ -119,7 +119,8 @@ fn a_silent_region_costs_the_self_test_its_own_verdicts_and_no_more_time() {
         let permissions = document["permissions"].as_array().unwrap().iter();
         permissions.filter(|one| one["region"] == region && one["verdict"] == verdict).count()
     };
-    assert_eq!((verdicts("us-east-1", "allowed"), verdicts("us-east-1", "unknown")), (12, 0), "{document}");
+    // The parameters too, which this deployment may read; and whether a Spot launch is the account's first one is unknown.
+    assert_eq!((verdicts("us-east-1", "allowed"), verdicts("us-east-1", "unknown")), (13, 1), "{document}");
     assert_eq!((verdicts("eu-west-1", "allowed"), verdicts("eu-west-1", "unknown")), (0, 12), "{document}");
     assert_eq!(document["status"], "degraded");
     assert!(took < 11_000, "{took} ms");

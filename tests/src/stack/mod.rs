@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub use caller::AccessKey;
-pub use clients::{cloudwatch, ec2};
+pub use clients::{cloudwatch, ec2, ec2_in};
 pub use deployment::STACK_NAME;
 use emulators::Emulators;
 pub use emulators::free_port;

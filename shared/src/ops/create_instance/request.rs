@@ -18,7 +18,7 @@ use crate::launch::{
     CapacityReservation, Cpu, HopLimit, InstanceProfile, Launch, Placement, ReservationPreference, ShutdownBehavior,
     Spot, Tenancy, UserData,
 };
-use crate::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, MAX_VALUE_LENGTH, OWNERSHIP_KEY, tag};
+use crate::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, MAX_VALUE_LENGTH, NAME_KEY, OWNERSHIP_KEY, tag};
 use crate::volume::of_launch;
 
 /// The launch, all of it but the sending.
@@ -80,7 +80,7 @@ fn network(call: RunInstancesFluentBuilder, launch: &Launch, attempt: &Attempt) 
 
 /// Tags on everything the launch makes, in the launch itself: no moment exists in which a resource is not ours.
 fn on_each_resource(launch: &Launch, attempt: &Attempt, managed_by: &str, caller: &Caller) -> Vec<TagSpecification> {
-    let tags: Vec<Tag> = [tag("Name", launch.name.as_str()), tag(OWNERSHIP_KEY, managed_by)]
+    let tags: Vec<Tag> = [tag(NAME_KEY, launch.name.as_str()), tag(OWNERSHIP_KEY, managed_by)]
         .into_iter()
         .chain(caller.arn.as_ref().map(|arn| tag(CREATED_BY_KEY, &as_value(arn))))
         .chain(caller.replay.as_ref().map(|replay| tag(FINGERPRINT_KEY, &replay.fingerprint)))

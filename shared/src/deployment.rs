@@ -1,0 +1,106 @@
+//! What else the template fills into the role's policy: only the permission self-test asks for it.
+
+use crate::config::{list, note};
+
+/// ARN of the workers' own role: the account, and what the names of the roles that a launch may pass begin with.
+pub const CML_WORKER_ROLE_ARN: &str = "CML_WORKER_ROLE_ARN";
+/// Accounts that share subnets and security groups with this one.
+pub const CML_NETWORK_OWNERS: &str = "CML_NETWORK_OWNERS";
+/// Customer managed keys that the role may use through EC2.
+pub const CML_KMS_KEY_ARNS: &str = "CML_KMS_KEY_ARNS";
+
+/// The parameters; without a role nobody knows which account this is.
+#[derive(Debug, Clone, Default)]
+pub struct Deployment {
+    /// The workers' own role.
+    pub worker_role: Option<WorkerRole>,
+    /// Accounts that share networks with this one.
+    pub network_owners: Vec<String>,
+    /// Customer managed keys, as ARNs.
+    pub kms_key_arns: Vec<String>,
+}
+
+/// The role of the workers, from its ARN; its instance profile has the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerRole {
+    /// The partition, such as `aws`.
+    pub partition: String,
+    /// The account.
+    pub account_id: String,
+    /// The name.
+    pub name: String,
+}
+
+impl WorkerRole {
+    fn parse(arn: &str) -> Option<Self> {
+        let &["arn", partition, "iam", "", account_id, resource] = &arn.splitn(6, ':').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let name = resource.strip_prefix("role/").filter(|name| !name.is_empty())?;
+        let of = str::to_owned;
+        is_account(account_id).then(|| Self { partition: of(partition), account_id: of(account_id), name: of(name) })
+    }
+}
+
+impl Deployment {
+    /// Reads the variables that `variable` knows; what is wrong with them goes to `bad`.
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>, bad: &mut Vec<String>) -> Option<Self> {
+        let role = variable(CML_WORKER_ROLE_ARN).map(|arn| worker_role(&arn)).transpose();
+        let worker_role = note(CML_WORKER_ROLE_ARN, role, bad);
+        let owners = variable(CML_NETWORK_OWNERS).map(|text| list(&text, account)).transpose();
+        let owners = note(CML_NETWORK_OWNERS, owners, bad);
+        let keys = variable(CML_KMS_KEY_ARNS).map(|text| list(&text, key)).transpose();
+        let keys = note(CML_KMS_KEY_ARNS, keys, bad);
+        Some(Self {
+            worker_role: worker_role?,
+            network_owners: owners?.unwrap_or_default(),
+            kms_key_arns: keys?.unwrap_or_default(),
+        })
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn worker_role(arn: &str) -> Result<WorkerRole, String> {
+    WorkerRole::parse(arn).ok_or_else(|| format!("is {arn:?} but must be the ARN of a role"))
+}
+
+fn account(text: &str) -> Result<String, String> {
+    if is_account(text) { Ok(text.to_owned()) } else { Err(format!("has {text:?} but each must be an account's id")) }
+}
+
+fn key(arn: &str) -> Result<String, String> {
+    let is_key = arn.starts_with("arn:") && arn.contains(":kms:") && arn.contains(":key/");
+    if is_key { Ok(arn.to_owned()) } else { Err(format!("has {arn:?} but each must be the ARN of a KMS key")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_says_partition_account_and_name() {
+        let role = WorkerRole::parse("arn:aws-us-gov:iam::123456789012:role/CMLWorker-lab").unwrap();
+        let parts = (role.partition.as_str(), role.account_id.as_str(), role.name.as_str());
+        assert_eq!(parts, ("aws-us-gov", "123456789012", "CMLWorker-lab"));
+        for bad in [
+            "CMLWorker",
+            "arn:aws:iam::1:role/a",
+            "arn:aws:iam::123456789012:user/a",
+            "arn:aws:iam::123456789012:role/",
+        ] {
+            assert_eq!(WorkerRole::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_bad_variable_is_told() {
+        let mut bad = Vec::new();
+        assert!(Deployment::read(|_| Some("me".to_owned()), &mut bad).is_none());
+        let names: Vec<&str> = bad.iter().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(names, [CML_WORKER_ROLE_ARN, CML_NETWORK_OWNERS, CML_KMS_KEY_ARNS]);
+        assert!(Deployment::read(|_| None, &mut Vec::new()).is_some_and(|read| read.worker_role.is_none()));
+    }
+}
