@@ -242,6 +242,9 @@ mod tests {
         let clients =
             Clients::new(config, &SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).build());
         assert_eq!(clients.ec2_of_each_region().count(), 2);
+        for (region, ec2) in clients.ec2_of_each_region() {
+            assert_eq!(ec2.config().region().map(AsRef::as_ref), Some(region.as_str()));
+        }
         for region in clients.config().allowed_regions.clone() {
             let own = Some(region.as_str());
             let of = |region: Option<&aws_config::Region>| region.map(|region| region.as_ref().to_owned());

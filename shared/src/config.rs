@@ -11,8 +11,13 @@
 //! | `CML_MAX_WORKERS` | no limit | managed instances that a region may have; a launch beyond it is refused |
 //! | `CML_IMAGE_OWNERS` | `self` | whose images may be listed, separated by commas; `self` always is one |
 //! | `CML_IMAGE_PARAMETER_ARNS` | none | parameters of Systems Manager that may name images, separated by commas; `*` and `?` are wildcards |
-//! | `CML_ALLOWED_SUBNETS`, `CML_ALLOWED_SECURITY_GROUPS`, `CML_ALLOWED_KEY_NAMES`, `CML_ALLOWED_TAG_KEYS` | everything | see [`limits`](crate::limits) |
-//! | `CML_WORKER_ROLE_ARN`, `CML_NETWORK_OWNERS`, `CML_KMS_KEY_ARNS` | none | see [`deployment`](crate::deployment) |
+//! | `CML_ALLOWED_SUBNETS` | any | subnets that workers may be launched into, separated by commas; a launch then has to name one |
+//! | `CML_ALLOWED_SECURITY_GROUPS` | any | security groups that workers may be launched with, separated by commas; a launch then has to name one |
+//! | `CML_ALLOWED_KEY_NAMES` | any | patterns of key pairs that workers may be launched with, separated by commas |
+//! | `CML_ALLOWED_TAG_KEYS` | any but ours | patterns of tag keys that callers may set and remove beside `Name`, separated by commas |
+//! | `CML_POLICY_MODE` | none | `hardened` if the role may pass the workers' role, which the permission self-test then asks about |
+//! | `CML_WORKER_ROLE_ARN` | none | the workers' role: which account this is, for the statements that the permission self-test gives |
+//! | `CML_NETWORK_OWNERS`, `CML_KMS_KEY_ARNS` | none | what else those statements are made with, separated by commas |
 //! | `CML_ROLES_OF_PEOPLE` | none | names of roles whose sessions are people, beside `AWSReservedSSO_*`, separated by commas; `*` and `?` are wildcards |
 
 use std::fmt;
@@ -28,6 +33,7 @@ use crate::limits::Limits;
 use crate::parameter::Parameters;
 use crate::region::Region;
 use crate::tags::TagValue;
+use crate::variables::{list, listed, note, parsed, pattern};
 
 /// The region that Lambda runs the function in.
 pub const AWS_REGION: &str = "AWS_REGION";
@@ -73,9 +79,9 @@ pub struct Config {
     pub image_owners: Vec<Owner>,
     /// Parameters that may name images.
     pub image_parameters: Vec<Parameters>,
-    /// What of the account's own callers may name.
+    /// Which subnets, security groups, key pairs and tag keys callers may name.
     pub limits: Limits,
-    /// What else the template fills into the role's policy.
+    /// Parameters of the role's policy that only the permission self-test reads.
     pub deployment: Deployment,
     /// Names of roles whose sessions are people, as patterns.
     pub roles_of_people: Vec<WildMatch>,
@@ -118,25 +124,23 @@ impl Config {
         let region = variable(AWS_REGION).ok_or_else(|| "is not set".to_owned()).and_then(|text| region(&text));
         let region = note(AWS_REGION, region, &mut bad);
         let managed_by = note(CML_MANAGED_BY, managed_by(variable(CML_MANAGED_BY)), &mut bad);
-        let allowed = variable(CML_ALLOWED_REGIONS).map(|text| list(&text, region_of_list)).transpose();
-        let allowed = note(CML_ALLOWED_REGIONS, allowed, &mut bad);
+        let allowed = note(CML_ALLOWED_REGIONS, listed(variable(CML_ALLOWED_REGIONS), parsed), &mut bad);
         let types = variable(CML_ALLOWED_INSTANCE_TYPES).unwrap_or_else(|| DEFAULT_INSTANCE_TYPES.to_owned());
         let types = note(CML_ALLOWED_INSTANCE_TYPES, list(&types, instance_type_pattern), &mut bad);
         let max_workers = variable(CML_MAX_WORKERS).map(|text| count(&text)).transpose();
         let max_workers = note(CML_MAX_WORKERS, max_workers, &mut bad);
         let owners = variable(CML_IMAGE_OWNERS).unwrap_or_else(|| Owner::default().to_string());
-        let owners = note(CML_IMAGE_OWNERS, list(&owners, image_owner), &mut bad);
-        let parameters = variable(CML_IMAGE_PARAMETER_ARNS).map(|text| list(&text, parameters)).transpose();
+        let owners = note(CML_IMAGE_OWNERS, list(&owners, parsed), &mut bad);
+        let parameters = listed(variable(CML_IMAGE_PARAMETER_ARNS), parameters);
         let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, &mut bad);
-        let roles = variable(CML_ROLES_OF_PEOPLE).map(|text| list(&text, role_pattern)).transpose();
-        let roles = note(CML_ROLES_OF_PEOPLE, roles, &mut bad);
+        let roles = note(CML_ROLES_OF_PEOPLE, listed(variable(CML_ROLES_OF_PEOPLE), role_pattern), &mut bad);
         let limits = Limits::read(&variable, &mut bad);
         let deployment = Deployment::read(&variable, &mut bad);
         match (region, managed_by, allowed, types, max_workers, owners, parameters, limits, deployment, roles) {
             (
                 Some(region),
                 Some(managed_by),
-                Some(allowed),
+                Some(allowed_regions),
                 Some(allowed_instance_types),
                 Some(max_workers),
                 Some(image_owners),
@@ -145,19 +149,16 @@ impl Config {
                 Some(deployment),
                 Some(roles),
             ) => Ok(Self {
-                allowed_regions: allowed.unwrap_or_else(|| vec![region.clone()]),
+                allowed_regions: if allowed_regions.is_empty() { vec![region.clone()] } else { allowed_regions },
                 region,
                 managed_by,
                 allowed_instance_types,
                 max_workers,
                 image_owners,
-                image_parameters: image_parameters.unwrap_or_default(),
+                image_parameters,
                 limits,
                 deployment,
-                roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)]
-                    .into_iter()
-                    .chain(roles.unwrap_or_default())
-                    .collect(),
+                roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)].into_iter().chain(roles).collect(),
             }),
             _ => Err(ConfigError(bad)),
         }
@@ -191,17 +192,8 @@ impl Config {
     }
 }
 
-/// Keeps a good value, or writes down what is wrong with the variable.
-pub(crate) fn note<T>(name: &str, value: Result<T, String>, bad: &mut Vec<String>) -> Option<T> {
-    value.map_err(|why| bad.push(format!("{name} {why}"))).ok()
-}
-
 fn region(text: &str) -> Result<Region, String> {
     Region::try_from(text.to_owned()).map_err(|refusal| format!("is {text:?} but {}", refusal.0))
-}
-
-fn region_of_list(text: &str) -> Result<Region, String> {
-    Region::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?} but each {}", refusal.0))
 }
 
 fn managed_by(given: Option<String>) -> Result<String, String> {
@@ -219,39 +211,19 @@ fn count(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("is {text:?} but must be a whole number above 0"))
 }
 
-fn image_owner(text: &str) -> Result<Owner, String> {
-    Owner::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?} but each {}", refusal.0))
-}
-
 fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
-    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-*?".contains(&b);
-    pattern(text, known, "a pattern such as c5.*")
-}
-
-/// A role's name can have a comma in it; here `?` stands for that.
-fn role_pattern(text: &str) -> Result<WildMatch, String> {
-    pattern(text, |b| b.is_ascii_alphanumeric() || b"+=.@_-*?".contains(&b), "a role's name")
-}
-
-pub(crate) fn pattern(text: &str, is_known: impl Fn(u8) -> bool, what: &str) -> Result<WildMatch, String> {
-    if text.bytes().all(is_known) {
-        Ok(WildMatch::new(text))
-    } else {
-        Err(format!("has {text:?} but each must be {what}"))
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Err(format!("has {text:?} but no type has a capital letter"));
     }
+    pattern(text, ".-", "c5.*")
+}
+
+fn role_pattern(text: &str) -> Result<WildMatch, String> {
+    pattern(text, "+=.@_-", "lab-*")
 }
 
 fn parameters(arn: &str) -> Result<Parameters, String> {
     Parameters::parse(arn).ok_or_else(|| format!("names {arn:?}, which is not the ARN of a parameter with a path"))
-}
-
-/// A list separated by commas, with at least one entry.
-pub(crate) fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-    let entries: Vec<&str> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
-    if entries.is_empty() {
-        return Err("must name at least one".to_owned());
-    }
-    entries.into_iter().map(read).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! What else the template fills into the role's policy: only the permission self-test asks for it.
+//! Parameters of the role's policy that only the permission self-test reads.
 
-use crate::config::{list, note};
+use crate::variables::{listed, note};
 
+/// Which policy the role has: `hardened`, `guardrail` or `base`.
+pub const CML_POLICY_MODE: &str = "CML_POLICY_MODE";
 /// ARN of the workers' own role: the account, and what the names of the roles that a launch may pass begin with.
 pub const CML_WORKER_ROLE_ARN: &str = "CML_WORKER_ROLE_ARN";
 /// Accounts that share subnets and security groups with this one.
@@ -12,6 +14,8 @@ pub const CML_KMS_KEY_ARNS: &str = "CML_KMS_KEY_ARNS";
 /// The parameters; without a role nobody knows which account this is.
 #[derive(Debug, Clone, Default)]
 pub struct Deployment {
+    /// Whether the role may pass the workers' role: the other modes refuse a launch with a profile.
+    pub is_hardened: bool,
     /// The workers' own role.
     pub worker_role: Option<WorkerRole>,
     /// Accounts that share networks with this one.
@@ -45,17 +49,20 @@ impl WorkerRole {
 impl Deployment {
     /// Reads the variables that `variable` knows; what is wrong with them goes to `bad`.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<String>, bad: &mut Vec<String>) -> Option<Self> {
+        let mode = note(CML_POLICY_MODE, mode(variable(CML_POLICY_MODE)), bad);
         let role = variable(CML_WORKER_ROLE_ARN).map(|arn| worker_role(&arn)).transpose();
         let worker_role = note(CML_WORKER_ROLE_ARN, role, bad);
-        let owners = variable(CML_NETWORK_OWNERS).map(|text| list(&text, account)).transpose();
-        let owners = note(CML_NETWORK_OWNERS, owners, bad);
-        let keys = variable(CML_KMS_KEY_ARNS).map(|text| list(&text, key)).transpose();
-        let keys = note(CML_KMS_KEY_ARNS, keys, bad);
-        Some(Self {
-            worker_role: worker_role?,
-            network_owners: owners?.unwrap_or_default(),
-            kms_key_arns: keys?.unwrap_or_default(),
-        })
+        let owners = note(CML_NETWORK_OWNERS, listed(variable(CML_NETWORK_OWNERS), account), bad);
+        let keys = note(CML_KMS_KEY_ARNS, listed(variable(CML_KMS_KEY_ARNS), key), bad);
+        Some(Self { is_hardened: mode?, worker_role: worker_role?, network_owners: owners?, kms_key_arns: keys? })
+    }
+}
+
+fn mode(text: Option<String>) -> Result<bool, String> {
+    match text.as_deref() {
+        None | Some("guardrail" | "base") => Ok(false),
+        Some("hardened") => Ok(true),
+        Some(other) => Err(format!("is {other:?} but must be hardened, guardrail or base")),
     }
 }
 
@@ -100,7 +107,7 @@ mod tests {
         let mut bad = Vec::new();
         assert!(Deployment::read(|_| Some("me".to_owned()), &mut bad).is_none());
         let names: Vec<&str> = bad.iter().filter_map(|line| line.split(' ').next()).collect();
-        assert_eq!(names, [CML_WORKER_ROLE_ARN, CML_NETWORK_OWNERS, CML_KMS_KEY_ARNS]);
+        assert_eq!(names, [CML_POLICY_MODE, CML_WORKER_ROLE_ARN, CML_NETWORK_OWNERS, CML_KMS_KEY_ARNS]);
         assert!(Deployment::read(|_| None, &mut Vec::new()).is_some_and(|read| read.worker_role.is_none()));
     }
 }

@@ -22,6 +22,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value, Invalid> {
     twice.fold(Invalid::default(), Invalid::and).none_or(value)
 }
 
+/// How many members that stand twice are named, and how far a path is written: an answer of which the caller chooses both would
+/// be many times as large as the request.
+const MOST_NAMED: usize = 20;
+const LONGEST_PATH: usize = 200;
+
 /// A place in the document, and where the members that stand twice are written down.
 struct Here<'a> {
     path: String,
@@ -31,11 +36,17 @@ struct Here<'a> {
 impl Here<'_> {
     fn member(&self, name: &str) -> Self {
         let separator = if self.path.is_empty() { "" } else { "." };
-        Self { path: format!("{}{separator}{name}", self.path), twice: self.twice }
+        let name: String = name.chars().take(LONGEST_PATH).collect();
+        self.below(&format!("{separator}{name}"))
     }
 
     fn element(&self, index: usize) -> Self {
-        Self { path: format!("{}[{index}]", self.path), twice: self.twice }
+        self.below(&format!("[{index}]"))
+    }
+
+    fn below(&self, name: &str) -> Self {
+        let name = if self.path.len() < LONGEST_PATH { name } else { "" };
+        Self { path: format!("{}{name}", self.path), twice: self.twice }
     }
 }
 
@@ -92,7 +103,10 @@ impl<'de> Visitor<'de> for Here<'_> {
             let here = self.member(&name);
             let path = here.path.clone();
             if values.insert(name, members.next_value_seed(here)?).is_some() {
-                self.twice.borrow_mut().push(path);
+                let mut twice = self.twice.borrow_mut();
+                if twice.len() < MOST_NAMED {
+                    twice.push(path);
+                }
             }
         }
         Ok(values.into())
@@ -117,6 +131,18 @@ mod tests {
         assert_eq!(fields(deep), ["a.b[1].c", "a.b", "d"]);
         // An escape is another way to write the same name.
         assert_eq!(fields(r#"{"force": false, "f\u006frce": true}"#), ["force"]);
+    }
+
+    #[test]
+    fn the_answer_to_many_that_stand_twice_is_no_larger_than_the_request() {
+        let many = format!("{{\"{}\":{{{}\"\":0}}}}", "K".repeat(30_000), "\"\":0,".repeat(5_000));
+        let long = format!("{}{}", "{\"äöü\":".repeat(100), "0");
+        let long = format!("{long}{}", "}".repeat(100)).replace("\"äöü\":0", "\"äöü\":0,\"äöü\":0");
+        for (text, named) in [(many, MOST_NAMED), (long, 1)] {
+            let fields = fields(&text);
+            assert_eq!(fields.len(), named);
+            assert!(fields.iter().all(|field| field.chars().count() <= 2 * LONGEST_PATH + 1), "{fields:?}");
+        }
     }
 
     #[test]

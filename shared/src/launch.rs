@@ -46,16 +46,18 @@ pub struct Launch {
     pub name: WorkerName,
     /// The type; one of `CML_ALLOWED_INSTANCE_TYPES`.
     pub instance_type: InstanceType,
-    /// The subnet; the default VPC's own choice unless given.
+    /// The subnet, one of `CML_ALLOWED_SUBNETS` if there are some, and then required; otherwise the default VPC's own choice
+    /// unless given.
     #[deserr(default)]
     pub subnet_id: Option<SubnetId>,
-    /// The security groups; the VPC's default group unless given.
+    /// The security groups, each of `CML_ALLOWED_SECURITY_GROUPS` if there are some, and then at least one; otherwise the VPC's
+    /// default group unless given.
     #[deserr(default)]
     pub security_group_ids: Vec<SecurityGroupId>,
-    /// The key pair for SSH.
+    /// The key pair for SSH; one of `CML_ALLOWED_KEY_NAMES`, if there are some.
     #[deserr(default)]
     pub key_name: Option<KeyName>,
-    /// More tags. `Name` and ours are set by us.
+    /// More tags, with keys of `CML_ALLOWED_TAG_KEYS` if there are some. `Name` and ours are set by us.
     #[deserr(default)]
     pub tags: NewTags,
     /// CloudWatch metrics each minute instead of every five.

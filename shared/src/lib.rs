@@ -59,6 +59,7 @@ pub mod serve;
 pub mod status;
 pub mod tags;
 pub mod utilization;
+mod variables;
 pub mod volume;
 pub mod wait;
 mod whole;

@@ -1,4 +1,4 @@
-//! What of the account's own a caller may name: the subnets, security groups and key pairs of a launch, and tag keys.
+//! Which subnets, security groups, key pairs and tag keys a caller may name.
 //!
 //! Whoever may launch brings user data of his own. Without these limits he may run it in any subnet of the account, with any
 //! of its security groups, without a right of his own to either; and whoever may tag sets what policies elsewhere trust. The
@@ -6,11 +6,11 @@
 
 use wildmatch::WildMatch;
 
-use crate::config::{list, note, pattern};
 use crate::error::Error;
-use crate::input::{Invalid, Refusal};
+use crate::input::Invalid;
 use crate::launch::{Launch, SecurityGroupId, SubnetId};
 use crate::tags::{NAME_KEY, TagKey};
+use crate::variables::{listed, note, parsed, pattern};
 
 /// Subnets that workers may be launched into.
 pub const CML_ALLOWED_SUBNETS: &str = "CML_ALLOWED_SUBNETS";
@@ -37,68 +37,92 @@ pub struct Limits {
 impl Limits {
     /// Reads the variables that `variable` knows; what is wrong with them goes to `bad`.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<String>, bad: &mut Vec<String>) -> Option<Self> {
-        let subnets = note(CML_ALLOWED_SUBNETS, listed(variable(CML_ALLOWED_SUBNETS), id::<SubnetId>), bad);
-        let groups = listed(variable(CML_ALLOWED_SECURITY_GROUPS), id::<SecurityGroupId>);
-        let groups = note(CML_ALLOWED_SECURITY_GROUPS, groups, bad);
-        let key_names = note(CML_ALLOWED_KEY_NAMES, listed(variable(CML_ALLOWED_KEY_NAMES), key_name), bad);
-        let tag_keys = note(CML_ALLOWED_TAG_KEYS, listed(variable(CML_ALLOWED_TAG_KEYS), tag_key), bad);
+        let subnets = note(CML_ALLOWED_SUBNETS, listed(variable(CML_ALLOWED_SUBNETS), parsed), bad);
+        let groups = note(CML_ALLOWED_SECURITY_GROUPS, listed(variable(CML_ALLOWED_SECURITY_GROUPS), parsed), bad);
+        let name = |text: &str| pattern(text, "+=.@_:/-", "lab-*");
+        let key_names = note(CML_ALLOWED_KEY_NAMES, listed(variable(CML_ALLOWED_KEY_NAMES), name), bad);
+        let tag_keys = note(CML_ALLOWED_TAG_KEYS, listed(variable(CML_ALLOWED_TAG_KEYS), name), bad);
         Some(Self { subnets: subnets?, security_groups: groups?, key_names: key_names?, tag_keys: tag_keys? })
     }
 
-    /// Lets a launch pass that names nothing else.
+    /// Refuses a launch that names something outside the lists, or leaves to EC2 what they have.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) with every field that does, and what may stand there.
+    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) with every such field, and what may stand there.
     pub fn check_launch(&self, launch: &Launch) -> Result<(), Error> {
-        let mut invalid = Invalid::default();
-        let mut refuse = |field: String, detail: String| invalid.push(Invalid::field(field, detail));
-        if !self.subnets.is_empty() {
-            let detail = one_of(&self.subnets);
-            let is_refused = |given: &Option<SubnetId>| given.as_ref().is_some_and(|id| !self.subnets.contains(id));
-            if launch.subnet_id.is_none() || is_refused(&launch.subnet_id) {
-                refuse("subnet_id".to_owned(), detail.clone());
-            }
-            for (index, alternative) in launch.alternatives.iter().enumerate() {
-                if is_refused(&alternative.subnet_id) {
-                    refuse(format!("alternatives[{index}].subnet_id"), detail.clone());
-                }
-            }
-        }
-        if !self.security_groups.is_empty() {
-            if launch.security_group_ids.is_empty() {
-                refuse("security_group_ids".to_owned(), format!("{}, at least one", one_of(&self.security_groups)));
-            }
-            for (index, id) in launch.security_group_ids.iter().enumerate() {
-                if !self.security_groups.contains(id) {
-                    refuse(format!("security_group_ids[{index}]"), one_of(&self.security_groups));
-                }
-            }
-        }
-        if let Some(name) = &launch.key_name
-            && !allows(&self.key_names, name.as_str())
-        {
-            refuse("key_name".to_owned(), one_of(&self.key_names));
-        }
-        for key in launch.tags.0.keys().filter(|key| !self.allows_tag(key)) {
-            refuse(format!("tags.{key}"), one_of(&self.tag_keys));
-        }
-        Ok(invalid.none_or(())?)
+        let tags = self.tags(launch.tags.0.keys(), |_, key| format!("tags.{key}"));
+        let wrong = [self.subnets(launch), self.security_groups(launch), self.key_name(launch), tags];
+        Ok(wrong.into_iter().fold(Invalid::default(), Invalid::and).none_or(())?)
     }
 
-    /// Lets only the tag keys pass that callers may write. `field` names one of them in the request.
+    /// Refuses tag keys that callers may not write. `field` names one of them in the request.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) with every other key.
+    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) with every such key.
     pub fn check_tags<'a>(
         &self,
         keys: impl IntoIterator<Item = &'a TagKey>,
         field: impl Fn(usize, &TagKey) -> String,
     ) -> Result<(), Error> {
-        let mut invalid = Invalid::default();
-        for (index, key) in keys.into_iter().enumerate().filter(|(_, key)| !self.allows_tag(key)) {
-            invalid.push(Invalid::field(field(index, key), one_of(&self.tag_keys)));
+        Ok(self.tags(keys, field).none_or(())?)
+    }
+
+    fn subnets(&self, launch: &Launch) -> Invalid {
+        let mut wrong = Invalid::default();
+        if self.subnets.is_empty() {
+            return wrong;
         }
-        Ok(invalid.none_or(())?)
+        let is_refused = |given: &Option<SubnetId>| given.as_ref().is_some_and(|id| !self.subnets.contains(id));
+        let own = launch.subnet_id.is_none() || is_refused(&launch.subnet_id);
+        let others = launch.alternatives.iter().enumerate().filter(|(_, other)| is_refused(&other.subnet_id));
+        let others = others.map(|(index, _)| format!("alternatives[{index}].subnet_id"));
+        for field in own.then(|| "subnet_id".to_owned()).into_iter().chain(others) {
+            wrong.push(Invalid::field(field, format!("must be one of AllowedSubnets: {}", texts(&self.subnets))));
+        }
+        wrong
+    }
+
+    fn security_groups(&self, launch: &Launch) -> Invalid {
+        let mut wrong = Invalid::default();
+        let (allowed, given) = (&self.security_groups, &launch.security_group_ids);
+        if !allowed.is_empty() && given.is_empty() {
+            let detail = format!("must name at least one of AllowedSecurityGroups: {}", texts(allowed));
+            wrong.push(Invalid::field("security_group_ids", detail));
+        }
+        let is_refused = |id: &SecurityGroupId| !allowed.is_empty() && !allowed.contains(id);
+        for (index, _) in given.iter().enumerate().filter(|(_, id)| is_refused(id)) {
+            let detail = format!("must be one of AllowedSecurityGroups: {}", texts(allowed));
+            wrong.push(Invalid::field(format!("security_group_ids[{index}]"), detail));
+        }
+        wrong
+    }
+
+    fn key_name(&self, launch: &Launch) -> Invalid {
+        match &launch.key_name {
+            Some(name) if !allows(&self.key_names, name.as_str()) => {
+                let allowed = texts(&self.key_names);
+                Invalid::field(
+                    "key_name",
+                    format!("must match one of AllowedKeyNames, where * and ? are wildcards: {allowed}"),
+                )
+            }
+            _ => Invalid::default(),
+        }
+    }
+
+    fn tags<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a TagKey>,
+        field: impl Fn(usize, &TagKey) -> String,
+    ) -> Invalid {
+        let mut wrong = Invalid::default();
+        for (index, key) in keys.into_iter().enumerate().filter(|(_, key)| !self.allows_tag(key)) {
+            let allowed = texts(&self.tag_keys);
+            let detail =
+                format!("must be {NAME_KEY} or match one of AllowedTagKeys, where * and ? are wildcards: {allowed}");
+            wrong.push(Invalid::field(field(index, key), detail));
+        }
+        wrong
     }
 
     /// A worker's name is a caller's to choose, at its launch and after it.
@@ -111,27 +135,8 @@ fn allows(patterns: &[WildMatch], text: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
 }
 
-fn one_of<T: ToString>(allowed: &[T]) -> String {
-    let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-    format!("must be one of those that this deployment allows: {}", allowed.join(", "))
-}
-
-/// The entries of a variable; none if it is not set.
-fn listed<T>(text: Option<String>, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-    text.map_or(Ok(Vec::new()), |text| list(&text, read))
-}
-
-fn id<T: TryFrom<String, Error = Refusal>>(text: &str) -> Result<T, String> {
-    T::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?} but each {}", refusal.0))
-}
-
-/// A name can have a space or a comma in it; in a pattern `?` stands for them.
-fn key_name(text: &str) -> Result<WildMatch, String> {
-    pattern(text, |b| b.is_ascii_alphanumeric() || b"+=.@_:/-*?".contains(&b), "the name of a key pair")
-}
-
-fn tag_key(text: &str) -> Result<WildMatch, String> {
-    pattern(text, |b| b.is_ascii_alphanumeric() || b"+=.@_:/-*?".contains(&b), "a tag key")
+fn texts<T: ToString>(entries: &[T]) -> String {
+    entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::input::{Invalid, Refusal};
 use crate::region::Region;
 
 /// Tokens of another version are refused, not misread.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// How many elements a page of EC2's can be asked to have.
 pub const LIMITS: RangeInclusive<i32> = 5..=1000;
@@ -64,8 +64,8 @@ pub struct Position {
     pub token: Option<String>,
     /// How many elements EC2's page has at most.
     pub limit: i32,
-    /// How many elements of EC2's page were shown already.
-    pub skip: usize,
+    /// The id up to which EC2's page was shown already: EC2 promises no order, and what was shown may be gone by now.
+    pub after: Option<String>,
 }
 
 impl PageToken {
@@ -100,9 +100,9 @@ impl Pages {
     /// [`InvalidRequest`](crate::error::Code::InvalidRequest) if it was made for another list.
     pub fn read(&self, token: Option<&PageToken>, limit: Limit) -> Result<Position, Error> {
         match token {
-            None => Ok(Position { token: None, limit: limit.0, skip: 0 }),
+            None => Ok(Position { token: None, limit: limit.0, after: None }),
             Some(PageToken { filters, at, .. }) if *filters == self.filters => {
-                Ok(Position { limit: if at.skip > 0 { at.limit } else { limit.0 }, ..at.clone() })
+                Ok(Position { limit: if at.after.is_some() { at.limit } else { limit.0 }, ..at.clone() })
             }
             Some(_) => {
                 Err(Invalid::field("next_token", "belongs to a list with another region or other filters").into())
@@ -110,29 +110,36 @@ impl Pages {
         }
     }
 
-    /// As many elements of EC2's page, read `at` a position, as an answer can carry, and the token of what comes next: the rest
-    /// of the page, or EC2's next one.
+    /// Of EC2's page, read `at` a position, as many elements as an answer can carry, and the token of what comes next: the rest
+    /// of the page, or EC2's next one. Each element comes with its id, by whose order a page is cut.
     ///
     /// # Errors
     /// None that can happen: an element is JSON.
     pub fn cut<T: Serialize>(
         &self,
-        elements: Vec<T>,
+        elements: Vec<(String, T)>,
         at: Position,
         next: Option<&str>,
     ) -> Result<(Vec<T>, Option<String>), Error> {
-        let (mut shown, mut bytes) = (Vec::new(), 0);
-        for element in elements.into_iter().skip(at.skip) {
-            bytes += size(&element)?;
-            // One alone is far below: an instance has 50 tags.
-            if bytes > MAX_BYTES && !shown.is_empty() {
-                let skip = at.skip + shown.len();
-                return Ok((shown, Some(self.write(Position { skip, ..at })?)));
-            }
-            shown.push(element);
+        let is_next = |id: &String| at.after.as_ref().is_none_or(|after| id > after);
+        let left = elements.into_iter().filter(|(id, _)| is_next(id));
+        let mut left = left.map(|(id, one)| Ok((size(&one)?, id, one))).collect::<Result<Vec<_>, Error>>()?;
+        if left.iter().map(|(bytes, ..)| bytes).sum::<usize>() <= MAX_BYTES || left.len() == 1 {
+            let next = next.map(|token| Position { token: Some(token.to_owned()), after: None, ..at });
+            let shown = left.into_iter().map(|(.., element)| element).collect();
+            return Ok((shown, next.map(|at| self.write(at)).transpose()?));
         }
-        let next = next.map(|token| Position { token: Some(token.to_owned()), skip: 0, ..at });
-        Ok((shown, next.map(|at| self.write(at)).transpose()?))
+        left.sort_unstable_by(|(_, one, _), (_, other, _)| one.cmp(other));
+        let mut bytes = 0;
+        let fitting = left.iter().take_while(|(more, ..)| {
+            bytes += more;
+            bytes <= MAX_BYTES
+        });
+        // One alone is far below: an instance has 50 tags.
+        left.truncate(fitting.count().max(1));
+        let after = left.last().map(|(_, id, _)| id.clone());
+        let token = self.write(Position { after, ..at })?;
+        Ok((left.into_iter().map(|(.., element)| element).collect(), Some(token)))
     }
 
     /// The token of a position.
@@ -181,7 +188,7 @@ mod tests {
     #[test]
     fn a_token_comes_back_for_the_same_list_only() {
         let list = pages("us-east-1", "running");
-        let at = Position { token: Some("from-ec2".to_owned()), limit: 1000, skip: 700 };
+        let at = Position { token: Some("from-ec2".to_owned()), limit: 1000, after: Some("i-7".to_owned()) };
         let token = PageToken::parse(list.write(at.clone()).unwrap()).unwrap();
         assert_eq!(list.read(Some(&token), Limit::default()).unwrap(), at);
         for other in [pages("us-west-2", "running"), pages("us-east-1", "stopped")] {
@@ -190,37 +197,81 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_is_the_callers_but_within_a_page_of_ec2s() {
+        let list = pages("us-east-1", "running");
+        for (after, limit) in [(None, 100), (Some("i-7".to_owned()), 1000)] {
+            let token = list.write(Position { token: Some("from-ec2".to_owned()), limit: 1000, after }).unwrap();
+            let at = list.read(Some(&PageToken::parse(token).unwrap()), Limit(100)).unwrap();
+            assert_eq!(at.limit, limit);
+        }
+    }
+
+    /// 1,000 elements of 50 tags of 256 characters, each of which is escaped twice.
+    fn large() -> Vec<(String, String)> {
+        (0..1000).map(|number| (format!("i-{number:04}"), format!("{number:04}{}", "\"".repeat(12_800)))).collect()
+    }
+
+    #[test]
     fn a_page_that_is_too_large_ends_early_and_goes_on_where_it_ended() {
         let list = pages("us-east-1", "running");
-        // 50 tags of 256 characters, each of which is escaped twice.
-        let elements: Vec<String> = (0..1000).map(|number| format!("{number:04}{}", "\"".repeat(12_800))).collect();
-        let first = Position { token: None, limit: 1000, skip: 0 };
+        // Not EC2's first page, and read in another order each time.
+        let mut elements = large();
+        let first = Position { token: Some("second".to_owned()), limit: 1000, after: None };
         let (mut at, mut seen, mut answers) = (first.clone(), Vec::new(), 0);
         let next = loop {
-            let (shown, token) = list.cut(elements.clone(), at.clone(), Some("next")).unwrap();
+            elements.rotate_left(337);
+            let (shown, token) = list.cut(elements.clone(), at.clone(), Some("third")).unwrap();
             let body = serde_json::to_string(&shown).unwrap();
             let bytes = serde_json::to_vec(&body).unwrap().len();
             assert!(bytes < 6_000_000 && !shown.is_empty(), "{bytes} bytes");
             answers += 1;
             seen.extend(shown);
             at = list.read(Some(&PageToken::parse(token.unwrap()).unwrap()), Limit::default()).unwrap();
-            if at.skip == 0 {
+            if at.after.is_none() {
                 break at;
             }
-            assert_eq!((&at.token, at.limit, at.skip), (&None, 1000, seen.len()));
+            assert_eq!((at.token.as_deref(), at.limit), (Some("second"), 1000));
         };
-        assert_eq!((seen, answers, next.token.as_deref()), (elements, 11, Some("next")));
+        let mut expected: Vec<String> = elements.into_iter().map(|(_, element)| element).collect();
+        expected.sort_unstable();
+        seen.sort_unstable();
+        assert_eq!((seen == expected, answers, next.token.as_deref()), (true, 11, Some("third")));
         // However large, one is shown: otherwise the list would never end.
-        let (shown, token) = list.cut(vec!["x".repeat(MAX_BYTES + 1)], first, None).unwrap();
+        let (shown, token) =
+            list.cut(vec![("i-1".to_owned(), "x".repeat(MAX_BYTES + 1))], first.clone(), None).unwrap();
         assert_eq!((shown.len(), token), (1, None));
+        let two = ["i-1", "i-2"].map(|id| (id.to_owned(), "x".repeat(MAX_BYTES + 1)));
+        let (shown, token) = list.cut(two.to_vec(), first, None).unwrap();
+        assert_eq!((shown.len(), token.is_some()), (1, true));
+    }
+
+    #[test]
+    fn what_leaves_a_page_between_two_reads_takes_nothing_with_it() {
+        let list = pages("us-east-1", "running");
+        let mut elements = large();
+        let (shown, token) =
+            list.cut(elements.clone(), Position { token: None, limit: 1000, after: None }, None).unwrap();
+        let at = list.read(Some(&PageToken::parse(token.unwrap()).unwrap()), Limit::default()).unwrap();
+        // The first one and the last one that were shown are terminated by now.
+        elements.retain(|(_, element)| *element != shown[0] && element != shown.last().unwrap());
+        let (next, _) = list.cut(elements, at, None).unwrap();
+        assert_eq!(next[0][..4], format!("{:04}", shown.len()));
+    }
+
+    #[test]
+    fn a_page_that_fits_is_in_ec2s_order() {
+        let list = pages("us-east-1", "running");
+        let elements = ["b", "a"].map(|id| (id.to_owned(), id)).to_vec();
+        let at = Position { token: None, limit: 1000, after: None };
+        assert_eq!(list.cut(elements, at, None).unwrap(), (vec!["b", "a"], None));
     }
 
     #[test]
     fn garbage_and_other_versions_are_refused() {
         let other_version =
-            PageToken { version: 1, filters: String::new(), at: Position { token: None, limit: 100, skip: 0 } };
+            PageToken { version: 1, filters: String::new(), at: Position { token: None, limit: 100, after: None } };
         let other_version = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&other_version).unwrap());
-        let forged = Position { token: None, limit: 1001, skip: 0 };
+        let forged = Position { token: None, limit: 1001, after: None };
         let forged = pages("us-east-1", "running").write(forged).unwrap();
         for bad in ["", "garbage", "{}", "e30", &other_version, &forged] {
             assert!(PageToken::parse(bad.to_owned()).is_err(), "{bad}");

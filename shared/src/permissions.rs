@@ -166,7 +166,8 @@ async fn launches(
     launch: Result<(Launch, LaunchImage), &'static str>,
 ) -> Result<Vec<(&'static str, Answer)>, Error> {
     let ec2 = clients.ec2(region)?;
-    let role = clients.config().deployment.worker_role.as_ref();
+    let deployment = &clients.config().deployment;
+    let role = deployment.worker_role.as_ref().filter(|_| deployment.is_hardened);
     let (launch, image) = match launch {
         Ok(found) => found,
         Err(why) => {
@@ -266,11 +267,12 @@ fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, config: &C
             Err(Reason::NotAsked(why)) => (Verdict::Unknown, Some(why.to_owned())),
             Err(Reason::Refused(error)) => {
                 let reason = Some(error.summary());
-                // A launch that may not tag is denied by its tags: the denial says which action that is.
-                let verdict =
-                    if error.missing_permission() == Some(action) { Verdict::Denied } else { Verdict::Unknown };
-                denials.extend(error.denial.map(|denial| (denial, reason.clone())));
-                (verdict, reason)
+                // A launch that may not tag is denied by its tags: the denial says which action that is. Where only an option
+                // of a launch meets it, the launch itself is none the worse.
+                let own = error.missing_permission() == Some(action);
+                let of_operation = !operations_with(action).is_empty();
+                denials.extend(error.denial.filter(|_| own || of_operation).map(|denial| (denial, reason.clone())));
+                (if own { Verdict::Denied } else { Verdict::Unknown }, reason)
             }
         };
         permissions.insert(action.to_owned(), Permission::new(action, region, verdict, reason));

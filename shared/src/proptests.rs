@@ -307,7 +307,7 @@ proptest! {
         others in btree_map(".{0,8}", vec(".{0,8}", 0..3), 0..4),
     ) {
         let region = Region::try_from("us-east-1".to_owned()).unwrap();
-        let at = Position { token: Some(token), limit: 100, skip: 0 };
+        let at = Position { token: Some(token), limit: 100, after: None };
         let written = Pages::of(&region, &filters).write(at.clone()).unwrap();
         let read = deserr::deserialize::<PageToken, _, Invalid>(Value::from(written)).unwrap();
         prop_assert_eq!(Pages::of(&region, &filters).read(Some(&read), Limit::default()).unwrap(), at);
@@ -324,7 +324,7 @@ proptest! {
     ) {
         let region = Region::try_from("us-east-1".to_owned()).unwrap();
         let (one, other) = (BTreeMap::from([("a".to_owned(), vec!["b".to_owned()])]), BTreeMap::new());
-        let at = Position { token: Some("EC2's token".to_owned()), limit: 100, skip: 0 };
+        let at = Position { token: Some("EC2's token".to_owned()), limit: 100, after: None };
         let written = Pages::of(&region, &one).write(at).unwrap();
         let mut changed: Vec<char> = written.chars().collect();
         let place = change.index(changed.len());

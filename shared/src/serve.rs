@@ -1,7 +1,9 @@
 //! The Lambda runtime: init, one request after the other, a deadline, and the one place where failures are logged.
 
 use deserr::Deserr;
-use lambda_http::{Body, Context, RequestExt, Response, service_fn};
+use lambda_http::request::LambdaRequest;
+use lambda_http::tower::ServiceExt;
+use lambda_http::{Adapter, Body, Context, LambdaEvent, RequestExt, Response, service_fn};
 
 use crate::clients::Clients;
 use crate::deadline;
@@ -27,10 +29,19 @@ where
     // Lives as long as the execution environment does: leaked once, and every handler borrows it.
     let clients: &'static Clients = Box::leak(Box::new(Clients::from_env().await?));
     let handle = &handle;
-    lambda_http::run(service_fn(
-        move |event: lambda_http::Request| async move { answer(clients, &event, handle).await },
-    ))
-    .await
+    let service = service_fn(move |event: lambda_http::Request| async move { answer(clients, &event, handle).await });
+    lambda_runtime::run(Adapter::from(service).map_request(with_every_header)).await
+}
+
+/// The event with each header as often as it was sent. API Gateway writes headers down twice: all of them, and the last one of
+/// each name; lambda_http lets the last one replace all.
+fn with_every_header(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
+    if let LambdaRequest::ApiGatewayV1(request) = &mut event.payload
+        && !request.multi_value_headers.is_empty()
+    {
+        request.headers.clear();
+    }
+    event
 }
 
 /// The work of one invocation: reads the event, has it handled inside the time that there is, logs a failure, and writes the
@@ -98,4 +109,42 @@ fn log_error(event: &lambda_http::Request, context: &Context, instance_id: Optio
 
 fn json<D: Document>(context: &Context, document: &D) -> String {
     document.json(&context.request_id).unwrap_or_else(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header as the operations see it, of an event as API Gateway writes it.
+    fn seen(sent: &[&str]) -> Vec<String> {
+        let mut event: serde_json::Value =
+            serde_json::from_str(include_str!("../../events/create-instance.json")).unwrap();
+        let members = |event: &mut serde_json::Value, name: &str, value| {
+            event[name].as_object_mut().unwrap().insert("Idempotency-Key".to_owned(), value);
+        };
+        members(&mut event, "headers", sent.last().copied().into());
+        members(&mut event, "multiValueHeaders", sent.into());
+        let payload: LambdaRequest = serde_json::from_value(event).unwrap();
+        let event = with_every_header(LambdaEvent::new(payload, Context::default()));
+        let request: lambda_http::Request = event.payload.into();
+        let values = request.headers().get_all("idempotency-key").iter();
+        values.map(|value| value.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_header_that_was_sent_twice_is_seen_twice() {
+        assert_eq!(seen(&["a", "b"]), ["a", "b"]);
+        assert_eq!(seen(&["a"]), ["a"]);
+    }
+
+    #[test]
+    fn an_event_without_the_list_of_all_headers_keeps_its_own() {
+        let text = include_str!("../../events/create-instance.json");
+        let mut event: serde_json::Value = serde_json::from_str(text).unwrap();
+        event["multiValueHeaders"] = serde_json::json!({});
+        let payload: LambdaRequest = serde_json::from_value(event).unwrap();
+        let event = with_every_header(LambdaEvent::new(payload, Context::default()));
+        let request: lambda_http::Request = event.payload.into();
+        assert!(!request.headers().is_empty());
+    }
 }

@@ -1,4 +1,5 @@
-//! 10,000 instances: `get-all-instances` reads them in pages, with memory that does not grow.
+//! Pages of `get-all-instances`: 10,000 instances with memory that does not grow, and tags that are more than an answer can
+//! carry.
 //!
 //! The stub is EC2 here: moto's pages are whole reservations.
 
@@ -22,7 +23,7 @@ fn id(number: usize) -> String {
     format!("i-{number:017x}")
 }
 
-fn instance(number: usize) -> String {
+fn instance(number: usize, more_tags: &str) -> String {
     let (id, address) = (id(number), format!("10.0.{}.{}", number / 250, number % 250 + 4));
     format!(
         "<item><instanceId>{id}</instanceId><imageId>ami-0123456789abcdef0</imageId>\
@@ -33,14 +34,18 @@ fn instance(number: usize) -> String {
          <privateIpAddress>{address}</privateIpAddress>\
          <groupSet><item><groupId>sg-0123456789abcdef0</groupId><groupName>cml</groupName></item></groupSet>\
          <tagSet><item><key>Name</key><value>cml-{number}</value></item>\
-         <item><key>ManagedBy</key><value>cml-cloud-manager</value></item></tagSet></item>"
+         <item><key>ManagedBy</key><value>cml-cloud-manager</value></item>{more_tags}</tagSet></item>"
     )
 }
 
 /// EC2's answer with one page, and the token of the next unless it is the last.
 fn page(number: usize) -> Reply {
-    let instances: String = (0..PER_PAGE).map(|index| instance(number * PER_PAGE + index)).collect();
+    let instances: String = (0..PER_PAGE).map(|index| instance(number * PER_PAGE + index, "")).collect();
     let next = if number + 1 < PAGES { format!("<nextToken>page-{}</nextToken>", number + 1) } else { String::new() };
+    answer(&instances, &next)
+}
+
+fn answer(instances: &str, next: &str) -> Reply {
     let body = format!(
         "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><reservationSet><item>\
          <reservationId>r-0123456789abcdef0</reservationId><instancesSet>{instances}</instancesSet></item></reservationSet>\
@@ -104,5 +109,42 @@ async fn ten_thousand_instances_are_read_in_pages_with_memory_that_does_not_grow
     }
     assert!(scripts.iter().all(|script| script.hits() > 0));
     assert!(functions.ec2_stub.requests().iter().all(|request| request.param("MaxResults") == Some("1000")));
+    functions.aws.stop().unwrap();
+}
+
+/// A response of a function is refused by Lambda above 6 MB: "Invocation payload (request and response)", 6 MB, in "Lambda
+/// quotas".
+const MOST_BYTES: usize = 6_000_000;
+
+#[tokio::test]
+async fn a_page_that_lambda_would_refuse_ends_early_and_goes_on_there() {
+    const INSTANCES: usize = 500;
+    let functions = Functions::start(&[NAME]).await;
+    let tag = |number: usize| format!("<item><key>key-{number}</key><value>{}</value></item>", "v".repeat(256));
+    let tags: String = (0..48).map(tag).collect();
+    let instances: String = (0..INSTANCES).map(|number| instance(number, &tags)).collect();
+    const { assert!(INSTANCES * 48 * 256 > MOST_BYTES) };
+    let script = functions.ec2_stub.script(action("DescribeInstances"), Times::Always, answer(&instances, ""));
+    let (mut found, mut token, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let mut query = json!({"limit": ["1000"]});
+        if let Some(token) = &token {
+            query["next_token"] = json!([token]);
+        }
+        let response = functions.respond(NAME, |event| event["multiValueQueryStringParameters"] = query).await;
+        assert_eq!(response["statusCode"], 200, "{response}");
+        assert!(response.to_string().len() < MOST_BYTES, "{} bytes", response.to_string().len());
+        let list: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        let ids = list["instances"].as_array().unwrap().iter();
+        found.extend(ids.map(|instance| instance["instance_id"].as_str().unwrap().to_owned()));
+        pages += 1;
+        match list["next_token"].as_str() {
+            Some(next) => token = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    // One page of EC2's, which is read anew for each of ours.
+    assert_eq!((pages, script.hits()), (2, 2));
+    assert_eq!(found, (0..INSTANCES).map(id).collect::<Vec<_>>());
     functions.aws.stop().unwrap();
 }

@@ -159,6 +159,60 @@ def faults_of_values(values, largest):
         yield from lost_entries(resources, TWO_ENTRIES)
 
 
+def given(elements):
+    """The elements but AWS::NoValue, which cloud-radar resolves to an empty text."""
+    return [element for element in elements if element != ""]
+
+
+# The lists of CMLWorkerLimitsPolicy: the environment variable of each, and the statement.
+LIMITS = {
+    "AllowedSubnets": ("CML_ALLOWED_SUBNETS", "DenyOtherSubnets"),
+    "AllowedSecurityGroups": ("CML_ALLOWED_SECURITY_GROUPS", "DenyOtherSecurityGroups"),
+    "AllowedKeyNames": ("CML_ALLOWED_KEY_NAMES", "DenyOtherKeyPairs"),
+    "AllowedTagKeys": ("CML_ALLOWED_TAG_KEYS", "DenyOtherTagKeys"),
+}
+
+
+def lone_limits():
+    """Each list of the limits alone makes its own statement and its own variable, in both templates, and no other one."""
+    bootstrap = read("iam/bootstrap.yaml")
+    for name, (variable, sid) in LIMITS.items():
+        values = {name: TWO_ENTRIES[name]}
+        resources = resolved(transformed(values), values)["Resources"]
+        yield from wrong_limits("template.yaml", name, sid, resources.get("CMLWorkerLimitsPolicy", {}).get("Properties"))
+        attached = resources["ExecutionRole"]["Properties"]["ManagedPolicyArns"]
+        if given(attached) != ["CMLWorkerManagementPolicy", "CMLWorkerLimitsPolicy"]:
+            yield f"{name} alone: ExecutionRole has {attached}"
+        variables = resources["Health"]["Properties"]["Environment"]["Variables"]
+        if [one for one, _ in LIMITS.values() if variables.get(one)] != [variable]:
+            yield f"{name} alone: the functions' environment is {sorted(variables)}"
+        role = resolved(bootstrap, values | PRINCIPAL)["Resources"]["ManagerRole"]["Properties"]
+        inline = [policy for policy in given(role["Policies"]) if policy["PolicyName"] == "CMLWorkerLimits"]
+        yield from wrong_limits("iam/bootstrap.yaml", name, sid, inline[0] if inline else None)
+
+
+def wrong_limits(file, name, sid, policy):
+    found = [statement["Sid"] for statement in given(policy["PolicyDocument"]["Statement"])] if policy else None
+    if found != [sid]:
+        yield f"{file}: {name} alone makes the statements {found}"
+
+
+def wrong_environment():
+    """What the self-test makes its statements of is what the policy is made of."""
+    values = TWO_ENTRIES | {"NameSuffix": "-lab", "PolicyMode": "guardrail"}
+    resources = resolved(transformed(values), values)["Resources"]
+    expected = {
+        "CML_POLICY_MODE": "guardrail",
+        "CML_WORKER_ROLE_ARN": f"arn:aws:iam::{cloudformation.ACCOUNT_ID}:role/{resources['WorkerRole']['Properties']['RoleName']}",
+        "CML_NETWORK_OWNERS": TWO_ENTRIES["NetworkOwners"],
+        "CML_KMS_KEY_ARNS": TWO_ENTRIES["KmsKeyArns"],
+    }
+    variables = resources["Health"]["Properties"]["Environment"]["Variables"]
+    for variable, value in expected.items():
+        if variables.get(variable) != value:
+            yield f"{variable} is {variables.get(variable)!r} and not {value!r}"
+
+
 def is_list(parameter):
     return "separated by commas" in parameter.get("ConstraintDescription", "")
 
@@ -225,9 +279,19 @@ def faults_of_bootstrap(parameters):
                 yield f"{name}: {member} is another one in template.yaml"
     values = TWO_ENTRIES | PRINCIPAL
     both = [resolved(template, known_to(template, values))["Resources"] for template in (bootstrap, transformed(TWO_ENTRIES))]
-    for policy in ("CMLWorkerManagementPolicy", "CMLWorkerLimitsPolicy"):
-        if both[0][policy]["Properties"]["PolicyDocument"] != both[1][policy]["Properties"]["PolicyDocument"]:
+    inline = {policy["PolicyName"]: policy for policy in given(both[0]["ManagerRole"]["Properties"]["Policies"])}
+    pairs = {
+        "CMLWorkerManagementPolicy": both[0]["CMLWorkerManagementPolicy"]["Properties"],
+        "CMLWorkerLimitsPolicy": inline["CMLWorkerLimits"],
+    }
+    for policy, here in pairs.items():
+        if here["PolicyDocument"] != both[1][policy]["Properties"]["PolicyDocument"]:
             yield f"{policy} is another one in template.yaml, with two entries in every list"
+    # The limits are made where the policy is somebody else's, too.
+    others = values | {"PolicyArn": "arn:aws:iam::123456789012:policy/CMLWorkerManagementPolicy"}
+    role = resolved(bootstrap, known_to(bootstrap, others))["Resources"]["ManagerRole"]["Properties"]
+    if "CMLWorkerLimits" not in [policy["PolicyName"] for policy in given(role["Policies"])]:
+        yield "ManagerRole: with a PolicyArn it has no limits"
 
 
 def faults_of_audit():
@@ -272,6 +336,7 @@ def faults(largest):
     parameters = cloudformation.read("template.yaml")["Parameters"]
     groups = {"lists": [*unknown_lists(parameters), *faults_of_lists(parameters, LONGEST_ENTRY), *undocumented_limits()]}
     groups["texts"] = faults_of_texts(parameters)
+    groups["template.yaml, one list of the limits"] = [*lone_limits(), *wrong_environment()]
     groups |= {f"template.yaml, {name}": faults_of_values(values, largest) for name, values in PARAMETER_SETS.items()}
     groups["at the limits"] = faults_at_the_limits(largest)
     groups["iam/bootstrap.yaml"] = faults_of_bootstrap(parameters)

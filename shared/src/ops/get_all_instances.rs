@@ -151,7 +151,8 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
         .reservations()
         .iter()
         .flat_map(|reservation| reservation.instances())
-        .map(|instance| query.fields.of(Instance::from_ec2(instance, region, clients)))
+        .map(|instance| Instance::from_ec2(instance, region, clients))
+        .map(|instance| (instance.instance_id.clone(), query.fields.of(instance)))
         .collect();
     let (instances, next_token) = pages.cut(instances, at, answer.next_token())?;
     Ok(InstanceList { instances, next_token })

@@ -77,9 +77,10 @@ pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &Ima
         .send()
         .await?;
     let now = now(clients);
-    let mut images: Vec<Image> = answer.images().iter().map(|image| Image::from_ec2(image, &now)).collect();
+    let images = answer.images().iter().map(|image| Image::from_ec2(image, &now));
+    let images = images.map(|image| (image.image_id.clone(), image)).collect();
+    let (mut images, next_token) = pages.cut(images, at, answer.next_token())?;
     sort_newest_first(&mut images);
-    let (images, next_token) = pages.cut(images, at, answer.next_token())?;
     Ok(Images { images, next_token })
 }
 

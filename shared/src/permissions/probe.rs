@@ -1,13 +1,13 @@
 //! The launch that is asked about: one that this account can make.
 
 use aws_sdk_ec2::types;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::config::Config;
 use crate::image::LaunchImage;
 use crate::input::Invalid;
 use crate::instance::{Instance, InstanceType};
-use crate::launch::{Launch, SecurityGroupId};
+use crate::launch::Launch;
 
 /// The launch of an image on a type of the same architecture, where the deployment's own workers are: an account without a
 /// default VPC has no other subnet to offer.
@@ -32,28 +32,46 @@ pub(super) fn launch(
     let (kind, image) = types
         .find_map(|kind| fits(&kind).map(|image| (kind, image)))
         .ok_or("no image of the account has the architecture of an allowed instance type")?;
-    let body = body(config, &kind, worker);
+    let (subnet, groups) = network(config, worker)?;
+    let body = json!({
+        "name": "permission-self-test", "instance_type": kind.as_str(), "subnet_id": subnet, "security_group_ids": groups,
+    });
     let launch =
         deserr::deserialize::<Launch, _, Invalid>(body).map_err(|_| "no launch can be made of the configuration")?;
     Ok((launch, LaunchImage::from_ec2(image)))
 }
 
-fn body(config: &Config, kind: &InstanceType, worker: Option<&Instance>) -> Value {
+/// The subnet and security groups of a worker, as far as the limits allow them; without a worker those of the limits, which do
+/// not say what belongs to which region.
+fn network(config: &Config, worker: Option<&Instance>) -> Result<(Option<String>, Vec<String>), &'static str> {
     let limits = &config.limits;
-    let own = worker.and_then(|worker| worker.subnet_id.clone());
-    let own = own.filter(|own| limits.subnets.is_empty() || limits.subnets.iter().any(|subnet| subnet.as_str() == own));
-    let subnet = own.or_else(|| limits.subnets.first().map(ToString::to_string));
-    let groups: Vec<&str> = limits.security_groups.iter().take(1).map(SecurityGroupId::as_str).collect();
-    json!({
-        "name": "permission-self-test", "instance_type": kind.as_str(), "subnet_id": subnet, "security_group_ids": groups,
-    })
+    let (subnets, groups) = (texts(&limits.subnets), texts(&limits.security_groups));
+    let may = |allowed: &[String], id: &String| allowed.is_empty() || allowed.contains(id);
+    if let Some(worker) = worker
+        && let Some(subnet) = worker.subnet_id.as_ref().filter(|subnet| may(&subnets, subnet))
+    {
+        let own: Vec<String> = worker.security_group_ids.iter().filter(|group| may(&groups, group)).cloned().collect();
+        if groups.is_empty() || !own.is_empty() {
+            return Ok((Some(subnet.clone()), own));
+        }
+    }
+    if config.allowed_regions.len() > 1 && (subnets.len() > 1 || groups.len() > 1) {
+        return Err(
+            "no worker shows which allowed subnet and security group are of this region: launch one and try again",
+        );
+    }
+    Ok((subnets.into_iter().next(), groups.into_iter().take(1).collect()))
+}
+
+fn texts<T: ToString>(ids: &[T]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }
 
 /// Whether an image is of the type's architecture; one that does not say may be.
 fn runs(kind: &str, image: &types::Image) -> bool {
     image.architecture().is_none_or(|of_image| match of_image.as_str() {
         "arm64" => is_graviton(kind),
-        "x86_64" | "i386" => !is_graviton(kind) && !kind.starts_with("mac"),
+        "x86_64" => !is_graviton(kind) && !kind.starts_with("mac"),
         _ => false,
     })
 }
@@ -97,6 +115,9 @@ mod tests {
         assert_eq!(chosen(&["c5.*", "c7g.*"], &both), pair("c5.large", "ami-0000000b"));
         assert_eq!(chosen(&["c5.*", "c7g.*"], &both[..1]), pair("c7g.large", "ami-0000000a"));
         assert!(chosen(&["c5.*"], &both[..1]).unwrap_err().contains("architecture"));
+        // Few types run images of 32 bits, and none of those that workers run on.
+        let old = [image("ami-0000000c", "i386"), image("ami-0000000b", "x86_64")];
+        assert_eq!(chosen(&["c5.*"], &old), pair("c5.large", "ami-0000000b"));
         assert!(chosen(&["c?.*"], &both).unwrap_err().contains("CML_ALLOWED_INSTANCE_TYPES"));
         assert!(chosen(&["c5.*"], &[]).unwrap_err().contains("no available image"));
     }
@@ -119,31 +140,51 @@ mod tests {
         }
     }
 
+    /// Subnet and groups of the launch that is asked about, with a worker in a subnet with a group, if there is one.
+    fn where_to(
+        limits: &Limits,
+        regions: usize,
+        worker: Option<(&str, &str)>,
+    ) -> Result<(Option<String>, Vec<String>), &'static str> {
+        let mut config = config(&["c5.*"], limits.clone());
+        config.allowed_regions = vec![crate::testing::region(); regions];
+        let none = Instance::from_ec2(
+            &types::Instance::builder().build(),
+            &crate::testing::region(),
+            &clients_with(&[], |_| ()),
+        );
+        let worker = worker.map(|(subnet, group)| Instance {
+            subnet_id: Some(subnet.to_owned()),
+            security_group_ids: vec![group.to_owned()],
+            ..none
+        });
+        let (launch, _) = launch(&config, &[image("ami-0000000b", "x86_64")], worker.as_ref())?;
+        assert!(config.limits.check_launch(&launch).is_ok());
+        Ok((launch.subnet_id.map(|id| id.to_string()), texts(&launch.security_group_ids)))
+    }
+
     #[test]
     fn the_launch_is_where_the_workers_are_and_within_the_limits() {
+        let (east, west, other) = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1", "subnet-0123456789abcdef9");
+        let (east_group, west_group, other_group) =
+            ("sg-0123456789abcdef0", "sg-0123456789abcdef1", "sg-0123456789abcdef9");
         let subnet = |id: &str| id.to_owned().try_into().unwrap();
-        let worker = |id: &str| Instance {
-            subnet_id: Some(id.to_owned()),
-            ..Instance::from_ec2(
-                &types::Instance::builder().build(),
-                &crate::testing::region(),
-                &clients_with(&[], |_| ()),
-            )
+        let group = |id: &str| id.to_owned().try_into().unwrap();
+        let limits = Limits {
+            subnets: vec![subnet(east), subnet(west)],
+            security_groups: vec![group(east_group), group(west_group)],
+            ..Limits::default()
         };
-        let (first, second) = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1");
-        let limits = Limits { subnets: vec![subnet(first), subnet(second)], ..Limits::default() };
-        for (limits, of_worker, expected) in [
-            (Limits::default(), None, None),
-            (Limits::default(), Some("subnet-0123456789abcdef9"), Some("subnet-0123456789abcdef9")),
-            (limits.clone(), Some(second), Some(second)),
-            (limits.clone(), Some("subnet-0123456789abcdef9"), Some(first)),
-            (limits, None, Some(first)),
-        ] {
-            let config = config(&["c5.*"], limits);
-            let (launch, _) =
-                launch(&config, &[image("ami-0000000b", "x86_64")], of_worker.map(worker).as_ref()).unwrap();
-            assert!(config.limits.check_launch(&launch).is_ok());
-            assert_eq!(launch.subnet_id.map(|id| id.to_string()).as_deref(), expected);
+        let placed = |subnet: &str, group: &str| Ok((Some(subnet.to_owned()), vec![group.to_owned()]));
+        assert_eq!(where_to(&Limits::default(), 2, None), Ok((None, vec![])));
+        assert_eq!(where_to(&Limits::default(), 2, Some((other, other_group))), placed(other, other_group));
+        for regions in [1, 2] {
+            assert_eq!(where_to(&limits, regions, Some((west, west_group))), placed(west, west_group));
+        }
+        // A worker from before the limits shows nothing that is allowed.
+        for worker in [None, Some((other, west_group)), Some((west, other_group))] {
+            assert_eq!(where_to(&limits, 1, worker), placed(east, east_group));
+            assert!(where_to(&limits, 2, worker).unwrap_err().contains("of this region"));
         }
     }
 }

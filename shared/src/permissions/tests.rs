@@ -4,7 +4,7 @@ use aws_smithy_mocks::{Rule, mock};
 
 use super::*;
 use crate::config::{AWS_REGION, CML_IMAGE_PARAMETER_ARNS};
-use crate::deployment::{CML_KMS_KEY_ARNS, CML_WORKER_ROLE_ARN};
+use crate::deployment::{CML_KMS_KEY_ARNS, CML_POLICY_MODE, CML_WORKER_ROLE_ARN};
 use crate::testing::{self, described, ec2_error, region, xml};
 
 const IMAGES: &str = "<DescribeImagesResponse><imagesSet><item><imageId>ami-0123456789abcdef0</imageId><rootDeviceName>/dev/sda1</rootDeviceName></item></imagesSet></DescribeImagesResponse>";
@@ -58,6 +58,7 @@ async fn a_role_that_may_everything_is_allowed_every_action_of_every_operation()
 async fn test_of_options(first: Vec<Rule>) -> Vec<Permission> {
     let variable = |name: &str| match name {
         AWS_REGION => Some("us-east-1"),
+        CML_POLICY_MODE => Some("hardened"),
         CML_WORKER_ROLE_ARN => Some("arn:aws:iam::123456789012:role/CMLWorker"),
         CML_KMS_KEY_ARNS => Some("arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"),
         CML_IMAGE_PARAMETER_ARNS => Some("arn:aws:ssm:us-east-1:123456789012:parameter/cml/*"),
@@ -145,4 +146,38 @@ async fn without_an_instance_or_an_image_what_needs_one_is_unknown_and_not_denie
 async fn a_throttled_try_says_nothing_of_the_permission() {
     let rule = mock!(Client::describe_tags).then_http_response(|| ec2_error(503, "RequestLimitExceeded", "slow down"));
     assert_eq!(with(&test(vec![rule]).await, Verdict::Unknown), ["ec2:DescribeTags", SPOT_ROLE]);
+}
+
+#[tokio::test]
+async fn a_launch_that_only_spot_is_refused_is_allowed_all_the_same() {
+    let on = "User: arn:aws:sts::123456789012:assumed-role/a/b is not authorized to perform: ec2:RunInstances on resource: \
+              arn:aws:ec2:us-east-1:123456789012:instance/* with an explicit deny in a service control policy";
+    let spot = mock!(Client::run_instances)
+        .match_requests(|request| request.instance_market_options().is_some())
+        .then_http_response(move || ec2_error(403, "UnauthorizedOperation", on));
+    let permissions = test_of_options(vec![spot]).await;
+    assert!(with(&permissions, Verdict::Denied).is_empty());
+    assert!(with(&permissions, Verdict::Allowed).contains(&"ec2:RunInstances"));
+    let spot = permissions.iter().find(|permission| permission.action == SPOT_ROLE).unwrap();
+    assert_eq!(spot.verdict, Verdict::Unknown);
+    assert!(spot.reason.as_deref().unwrap().contains("service control policy"), "{spot:?}");
+}
+
+#[tokio::test]
+async fn where_the_role_may_pass_none_on_purpose_nobody_asks() {
+    let asked = mock!(Client::run_instances)
+        .match_requests(|request| request.iam_instance_profile().is_some())
+        .then_http_response(dry_run);
+    let base = |name: &str| match name {
+        AWS_REGION => Some("us-east-1".to_owned()),
+        CML_POLICY_MODE => Some("base".to_owned()),
+        CML_WORKER_ROLE_ARN => Some("arn:aws:iam::123456789012:role/CMLWorker".to_owned()),
+        _ => None,
+    };
+    let rules: Vec<Rule> = [asked.clone()].into_iter().chain(everything()).collect();
+    let clients =
+        testing::clients_with(&rules.iter().collect::<Vec<_>>(), |config| *config = Config::read(base).unwrap());
+    let permissions = self_test(&clients, &region()).await.unwrap();
+    assert!(!permissions.iter().any(|permission| permission.action == PASS_ROLE));
+    assert_eq!(asked.num_calls(), 0);
 }

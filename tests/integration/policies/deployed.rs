@@ -1,6 +1,6 @@
 //! The policies that the template deploys are those of `iam/`, filled with what the stack was deployed with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use shared::tags::OUR_KEYS;
@@ -17,19 +17,14 @@ const CALLER_POLICIES: [(&str, &str); 3] = [
     ("CMLWorkerCallerLauncher", "caller-launcher"),
 ];
 
-/// The lists without which the statements about them are left out.
-const OPTIONAL: [&str; 7] = [
-    "AllowedKeyNames",
-    "AllowedSecurityGroups",
-    "AllowedSubnets",
-    "AllowedTagKeys",
-    "ImageParameterArns",
-    "KmsKeyArns",
-    "NetworkOwners",
-];
+/// The lists of CMLWorkerLimitsPolicy.
+const LISTS_OF_LIMITS: [&str; 4] = ["AllowedKeyNames", "AllowedSecurityGroups", "AllowedSubnets", "AllowedTagKeys"];
+/// The other lists without which the statements about them are left out.
+const OPTIONAL_LISTS: [&str; 3] = ["ImageParameterArns", "KmsKeyArns", "NetworkOwners"];
 
 /// A stack of [`world`], as CloudFormation has it.
 pub struct Deployed {
+    stack_name: String,
     parameters: BTreeMap<String, String>,
     outputs: BTreeMap<String, String>,
 }
@@ -41,7 +36,8 @@ impl Deployed {
         let stack =
             world().aws("cloudformation describe-stacks", &["--stack-name", stack_name, "--query", query]).await;
         let [parameters, outputs] = serde_json::from_value::<[Vec<(String, String)>; 2]>(stack).unwrap();
-        Self { parameters: parameters.into_iter().collect(), outputs: outputs.into_iter().collect() }
+        let (parameters, outputs) = (parameters.into_iter().collect(), outputs.into_iter().collect());
+        Self { stack_name: stack_name.to_owned(), parameters, outputs }
     }
 
     fn given(&self, parameter: &str) -> &str {
@@ -86,7 +82,7 @@ impl Deployed {
     fn expected(&self, file: &str) -> Value {
         let idle = |statement: &Value| {
             let names = |parameter: &str| statement.to_string().contains(&format!("${{{parameter}}}"));
-            OPTIONAL.iter().any(|list| names(list) && self.given(list).is_empty())
+            LISTS_OF_LIMITS.iter().chain(&OPTIONAL_LISTS).any(|list| names(list) && self.given(list).is_empty())
                 || (names("AllowedSourceCidrs") && self.given("AllowedSourceCidrs") == "0.0.0.0/0")
         };
         let mut policy = template(file);
@@ -114,9 +110,15 @@ impl Deployed {
             let file = "CMLWorkerManagementPolicy.guardrail";
             self.assert_managed_policy("CMLWorkerGuardrailPolicy", file).await;
         }
-        if OPTIONAL.iter().any(|list| list.starts_with("Allowed") && !self.given(list).is_empty()) {
+        let mut expected = vec!["CMLWorkerManagementPolicy"];
+        expected.extend((mode == "guardrail").then_some("CMLWorkerGuardrailPolicy"));
+        if LISTS_OF_LIMITS.iter().any(|list| !self.given(list).is_empty()) {
             self.assert_managed_policy("CMLWorkerLimitsPolicy", "CMLWorkerLimitsPolicy").await;
+            expected.push("CMLWorkerLimitsPolicy");
         }
+        let suffix = self.given("NameSuffix");
+        let expected: BTreeSet<String> = expected.into_iter().map(|name| format!("{name}{suffix}")).collect();
+        assert_eq!(attached(&self.stack_name).await, expected);
     }
 
     /// The policies for callers are their files.
@@ -135,6 +137,16 @@ impl Deployed {
         let trust = document(&trust["Role"]["AssumeRolePolicyDocument"]);
         self.assert_same("who may be a worker", &trust, "worker-role.trust");
     }
+}
+
+/// The names of the managed policies that a stack's execution role has.
+async fn attached(stack_name: &str) -> BTreeSet<String> {
+    let role = "cloudformation describe-stack-resource --logical-resource-id ExecutionRole --stack-name";
+    let role = world().aws(role, &[stack_name]).await;
+    let role = role["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned();
+    let attached = world().aws("iam list-attached-role-policies", &["--role-name", &role]).await;
+    let attached = attached["AttachedPolicies"].as_array().unwrap().iter();
+    attached.map(|policy| policy["PolicyName"].as_str().unwrap().to_owned()).collect()
 }
 
 async fn managed_policy(name: &str) -> Value {

@@ -108,6 +108,16 @@ pub fn actions(policy: &Value) -> BTreeSet<String> {
     policy["Statement"].as_array().unwrap().iter().flat_map(actions_of).collect()
 }
 
+/// The policy with statements pasted into it. IAM: "the Sid value must be unique within a JSON policy".
+pub fn with(policy: &Value, statements: &[Value]) -> Value {
+    let mut policy = policy.clone();
+    let all = policy["Statement"].as_array_mut().unwrap();
+    all.extend_from_slice(statements);
+    let names: Vec<&str> = all.iter().filter_map(|statement| statement["Sid"].as_str()).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    policy
+}
+
 /// The policy without an action.
 pub fn without(policy: &Value, action: &str) -> Value {
     let mut policy = policy.clone();

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::ops::OPERATIONS;
 use shared::permissions::remedy::statements;
 use tests::iam::{Check, Policies};
@@ -204,11 +204,11 @@ async fn a_remedy_gives_back_what_is_missing_and_nothing_else() {
     let expected = verdicts(&Policies::new(std::slice::from_ref(&hardened)).unwrap(), &cases);
     let mut noticed = 0;
     for action in files::actions(&hardened) {
-        let remedy = json!({"Version": "2012-10-17", "Statement": statements(&action, &config)});
-        let beside = Policies::new(&[hardened.clone(), remedy.clone()]).unwrap();
+        let remedy = statements(&action, &config);
+        let beside = Policies::new(&[files::with(&hardened, &remedy)]).unwrap();
         assert_eq!(verdicts(&beside, &cases), expected, "{action} beside the hardened policy");
         let without = files::without(&hardened, &action);
-        let mended = Policies::new(&[without.clone(), remedy]).unwrap();
+        let mended = Policies::new(&[files::with(&without, &remedy)]).unwrap();
         assert_eq!(verdicts(&mended, &cases), expected, "{action} instead of what was taken away");
         noticed += usize::from(verdicts(&Policies::new(&[without]).unwrap(), &cases) != expected);
     }

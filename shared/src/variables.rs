@@ -1,0 +1,62 @@
+//! What the modules of the configuration read environment variables with.
+
+use wildmatch::WildMatch;
+
+use crate::input::Refusal;
+
+/// Keeps a good value, or writes down what is wrong with the variable.
+pub(crate) fn note<T>(name: &str, value: Result<T, String>, bad: &mut Vec<String>) -> Option<T> {
+    value.map_err(|why| bad.push(format!("{name} {why}"))).ok()
+}
+
+/// The entries of a list separated by commas, at least one; none if the variable is not set.
+pub(crate) fn listed<T>(text: Option<String>, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    text.map_or(Ok(Vec::new()), |text| list(&text, read))
+}
+
+/// The entries of a list separated by commas, at least one.
+pub(crate) fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let entries: Vec<&str> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
+    if entries.is_empty() {
+        return Err("must name at least one".to_owned());
+    }
+    entries.into_iter().map(read).collect()
+}
+
+/// An entry that is what callers write, too.
+pub(crate) fn parsed<T: TryFrom<String, Error = Refusal>>(text: &str) -> Result<T, String> {
+    T::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?} but each {}", refusal.0))
+}
+
+/// An entry with `*` and `?` for wildcards, of letters, digits and these characters.
+pub(crate) fn pattern(text: &str, others: &str, example: &str) -> Result<WildMatch, String> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"*?".contains(&b) || others.as_bytes().contains(&b)) {
+        Ok(WildMatch::new(text))
+    } else {
+        let rule = format!("letters, digits and {others}, and * and ? for any other, such as {example}");
+        Err(format!("has {text:?} but each must be {rule}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_an_entry_and_the_space_around_it_is_no_part_of_it() {
+        let read = |text: &str| list(text, |entry| Ok(entry.to_owned()));
+        assert_eq!(read(" a , b,"), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert!(read(" , ").is_err());
+        assert_eq!(listed(None, |_| Err::<(), _>(String::new())), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_a_pattern_may_not_hold_is_said_with_the_way_out() {
+        assert!(pattern("c5.*", ".-", "c5.*").is_ok_and(|pattern| pattern.matches("c5.large")));
+        let refused = pattern("my key", "._", "lab-*").unwrap_err();
+        assert_eq!(
+            refused,
+            "has \"my key\" but each must be letters, digits and ._, and * and ? for any other, such as lab-*"
+        );
+    }
+}
