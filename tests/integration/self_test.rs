@@ -8,7 +8,7 @@ use shared::ops::OPERATIONS;
 use tests::stack::{self, repository};
 use tests::stub::{Recorded, Reply, Script, Times};
 
-use crate::functions::Functions;
+use crate::functions::{Functions, ROOT};
 
 /// `events/health.json` with the query `permissions=true`.
 fn event(functions: &Functions) -> PathBuf {
@@ -70,7 +70,10 @@ fn mutations(functions: &Functions) -> Vec<String> {
 
 #[tokio::test]
 async fn each_action_denied_in_turn_is_named_and_nothing_is_changed() {
-    let functions = Functions::start(&["health"]).await;
+    let mut functions = Functions::start(&[]).await;
+    // Of this account are the statements to add.
+    let role = [("CML_WORKER_ROLE_ARN", "arn:aws:iam::123456789012:role/CMLWorker")];
+    functions.add("health", "health", &[ROOT.as_slice(), &role].concat()).await;
     let (health, all) = permissions(&functions).await;
     assert_eq!((&health["status"], with(&all, "allowed")), (&json!("ok"), actions()));
     assert_eq!(with(&all, "unknown"), [SPOT_ROLE]);
@@ -82,6 +85,7 @@ async fn each_action_denied_in_turn_is_named_and_nothing_is_changed() {
         let denied = permissions.iter().find(|permission| permission["action"] == action).unwrap();
         let needing = OPERATIONS.iter().filter(|operation| operation.actions.contains(&action));
         assert_eq!(denied["broken_operations"], json!(needing.map(|operation| operation.name).collect::<Vec<_>>()));
+        assert_eq!(denied["policy_statements"][0]["Action"], action);
         // What could not be asked without it is unknown, never denied.
         let unknown = with(&permissions, "unknown");
         let expected = match action {

@@ -117,10 +117,14 @@ async fn a_denied_action_is_named_with_what_breaks_and_what_to_add() {
                   ec2:StopInstances on resource: arn:aws:ec2:us-east-1:1:instance/i-1 because no identity-based policy allows the ec2:StopInstances action";
     let rule =
         mock!(Client::stop_instances).then_http_response(move || ec2_error(403, "UnauthorizedOperation", denied));
-    let permissions = test(vec![rule]).await;
+    let permissions = test_of_options(vec![rule]).await;
     assert_eq!(with(&permissions, Verdict::Denied), ["ec2:StopInstances"]);
     let stop = permissions.iter().find(|p| p.action == "ec2:StopInstances").unwrap();
     assert_eq!((&stop.broken_operations[..], stop.denied_by), (&["stop-instance"][..], Some(DeniedBy::NoAllow)));
+    assert_eq!(
+        stop.policy_statements[0]["Condition"]["StringEquals"]["ec2:ResourceTag/ManagedBy"],
+        "cml-cloud-manager"
+    );
 }
 
 #[tokio::test]
