@@ -1,5 +1,6 @@
 //! Parameters of the role's policy that only the permission self-test reads.
 
+use crate::input::is_account_id;
 use crate::variables::{listed, note};
 
 /// Which policy the role has: `hardened`, `guardrail` or `base`.
@@ -42,7 +43,7 @@ impl WorkerRole {
         };
         let name = resource.strip_prefix("role/").filter(|name| !name.is_empty())?;
         let of = str::to_owned;
-        is_account(account_id).then(|| Self { partition: of(partition), account_id: of(account_id), name: of(name) })
+        is_account_id(account_id).then(|| Self { partition: of(partition), account_id: of(account_id), name: of(name) })
     }
 }
 
@@ -66,16 +67,16 @@ fn mode(text: Option<String>) -> Result<bool, String> {
     }
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
 fn worker_role(arn: &str) -> Result<WorkerRole, String> {
     WorkerRole::parse(arn).ok_or_else(|| format!("is {arn:?} but must be the ARN of a role"))
 }
 
 fn account(text: &str) -> Result<String, String> {
-    if is_account(text) { Ok(text.to_owned()) } else { Err(format!("has {text:?} but each must be an account's id")) }
+    if is_account_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("has {text:?} but each must be an account's id"))
+    }
 }
 
 fn key(arn: &str) -> Result<String, String> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::clients::Clients;
 use crate::error::{Code, Error};
-use crate::input::{Invalid, Refusal, checked_string, is_resource_id};
+use crate::input::{Invalid, Refusal, checked_string, is_account_id, is_resource_id};
 use crate::instance::now;
 use crate::parameter::{self, ParameterName};
 use crate::region::Region;
@@ -51,8 +51,7 @@ checked_string! {
     Owner,
     schema(pattern = r"^(self|amazon|aws-backup-vault|aws-marketplace|[0-9]{12})$"),
     |owner| {
-        let is_account = owner.len() == 12 && owner.bytes().all(|b| b.is_ascii_digit());
-        if is_account || matches!(owner, "self" | "amazon" | "aws-backup-vault" | "aws-marketplace") { Ok(()) } else {
+        if is_account_id(owner) || matches!(owner, "self" | "amazon" | "aws-backup-vault" | "aws-marketplace") { Ok(()) } else {
             Err("must be self, amazon, aws-backup-vault, aws-marketplace or an account id of 12 digits")
         }
     }

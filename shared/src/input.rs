@@ -257,6 +257,16 @@ macro_rules! checked_string {
 }
 pub(crate) use checked_string;
 
+/// Whether `text` is the id of an AWS account: 12 digits.
+pub(crate) fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Each value as text.
+pub(crate) fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
+
 /// Whether `text` is `prefix` and 8 or 17 lower-case hexadecimal digits: the form of every EC2 resource id.
 pub(crate) fn is_resource_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {

@@ -7,7 +7,7 @@
 use wildmatch::WildMatch;
 
 use crate::error::Error;
-use crate::input::Invalid;
+use crate::input::{Invalid, texts};
 use crate::launch::{Launch, SecurityGroupId, SubnetId};
 use crate::tags::{NAME_KEY, TagKey};
 use crate::variables::{listed, note, parsed, pattern};
@@ -77,7 +77,10 @@ impl Limits {
         let others = launch.alternatives.iter().enumerate().filter(|(_, other)| is_refused(&other.subnet_id));
         let others = others.map(|(index, _)| format!("alternatives[{index}].subnet_id"));
         for field in own.then(|| "subnet_id".to_owned()).into_iter().chain(others) {
-            wrong.push(Invalid::field(field, format!("must be one of AllowedSubnets: {}", texts(&self.subnets))));
+            wrong.push(Invalid::field(
+                field,
+                format!("must be one of AllowedSubnets: {}", texts(&self.subnets).join(", ")),
+            ));
         }
         wrong
     }
@@ -86,12 +89,12 @@ impl Limits {
         let mut wrong = Invalid::default();
         let (allowed, given) = (&self.security_groups, &launch.security_group_ids);
         if !allowed.is_empty() && given.is_empty() {
-            let detail = format!("must name at least one of AllowedSecurityGroups: {}", texts(allowed));
+            let detail = format!("must name at least one of AllowedSecurityGroups: {}", texts(allowed).join(", "));
             wrong.push(Invalid::field("security_group_ids", detail));
         }
         let is_refused = |id: &SecurityGroupId| !allowed.is_empty() && !allowed.contains(id);
         for (index, _) in given.iter().enumerate().filter(|(_, id)| is_refused(id)) {
-            let detail = format!("must be one of AllowedSecurityGroups: {}", texts(allowed));
+            let detail = format!("must be one of AllowedSecurityGroups: {}", texts(allowed).join(", "));
             wrong.push(Invalid::field(format!("security_group_ids[{index}]"), detail));
         }
         wrong
@@ -100,7 +103,7 @@ impl Limits {
     fn key_name(&self, launch: &Launch) -> Invalid {
         match &launch.key_name {
             Some(name) if !allows(&self.key_names, name.as_str()) => {
-                let allowed = texts(&self.key_names);
+                let allowed = texts(&self.key_names).join(", ");
                 Invalid::field(
                     "key_name",
                     format!("must match one of AllowedKeyNames, where * and ? are wildcards: {allowed}"),
@@ -117,7 +120,7 @@ impl Limits {
     ) -> Invalid {
         let mut wrong = Invalid::default();
         for (index, key) in keys.into_iter().enumerate().filter(|(_, key)| !self.allows_tag(key)) {
-            let allowed = texts(&self.tag_keys);
+            let allowed = texts(&self.tag_keys).join(", ");
             let detail =
                 format!("must be {NAME_KEY} or match one of AllowedTagKeys, where * and ? are wildcards: {allowed}");
             wrong.push(Invalid::field(field(index, key), detail));
@@ -133,10 +136,6 @@ impl Limits {
 
 fn allows(patterns: &[WildMatch], text: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
-}
-
-fn texts<T: ToString>(entries: &[T]) -> String {
-    entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

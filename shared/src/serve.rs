@@ -115,18 +115,24 @@ fn json<D: Document>(context: &Context, document: &D) -> String {
 mod tests {
     use super::*;
 
+    fn event() -> serde_json::Value {
+        serde_json::from_str(include_str!("../../events/create-instance.json")).unwrap()
+    }
+
+    fn request_of(event: serde_json::Value) -> lambda_http::Request {
+        let payload: LambdaRequest = serde_json::from_value(event).unwrap();
+        with_every_header(LambdaEvent::new(payload, Context::default())).payload.into()
+    }
+
     /// The header as the operations see it, of an event as API Gateway writes it.
     fn seen(sent: &[&str]) -> Vec<String> {
-        let mut event: serde_json::Value =
-            serde_json::from_str(include_str!("../../events/create-instance.json")).unwrap();
+        let mut event = event();
         let members = |event: &mut serde_json::Value, name: &str, value| {
             event[name].as_object_mut().unwrap().insert("Idempotency-Key".to_owned(), value);
         };
         members(&mut event, "headers", sent.last().copied().into());
         members(&mut event, "multiValueHeaders", sent.into());
-        let payload: LambdaRequest = serde_json::from_value(event).unwrap();
-        let event = with_every_header(LambdaEvent::new(payload, Context::default()));
-        let request: lambda_http::Request = event.payload.into();
+        let request = request_of(event);
         let values = request.headers().get_all("idempotency-key").iter();
         values.map(|value| value.to_str().unwrap().to_owned()).collect()
     }
@@ -139,12 +145,8 @@ mod tests {
 
     #[test]
     fn an_event_without_the_list_of_all_headers_keeps_its_own() {
-        let text = include_str!("../../events/create-instance.json");
-        let mut event: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut event = event();
         event["multiValueHeaders"] = serde_json::json!({});
-        let payload: LambdaRequest = serde_json::from_value(event).unwrap();
-        let event = with_every_header(LambdaEvent::new(payload, Context::default()));
-        let request: lambda_http::Request = event.payload.into();
-        assert!(!request.headers().is_empty());
+        assert!(!request_of(event).headers().is_empty());
     }
 }

@@ -19,10 +19,7 @@ async fn in_base_mode_the_deployed_policy_is_the_file() {
 
 #[tokio::test]
 async fn functions_run_with_the_role_that_has_the_policy() {
-    let role = world()
-        .aws("cloudformation describe-stack-resource --logical-resource-id ExecutionRole --stack-name", &[STACK_NAME])
-        .await;
-    let role = role["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned();
+    let role = world().execution_role(STACK_NAME).await;
     let attached = world().aws("iam list-attached-role-policies", &["--role-name", &role]).await;
     assert_eq!(attached["AttachedPolicies"][0]["PolicyName"], "CMLWorkerManagementPolicy");
     let functions = world().aws("lambda list-functions", &[]).await;

@@ -147,6 +147,13 @@ impl World {
         })
     }
 
+    /// The name of the role that a stack's functions run with.
+    pub async fn execution_role(&self, stack_name: &str) -> String {
+        let resource = "cloudformation describe-stack-resource --logical-resource-id ExecutionRole --stack-name";
+        let role = self.aws(resource, &[stack_name]).await;
+        role["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned()
+    }
+
     /// Calls a route of an instance without a body.
     pub async fn call(&self, method: &str, id: &str, below: &str) -> Answer {
         self.api.request(method, &format!("/regions/{REGION}/instances/{id}{below}"), None).await

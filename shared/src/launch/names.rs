@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::MAX_USER_DATA_BYTES;
-use crate::input::{checked_string, is_resource_id};
+use crate::input::{checked_string, is_account_id, is_resource_id};
 
 checked_string! {
     /// The name of a worker: the tag `Name`.
@@ -83,11 +83,10 @@ checked_string! {
         let is_name = |name: &str| (1..=128).contains(&name.len()) && name.bytes().all(known);
         let is_path = |path: &str| (1..=600).contains(&path.len()) && path.bytes().all(|b| known(b) || b == b'/');
         let is_partition = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-        let is_account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
         let is_profile = match profile.splitn(6, ':').collect::<Vec<_>>()[..] {
             ["arn", partition, "iam", "", account, resource] => {
                 let path = resource.strip_prefix("instance-profile/");
-                is_partition(partition) && is_account(account) && path.is_some_and(is_path)
+                is_partition(partition) && is_account_id(account) && path.is_some_and(is_path)
             }
             _ => is_name(profile),
         };

@@ -14,7 +14,7 @@ use crate::error::{Code, Error};
 use crate::http::Request;
 use crate::idempotency::{GENERATIONS, Replay};
 use crate::image::{self, ImageChoice, ImageVolume, LaunchImage};
-use crate::input::Invalid;
+use crate::input::{Invalid, texts};
 use crate::instance::{self, InRegion, Instance, InstanceId, InstanceType, Worker, managed_count};
 use crate::launch::{CreateInstance, Launch};
 use crate::mutation::{Mutation, permitted};
@@ -242,8 +242,8 @@ fn check_types(clients: &Clients, attempts: &[Attempt]) -> Result<(), Error> {
         return Ok(());
     }
     let refused = Vec::from_iter(refused).join(", ");
-    let allowed: Vec<String> = config.allowed_instance_types.iter().map(ToString::to_string).collect();
-    let detail = format!("Not among the allowed instance types {}: {refused}", allowed.join(", "));
+    let allowed = texts(&config.allowed_instance_types).join(", ");
+    let detail = format!("Not among the allowed instance types {allowed}: {refused}");
     Err(Error::new(Code::InstanceTypeNotAllowed, detail))
 }
 

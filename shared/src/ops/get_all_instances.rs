@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::fields::{Fields, Narrowed};
 use crate::http::Request;
 use crate::image::ImageId;
-use crate::input::{Invalid, Refusal, Repeated, read_map};
+use crate::input::{Invalid, Refusal, Repeated, read_map, texts};
 use crate::instance::{ALIVE, InRegion, Instance, InstanceId, InstanceType, ec2_filter, literal};
 use crate::page::{Limit, PageToken, Pages};
 use crate::region::Region;
@@ -169,21 +169,17 @@ fn filters(query: &ListQuery, managed_by: &str) -> BTreeMap<String, Vec<String>>
             filters.insert(name.to_owned(), values.iter().map(|value| literal(value)).collect());
         }
     };
-    add("instance-state-name", texts(&query.state));
-    add("instance-type", texts(&query.instance_type));
-    add("image-id", texts(&query.image_id));
-    add("instance-id", texts(&query.instance_id));
+    add("instance-state-name", texts(&query.state.0));
+    add("instance-type", texts(&query.instance_type.0));
+    add("image-id", texts(&query.image_id.0));
+    add("instance-id", texts(&query.instance_id.0));
     for (key, values) in &query.tag.0 {
-        add(&format!("tag:{key}"), texts(values));
+        add(&format!("tag:{key}"), texts(&values.0));
     }
     if query.managed == Managed::Ours {
         add(&format!("tag:{OWNERSHIP_KEY}"), vec![managed_by.to_owned()]);
     }
     filters
-}
-
-fn texts<T: ToString>(values: &Repeated<T>) -> Vec<String> {
-    values.0.iter().map(ToString::to_string).collect()
 }
 
 /// What its function does with a request.

@@ -8,7 +8,7 @@ use crate::clients::Clients;
 use crate::error::Error;
 use crate::http::Request;
 use crate::image::{Image, ImageId, ImageNamePattern, Images, Owner, sort_newest_first};
-use crate::input::{Invalid, Refusal, Repeated, both};
+use crate::input::{Invalid, Refusal, Repeated, both, texts};
 use crate::instance::{InRegion, ec2_filter, now};
 use crate::page::{Limit, PageToken, Pages};
 use crate::region::Region;
@@ -89,10 +89,9 @@ const OWNER: &str = "owner";
 
 /// The query as EC2 filters, by name.
 fn filters(query: &ImageQuery) -> BTreeMap<String, Vec<String>> {
-    let ids: Vec<String> = query.image_id.0.iter().map(ToString::to_string).collect();
     let filters = [
         ("name", query.name.iter().map(ToString::to_string).collect()),
-        ("image-id", ids),
+        ("image-id", texts(&query.image_id.0)),
         ("state", vec!["available".to_owned()]),
         (OWNER, vec![query.owner.to_string()]),
     ];

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::image::LaunchImage;
-use crate::input::Invalid;
+use crate::input::{Invalid, texts};
 use crate::instance::{Instance, InstanceType};
 use crate::launch::Launch;
 
@@ -61,10 +61,6 @@ fn network(config: &Config, worker: Option<&Instance>) -> Result<(Option<String>
         );
     }
     Ok((subnets.into_iter().next(), groups.into_iter().take(1).collect()))
-}
-
-fn texts<T: ToString>(ids: &[T]) -> Vec<String> {
-    ids.iter().map(ToString::to_string).collect()
 }
 
 /// Whether an image is of the type's architecture; one that does not say may be.

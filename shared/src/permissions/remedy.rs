@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::deployment::WorkerRole;
 use crate::image::Owner;
+use crate::input::texts;
 
 const HARDENED: &str = include_str!("../../../iam/CMLWorkerManagementPolicy.hardened.json");
 
@@ -70,10 +71,6 @@ fn list_of(elements: &[Value], config: &Config, role: &WorkerRole) -> Option<Vec
     })
 }
 
-fn texts<T: ToString>(entries: &[T]) -> Vec<String> {
-    entries.iter().map(ToString::to_string).collect()
-}
-
 fn filled_text(text: &str, config: &Config, role: &WorkerRole) -> String {
     // The role's name has the suffix already.
     [
@@ -118,6 +115,13 @@ mod tests {
                 assert!(!statement.to_string().contains("${") && statement.get("Sid").is_none(), "{statement}");
             }
         }
+    }
+
+    #[test]
+    fn the_actions_on_keys_are_those_of_the_policy() {
+        let mut of_policy: Vec<String> = actions().into_iter().filter(|action| action.starts_with("kms:")).collect();
+        of_policy.sort_unstable();
+        assert_eq!(of_policy, crate::permissions::KMS_ACTIONS);
     }
 
     #[test]

@@ -141,9 +141,7 @@ impl Deployed {
 
 /// The names of the managed policies that a stack's execution role has.
 async fn attached(stack_name: &str) -> BTreeSet<String> {
-    let role = "cloudformation describe-stack-resource --logical-resource-id ExecutionRole --stack-name";
-    let role = world().aws(role, &[stack_name]).await;
-    let role = role["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned();
+    let role = world().execution_role(stack_name).await;
     let attached = world().aws("iam list-attached-role-policies", &["--role-name", &role]).await;
     let attached = attached["AttachedPolicies"].as_array().unwrap().iter();
     attached.map(|policy| policy["PolicyName"].as_str().unwrap().to_owned()).collect()

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Attempt, Caller};
 use crate::image::LaunchImage;
+use crate::input::texts;
 use crate::launch::{
     CapacityReservation, Cpu, HopLimit, InstanceProfile, Launch, Placement, ReservationPreference, ShutdownBehavior,
     Spot, Tenancy, UserData,
@@ -62,7 +63,7 @@ fn with_volumes(call: RunInstancesFluentBuilder, launch: &Launch, image: &Launch
 fn network(call: RunInstancesFluentBuilder, launch: &Launch, attempt: &Attempt) -> RunInstancesFluentBuilder {
     let subnet_id = attempt.subnet_id.clone().map(String::from);
     let private_ip = launch.private_ip.clone().map(String::from);
-    let groups: Vec<String> = launch.security_group_ids.iter().map(ToString::to_string).collect();
+    let groups: Vec<String> = texts(&launch.security_group_ids);
     // An empty list is not sent: EC2 would take it for an empty first element.
     let groups = Some(groups).filter(|groups| !groups.is_empty());
     let Some(public_ip) = launch.associate_public_ip else {
