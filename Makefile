@@ -2,6 +2,7 @@ VENV := .venv
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 OPERATIONS := $(notdir $(wildcard functions/*))
+MUTANTS := target/tools/bin/cargo-mutants
 # The requests and scripted answers of a test run, for tests/aws/read_back.py.
 JOURNAL := $(CURDIR)/target/journal
 
@@ -13,7 +14,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak simulate lint tables openapi build deploy smoke watch
+.PHONY: help run test fuzz soak simulate mutants lint tables openapi build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -41,6 +42,10 @@ soak: $(VENV)/installed ## Run each function warm for 20,000 invocations with AW
 simulate: ## Let histories of requests happen in a simulated AWS, go on where an ended run was [HISTORIES=100000 FROM=0]
 	cargo build --profile simulate -p tests --bin simulate
 	@HISTORIES=$(HISTORIES) FROM=$(FROM) target/simulate/simulate
+
+mutants: $(VENV)/installed ## Change the code in small ways and see what no test notices, go on where an ended run was [PART=1/8 or check]
+	@test -x $(MUTANTS) || cargo install --quiet --locked --root target/tools cargo-mutants@27.1.0
+	@$(VENV)/bin/python -B tests/mutants.py $(CURDIR)/$(MUTANTS) $(PART)
 
 lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check
