@@ -28,7 +28,7 @@ SURVIVED, UNVIABLE = "nothing", "the compiler"
 LEAST_NOTICED = 0.9
 
 # Who is asked, and with what: first those who answer within seconds.
-SLOW = ["utilization::simulated", "page::tests", "a_launch_that_is_waited_for_is_not_lost_because_of_a_read"]
+SLOW = ["utilization::simulated", "page_token::tests", "a_launch_that_is_waited_for_is_not_lost_because_of_a_read"]
 JUDGES = {
     "unit tests": ["--test-package", "shared", "--timeout", "60", "--", "--lib", "--", *(f"--skip={name}" for name in SLOW)],
     "slow unit tests": ["--test-package", "shared", "--timeout", "180", "--", "--lib", "--", *SLOW],

@@ -13,32 +13,32 @@ use proptest::sample::{Index, select};
 use proptest::string::string_regex;
 use serde_json::{Map, Value, json};
 
+use crate::api::http::{IDEMPOTENCY_KEY, MAX_BODY_BYTES, Request};
 use crate::error::Code;
-use crate::http::{IDEMPOTENCY_KEY, MAX_BODY_BYTES, Request};
-use crate::idempotency::IdempotencyKey;
-use crate::image::{ImageId, ImageName, ImageNamePattern, Owner};
 use crate::input::{Invalid, Nothing, Refusal};
-use crate::instance::{InstanceId, InstanceType, Worker};
-use crate::launch::{
+use crate::model::idempotency::IdempotencyKey;
+use crate::model::image::{ImageId, ImageName, ImageNamePattern, Owner};
+use crate::model::image_parameter::ParameterName;
+use crate::model::instance::{InstanceId, InstanceType, Worker};
+use crate::model::launch::{
     AvailabilityZone, CapacityReservationId, CreateInstance, HostId, InstanceProfile, KeyName, MaxPrice,
     PlacementGroup, PrivateIp, SecurityGroupId, SubnetId, UserData, WorkerName,
 };
-use crate::lifecycle::{InstancesBody, Place};
-use crate::mutation::DryRun;
+use crate::model::mutation::DryRun;
+use crate::model::page_token::{Limit, PageToken, Pages, Position};
+use crate::model::region::Region;
+use crate::model::tags::{OUR_KEYS, TagKey, TagValue};
+use crate::model::utilization::UtilizationQuery;
+use crate::model::volume::KmsKeyId;
+use crate::model::wait::{UntilUp, WaitQuery};
 use crate::ops::delete_instance_tags::TagKeys;
 use crate::ops::get_all_instances::{ListQuery, State, TagFilterKey};
 use crate::ops::get_ami_ids_by_name::ImageQuery;
 use crate::ops::get_instance_details::DetailsQuery;
 use crate::ops::health::HealthQuery;
+use crate::ops::lifecycle::{InstancesBody, Place};
 use crate::ops::stop_instance::StopBody;
 use crate::ops::update_instance_tags::TagUpdate;
-use crate::page::{Limit, PageToken, Pages, Position};
-use crate::parameter::ParameterName;
-use crate::region::Region;
-use crate::tags::{OUR_KEYS, TagKey, TagValue};
-use crate::utilization::UtilizationQuery;
-use crate::volume::KmsKeyId;
-use crate::wait::{UntilUp, WaitQuery};
 
 type Parser = fn(String) -> Result<String, Refusal>;
 

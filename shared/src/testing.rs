@@ -7,13 +7,13 @@ use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_smithy_mocks::{Rule, RuleMode, mock_client};
 use aws_smithy_types::body::SdkBody;
 
-use crate::clients::{Clients, RegionClients};
+use crate::aws::clients::{Clients, RegionClients};
+use crate::config::deployment::Deployment;
+use crate::config::limits::Limits;
 use crate::config::{Config, DEFAULT_INSTANCE_TYPES};
-use crate::deployment::Deployment;
-use crate::image::Owner;
-use crate::instance::{InstanceId, Worker};
-use crate::limits::Limits;
-use crate::region::Region;
+use crate::model::image::Owner;
+use crate::model::instance::{InstanceId, Worker};
+use crate::model::region::Region;
 
 /// The instance of every test.
 pub const ID: &str = "i-0123456789abcdef0";

@@ -1,4 +1,4 @@
-"""Writes shared/src/nesting/families.rs: which families of instance types nest virtual machines, by what AWS says of them.
+"""Writes shared/src/model/nested_virtualization/families.rs: which families of instance types nest virtual machines, by what AWS says of them.
 
 AWS says it twice. Its instance-type data, which moto ships as DescribeInstanceTypes answered it, has a feature for each type;
 the service model of EC2, which botocore ships, has a sentence. They differ."""
@@ -15,7 +15,7 @@ import moto.ec2
 from service_models import documentation
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-TABLE = REPOSITORY / "shared/src/nesting/families.rs"
+TABLE = REPOSITORY / "shared/src/model/nested_virtualization/families.rs"
 DATA = pathlib.Path(moto.ec2.__file__).parent / "resources/instance_types.json.gz"
 FEATURE = "nested-virtualization"
 NAMED = re.compile(r"instance types \(((?:[a-z0-9-]+, )+)and their flex variants\)")

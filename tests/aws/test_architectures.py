@@ -1,4 +1,4 @@
-"""Which types have Graviton processors, by the name of the family: the rule of shared/src/permissions/probe.rs."""
+"""Which types have Graviton processors, by the name of the family: the rule of shared/src/ops/health/self_test/probe.rs."""
 
 import re
 

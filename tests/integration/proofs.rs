@@ -11,10 +11,11 @@ const LEVELS: [&str; 7] =
     ["seen on AWS", "AWS's data", "AWS's sentence", "our test", "emulator", "our stub", "not yet"];
 
 /// Where a test of this name can be.
-const PLACES: [&str; 7] = [
+const PLACES: [&str; 8] = [
     "tests/integration/{}.rs",
     "tests/integration/{}/mod.rs",
     "shared/src/{}.rs",
+    "shared/src/{}/mod.rs",
     "shared/src/{}/tests.rs",
     "tests/src/{}.rs",
     "tests/src/{}/tests.rs",

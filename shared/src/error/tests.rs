@@ -53,7 +53,7 @@ async fn every_code_of_awss_lists_is_answered_as_decided() {
         }
         let meaning = if meaning == "never" { "aws_error" } else { meaning };
         let error = read(if kind == "server" { 500 } else { 400 }, aws_code, "EC2's own words.").await;
-        let response = crate::http::respond_to_error("request-1", &error).unwrap();
+        let response = crate::api::http::respond_to_error("request-1", &error).unwrap();
         let problem: serde_json::Value = serde_json::from_slice(response.body().as_ref()).unwrap();
         assert_eq!(problem["code"], meaning, "{service}'s {aws_code}");
         assert_eq!(response.status().as_u16(), promised(meaning), "{aws_code}");

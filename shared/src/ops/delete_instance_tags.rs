@@ -2,13 +2,13 @@
 
 use aws_sdk_ec2::types::Tag;
 
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::http::Request;
 use crate::input::{Invalid, Refusal, Repeated, boolean};
-use crate::instance::{Worker, find_managed};
-use crate::mutation::{Mutation, permitted};
-use crate::tags::{InstanceTags, MAX_TAGS, TagKey};
+use crate::model::instance::{Worker, find_managed};
+use crate::model::mutation::{Mutation, permitted};
+use crate::model::tags::{InstanceTags, MAX_TAGS, TagKey};
 
 /// The query: `?key=a&key=b`, and `dry_run`.
 #[derive(Debug, Clone, deserr::Deserr)]

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::http::Request;
-use crate::image::{Image, ImageId, ImageNamePattern, Images, Owner, sort_newest_first};
 use crate::input::{Invalid, Refusal, Repeated, both, texts};
-use crate::instance::{InRegion, ec2_filter, now};
-use crate::page::{Limit, PageToken, Pages};
-use crate::region::Region;
+use crate::model::image::{Image, ImageId, ImageNamePattern, Images, Owner, sort_newest_first};
+use crate::model::instance::{InRegion, ec2_filter, now};
+use crate::model::page_token::{Limit, PageToken, Pages};
+use crate::model::region::Region;
 
 /// The query: `?name=cml-2.8.1-*&owner=self`. `name` and `image_id` must both match if both are given, and one of them is.
 #[derive(Debug, Clone, deserr::Deserr)]

@@ -1,11 +1,11 @@
 //! Read one worker.
 
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::fields::{Fields, Narrowed};
-use crate::http::Request;
 use crate::input::Invalid;
-use crate::instance::{Worker, find};
+use crate::model::field_selection::{Fields, Narrowed};
+use crate::model::instance::{Worker, find};
 
 /// The query: `?fields=state,public_ip`.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
@@ -90,7 +90,8 @@ mod tests {
     #[tokio::test]
     async fn another_region_is_refused_before_ec2_is_asked() {
         let read = mock!(Client::describe_instances).then_http_response(|| described("stopped", true));
-        let elsewhere = Worker { region: crate::region::Region::try_from("eu-west-1".to_owned()).unwrap(), ..worker() };
+        let elsewhere =
+            Worker { region: crate::model::region::Region::try_from("eu-west-1".to_owned()).unwrap(), ..worker() };
         let error =
             get_instance_details(&testing::clients(&[&read]), &elsewhere, &DetailsQuery::default()).await.unwrap_err();
         assert_eq!((error.code, read.num_calls()), (Code::RegionNotAllowed, 0));

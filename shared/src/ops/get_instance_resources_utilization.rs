@@ -1,10 +1,10 @@
 //! Read a worker's CPU and memory utilization.
 
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::http::Request;
-use crate::instance::{Worker, find};
-use crate::utilization::{Utilization, UtilizationQuery, measure};
+use crate::model::instance::{Worker, find};
+use crate::model::utilization::{Utilization, UtilizationQuery, measure};
 
 /// Reads both metrics over a window that ends now.
 ///
@@ -40,8 +40,8 @@ mod tests {
 
     use super::*;
     use crate::error::Code;
+    use crate::model::utilization::Cause;
     use crate::testing::{self, described, ec2_error, worker};
-    use crate::utilization::Cause;
 
     fn point(average: f64) -> GetMetricStatisticsOutput {
         let point =

@@ -1,10 +1,10 @@
 //! Read a worker's status checks.
 
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::http::Request;
-use crate::instance::{Instance, Worker, find};
-use crate::status::InstanceStatus;
+use crate::model::instance::{Instance, Worker, find};
+use crate::model::status::InstanceStatus;
 
 /// Reads what EC2's status checks say of an instance, in whatever state it is.
 ///

@@ -1,11 +1,11 @@
 //! Read a worker's tags.
 
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::http::Request;
-use crate::image::filter;
-use crate::instance::{Worker, find};
-use crate::tags::InstanceTags;
+use crate::model::image::filter;
+use crate::model::instance::{Worker, find};
+use crate::model::tags::InstanceTags;
 
 /// Reads the tags of an instance, managed or not.
 ///

@@ -2,8 +2,8 @@
 
 use lambda_http::{Body, Response};
 
-use crate::clients::Clients;
-use crate::serve;
+use crate::api::serve;
+use crate::aws::clients::Clients;
 
 pub mod create_instance;
 pub mod delete_instance_tags;
@@ -14,6 +14,7 @@ pub mod get_instance_resources_utilization;
 pub mod get_instance_status;
 pub mod get_instance_tags;
 pub mod health;
+pub mod lifecycle;
 pub mod start_instance;
 pub mod stop_instance;
 pub mod terminate_instance;

@@ -3,14 +3,14 @@
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::InstanceStateChange;
 
-use crate::batch::Call;
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::all_or_none::Call;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::http::Request;
-use crate::instance::InstanceId;
-use crate::lifecycle::{Change, InstancesBody, Order, Place, StateChanges, Step, carry_out};
-use crate::mutation::{Mutation, permitted};
-use crate::wait::{UntilUp, WaitQuery};
+use crate::model::instance::InstanceId;
+use crate::model::mutation::{Mutation, permitted};
+use crate::model::wait::{UntilUp, WaitQuery};
+use crate::ops::lifecycle::{Change, InstancesBody, Order, Place, StateChanges, Step, carry_out};
 
 /// Starts instances; those that are pending or running are left alone.
 ///
@@ -71,8 +71,8 @@ mod tests {
 
     use super::*;
     use crate::error::Code;
+    use crate::model::wait::{Until, Wait};
     use crate::testing::{self, described, ec2_error, state_change, worker};
-    use crate::wait::{Until, Wait};
 
     /// The answer for an instance in `state`, and how many calls of StartInstances were sent.
     async fn start(

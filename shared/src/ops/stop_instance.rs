@@ -4,15 +4,15 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::InstanceStateChange;
 use deserr::ValuePointerRef;
 
-use crate::batch::Call;
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::all_or_none::Call;
+use crate::aws::clients::Clients;
 use crate::error::{Error, is_too_early_to_hibernate};
-use crate::http::Request;
 use crate::input::Invalid;
-use crate::instance::InstanceId;
-use crate::lifecycle::{Change, InstanceIds, Order, Place, StateChanges, Step, carry_out};
-use crate::mutation::{Mutation, permitted};
-use crate::wait::{UntilStopped, WaitQuery};
+use crate::model::instance::InstanceId;
+use crate::model::mutation::{Mutation, permitted};
+use crate::model::wait::{UntilStopped, WaitQuery};
+use crate::ops::lifecycle::{Change, InstanceIds, Order, Place, StateChanges, Step, carry_out};
 
 /// The body: which instances, and how to stop them.
 #[derive(Debug, Clone, Default, deserr::Deserr)]

@@ -3,14 +3,14 @@
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::InstanceStateChange;
 
-use crate::batch::Call;
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::all_or_none::Call;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::http::Request;
-use crate::instance::InstanceId;
-use crate::lifecycle::{Change, InstancesBody, Order, Place, StateChanges, Step, carry_out};
-use crate::mutation::{Mutation, permitted};
-use crate::wait::{UntilTerminated, WaitQuery};
+use crate::model::instance::InstanceId;
+use crate::model::mutation::{Mutation, permitted};
+use crate::model::wait::{UntilTerminated, WaitQuery};
+use crate::ops::lifecycle::{Change, InstancesBody, Order, Place, StateChanges, Step, carry_out};
 
 /// Terminates instances; those that are shutting down or terminated are left alone.
 ///

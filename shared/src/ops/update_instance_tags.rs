@@ -1,12 +1,12 @@
 //! Set tags on a worker.
 
-use crate::clients::Clients;
+use crate::api::http::Request;
+use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::http::Request;
 use crate::input::{Invalid, Refusal};
-use crate::instance::{Worker, find_managed};
-use crate::mutation::{DryRun, Mutation, permitted};
-use crate::tags::{InstanceTags, NewTags};
+use crate::model::instance::{Worker, find_managed};
+use crate::model::mutation::{DryRun, Mutation, permitted};
+use crate::model::tags::{InstanceTags, NewTags};
 
 /// The body: `{"tags": {"key": "value"}}`.
 #[derive(Debug, Clone, deserr::Deserr)]
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
     use crate::error::Code;
-    use crate::tags::tag;
+    use crate::model::tags::tag;
     use crate::testing::{self, described, tags_changed, worker};
 
     fn update(json: serde_json::Value) -> Result<TagUpdate, Invalid> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use shared::tags::OUR_KEYS;
+use shared::model::tags::OUR_KEYS;
 use tests::iam::{Parameters, render};
 use tests::stack::{ACCOUNT_ID, REGION, STACK_NAME};
 

@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 use shared::ops::OPERATIONS;
-use shared::permissions::remedy::statements;
+use shared::ops::health::self_test::remedy::statements;
 use tests::iam::{Check, Policies};
 
 use files::{FILES, policy};

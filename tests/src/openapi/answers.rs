@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use serde_json::to_value;
+use shared::api::http::{Problem, status_and_title};
 use shared::error::Code;
-use shared::http::{Problem, status_and_title};
 use utoipa::ToSchema;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder};

@@ -1,17 +1,17 @@
 //! The calls of each operation: parameters, body and answers, by the types that its function reads and writes.
 
+use shared::api::openapi::input;
 use shared::error::Code;
-use shared::instance::{InRegion, Worker};
-use shared::mutation::DryRun;
+use shared::model::instance::{InRegion, Worker};
+use shared::model::mutation::DryRun;
+use shared::model::utilization::UtilizationQuery;
+use shared::model::wait::{UntilStopped, UntilTerminated, UntilUp, WaitQuery};
 use shared::ops::Operation;
 use shared::ops::delete_instance_tags::TagKeys;
 use shared::ops::get_all_instances::ListQuery;
 use shared::ops::get_ami_ids_by_name::ImageQuery;
 use shared::ops::get_instance_details::DetailsQuery;
 use shared::ops::health::HealthQuery;
-use shared::schema::input;
-use shared::utilization::UtilizationQuery;
-use shared::wait::{UntilStopped, UntilTerminated, UntilUp, WaitQuery};
 use utoipa::openapi::path::{HttpMethod, Operation as Described, OperationBuilder, Parameter};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::{Object, Required, ResponseBuilder};

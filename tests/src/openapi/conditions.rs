@@ -4,7 +4,7 @@
 //! One is left out, that a metal type takes no counts of cores: Schemathesis makes nothing of one condition more.
 
 use serde_json::{Value, json};
-use shared::nesting::never;
+use shared::model::nested_virtualization::never;
 use utoipa::openapi::Object;
 use utoipa::openapi::extensions::Extensions;
 

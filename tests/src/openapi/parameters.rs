@@ -1,7 +1,7 @@
 //! Parameters of path, query and header, from the types that they are read as.
 
-use shared::http::IDEMPOTENCY_KEY;
-use shared::idempotency::IdempotencyKey;
+use shared::api::http::IDEMPOTENCY_KEY;
+use shared::model::idempotency::IdempotencyKey;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::SchemaType;

@@ -14,7 +14,7 @@ use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, http_client_fn};
 use lambda_http::{Context, RequestExt};
 use serde_json::{Value, json};
-use shared::clients::{Clients, settings};
+use shared::aws::clients::{Clients, settings};
 use shared::config::Config;
 use shared::ops;
 use tokio::time::{Instant, sleep};

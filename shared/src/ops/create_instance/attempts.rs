@@ -6,15 +6,15 @@ use tokio::time::timeout_at;
 
 use super::request::run_instances;
 use super::{Caller, Launched};
-use crate::clients::Clients;
-use crate::deadline;
-use crate::doubt::Doubt;
+use crate::aws::clients::Clients;
+use crate::aws::deadline;
+use crate::aws::doubt::Doubt;
 use crate::error::{Code, Denied, Error, timeout};
-use crate::image::LaunchImage;
 use crate::input::{FieldError, Invalid};
-use crate::instance::{Instance, InstanceType};
-use crate::launch::{Launch, SubnetId};
-use crate::region::Region;
+use crate::model::image::LaunchImage;
+use crate::model::instance::{Instance, InstanceType};
+use crate::model::launch::{Launch, SubnetId};
+use crate::model::region::Region;
 
 /// One thing to try.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,14 +13,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Attempt, Caller};
-use crate::image::LaunchImage;
 use crate::input::texts;
-use crate::launch::{
+use crate::model::image::LaunchImage;
+use crate::model::launch::{
     CapacityReservation, Cpu, HopLimit, InstanceProfile, Launch, Placement, ReservationPreference, ShutdownBehavior,
     Spot, Tenancy, UserData,
 };
-use crate::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, MAX_VALUE_LENGTH, NAME_KEY, OWNERSHIP_KEY, tag};
-use crate::volume::of_launch;
+use crate::model::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, MAX_VALUE_LENGTH, NAME_KEY, OWNERSHIP_KEY, tag};
+use crate::model::volume::of_launch;
 
 /// The launch, all of it but the sending.
 pub(crate) fn run_instances(

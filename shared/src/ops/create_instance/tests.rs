@@ -8,9 +8,9 @@ use aws_smithy_mocks::{Rule, mock};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::idempotency::IdempotencyKey;
-use crate::launch::MAX_ATTEMPTS;
-use crate::tags::tag;
+use crate::model::idempotency::IdempotencyKey;
+use crate::model::launch::MAX_ATTEMPTS;
+use crate::model::tags::tag;
 use crate::testing::{self, ID, ec2_error, region, xml};
 
 const NO_WAIT: WaitQuery<UntilUp> = WaitQuery { dry_run: false, wait: None };
@@ -720,7 +720,7 @@ async fn a_token_that_is_bound_to_a_launch_that_never_was_is_given_up_once_no_re
     let clients = testing::clients(&[&images, &bound, &free, &nothing, &shown]);
     let begin = tokio::time::Instant::now();
     let launched = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
-    assert!(launched.created && begin.elapsed() >= crate::idempotency::MOST_LAG, "{:?}", begin.elapsed());
+    assert!(launched.created && begin.elapsed() >= crate::model::idempotency::MOST_LAG, "{:?}", begin.elapsed());
     // With less time than that nobody can be sure.
     let deadline = SystemTime::now() + Duration::from_secs(10);
     let (region, wanted) = (region(), with_alternatives());

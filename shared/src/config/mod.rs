@@ -1,0 +1,314 @@
+//! Configuration, read once from the environment.
+//!
+//! Settings of the AWS SDK keep their standard names (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_PROFILE`, `AWS_CA_BUNDLE` …).
+//! Ours are:
+//!
+//! | variable | default | meaning |
+//! |---|---|---|
+//! | `CML_MANAGED_BY` | `cml-cloud-manager` | value of the tag `ManagedBy` that makes an instance ours |
+//! | `CML_ALLOWED_REGIONS` | the function's own region | regions that may be read and changed, separated by commas |
+//! | `CML_ALLOWED_INSTANCE_TYPES` | [`DEFAULT_INSTANCE_TYPES`] | patterns of types that may be launched, separated by commas |
+//! | `CML_MAX_WORKERS` | no limit | managed instances that a region may have; a launch beyond it is refused |
+//! | `CML_IMAGE_OWNERS` | `self` | whose images may be listed, separated by commas; `self` always is one |
+//! | `CML_IMAGE_PARAMETER_ARNS` | none | parameters of Systems Manager that may name images, separated by commas; `*` and `?` are wildcards |
+//! | `CML_ALLOWED_SUBNETS` | any | subnets that workers may be launched into, separated by commas; a launch then has to name one |
+//! | `CML_ALLOWED_SECURITY_GROUPS` | any | security groups that workers may be launched with, separated by commas; a launch then has to name one |
+//! | `CML_ALLOWED_KEY_NAMES` | any | patterns of key pairs that workers may be launched with, separated by commas |
+//! | `CML_ALLOWED_TAG_KEYS` | any but ours | patterns of tag keys that callers may set and remove beside `Name`, separated by commas |
+//! | `CML_POLICY_MODE` | none | `hardened` if the role may pass the workers' role, which the permission self-test then asks about |
+//! | `CML_WORKER_ROLE_ARN` | none | the workers' role: which account this is, for the statements that the permission self-test gives |
+//! | `CML_NETWORK_OWNERS`, `CML_KMS_KEY_ARNS` | none | what else those statements are made with, separated by commas |
+//! | `CML_ROLES_OF_PEOPLE` | none | names of roles whose sessions are people, beside `AWSReservedSSO_*`, separated by commas; `*` and `?` are wildcards |
+
+pub mod deployment;
+pub mod limits;
+mod variables;
+
+use std::fmt;
+
+use wildmatch::WildMatch;
+
+use crate::config::deployment::Deployment;
+use crate::config::limits::Limits;
+use crate::config::variables::{list, listed, note, parsed, pattern};
+use crate::error::Error;
+use crate::input::Invalid;
+use crate::model::image::Owner;
+use crate::model::image_parameter::Parameters;
+use crate::model::instance::InstanceType;
+use crate::model::region::Region;
+use crate::model::tags::TagValue;
+
+/// The region that Lambda runs the function in.
+pub const AWS_REGION: &str = "AWS_REGION";
+/// Value of the ownership tag.
+pub const CML_MANAGED_BY: &str = "CML_MANAGED_BY";
+/// Regions that may be used.
+pub const CML_ALLOWED_REGIONS: &str = "CML_ALLOWED_REGIONS";
+/// Instance types that may be launched.
+pub const CML_ALLOWED_INSTANCE_TYPES: &str = "CML_ALLOWED_INSTANCE_TYPES";
+
+/// How many managed instances a region may have.
+pub const CML_MAX_WORKERS: &str = "CML_MAX_WORKERS";
+
+/// Whose images may be listed.
+pub const CML_IMAGE_OWNERS: &str = "CML_IMAGE_OWNERS";
+
+/// Parameters that may name images.
+pub const CML_IMAGE_PARAMETER_ARNS: &str = "CML_IMAGE_PARAMETER_ARNS";
+
+/// Roles whose sessions are people.
+pub const CML_ROLES_OF_PEOPLE: &str = "CML_ROLES_OF_PEOPLE";
+
+/// The roles of IAM Identity Center, whose sessions are named after who signed in.
+const ROLES_OF_IDENTITY_CENTER: &str = "AWSReservedSSO_*";
+
+/// Types that CML workers run on: compute and general purpose, metal or 8th-generation Intel for nested virtual machines.
+pub const DEFAULT_INSTANCE_TYPES: &str = "c5.*,c6i.*,m5.*,m5zn.metal,c8i.*,m8i.*,r8i.*";
+
+/// The configuration of one function.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The function's own region.
+    pub region: Region,
+    /// Value of the ownership tag.
+    pub managed_by: String,
+    /// Regions that may be used; never empty.
+    pub allowed_regions: Vec<Region>,
+    /// Types that may be launched, as patterns with `*` and `?`.
+    pub allowed_instance_types: Vec<WildMatch>,
+    /// How many managed instances a region may have.
+    pub max_workers: Option<usize>,
+    /// Whose images may be listed; the account's own are, named or not.
+    pub image_owners: Vec<Owner>,
+    /// Parameters that may name images.
+    pub image_parameters: Vec<Parameters>,
+    /// Which subnets, security groups, key pairs and tag keys callers may name.
+    pub limits: Limits,
+    /// Parameters of the role's policy that only the permission self-test reads.
+    pub deployment: Deployment,
+    /// Names of roles whose sessions are people, as patterns.
+    pub roles_of_people: Vec<WildMatch>,
+}
+
+/// Every variable that is missing or wrong, in one line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bad configuration: {}", self.0.join("; "))
+    }
+}
+
+/// The line that Rust's runtime prints when `main` returns this error.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the process environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every bad variable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the variables that `variable` knows.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every bad variable.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut bad = Vec::new();
+        let region = variable(AWS_REGION).ok_or_else(|| "is not set".to_owned()).and_then(|text| region(&text));
+        let region = note(AWS_REGION, region, &mut bad);
+        let managed_by = note(CML_MANAGED_BY, managed_by(variable(CML_MANAGED_BY)), &mut bad);
+        let allowed = note(CML_ALLOWED_REGIONS, listed(variable(CML_ALLOWED_REGIONS), parsed), &mut bad);
+        let types = variable(CML_ALLOWED_INSTANCE_TYPES).unwrap_or_else(|| DEFAULT_INSTANCE_TYPES.to_owned());
+        let types = note(CML_ALLOWED_INSTANCE_TYPES, list(&types, instance_type_pattern), &mut bad);
+        let max_workers = variable(CML_MAX_WORKERS).map(|text| count(&text)).transpose();
+        let max_workers = note(CML_MAX_WORKERS, max_workers, &mut bad);
+        let owners = variable(CML_IMAGE_OWNERS).unwrap_or_else(|| Owner::default().to_string());
+        let owners = note(CML_IMAGE_OWNERS, list(&owners, parsed), &mut bad);
+        let parameters = listed(variable(CML_IMAGE_PARAMETER_ARNS), parameters);
+        let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, &mut bad);
+        let roles = note(CML_ROLES_OF_PEOPLE, listed(variable(CML_ROLES_OF_PEOPLE), role_pattern), &mut bad);
+        let limits = Limits::read(&variable, &mut bad);
+        let deployment = Deployment::read(&variable, &mut bad);
+        match (region, managed_by, allowed, types, max_workers, owners, parameters, limits, deployment, roles) {
+            (
+                Some(region),
+                Some(managed_by),
+                Some(allowed_regions),
+                Some(allowed_instance_types),
+                Some(max_workers),
+                Some(image_owners),
+                Some(image_parameters),
+                Some(limits),
+                Some(deployment),
+                Some(roles),
+            ) => Ok(Self {
+                allowed_regions: if allowed_regions.is_empty() { vec![region.clone()] } else { allowed_regions },
+                region,
+                managed_by,
+                allowed_instance_types,
+                max_workers,
+                image_owners,
+                image_parameters,
+                limits,
+                deployment,
+                roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)].into_iter().chain(roles).collect(),
+            }),
+            _ => Err(ConfigError(bad)),
+        }
+    }
+
+    /// Whether a type may be launched.
+    #[must_use]
+    pub fn allows(&self, instance_type: &InstanceType) -> bool {
+        self.allowed_instance_types.iter().any(|pattern| pattern.matches(instance_type.as_str()))
+    }
+
+    /// Whether each session of this role is a person of its own.
+    #[must_use]
+    pub fn is_of_people(&self, role: &str) -> bool {
+        self.roles_of_people.iter().any(|pattern| pattern.matches(role))
+    }
+
+    /// Lets only the account itself and the configured owners pass.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) that names `owner` and the allowed ones.
+    pub fn check_image_owner(&self, owner: &Owner) -> Result<(), Error> {
+        let mut allowed = vec![Owner::default()];
+        allowed.extend(self.image_owners.iter().filter(|owner| **owner != Owner::default()).cloned());
+        if allowed.contains(owner) {
+            return Ok(());
+        }
+        let allowed: Vec<&str> = allowed.iter().map(Owner::as_str).collect();
+        let detail = format!("{owner} is not among the allowed owners: {}", allowed.join(", "));
+        Err(Invalid::field("owner", detail).into())
+    }
+}
+
+fn region(text: &str) -> Result<Region, String> {
+    Region::try_from(text.to_owned()).map_err(|refusal| format!("is {text:?} but {}", refusal.0))
+}
+
+fn managed_by(given: Option<String>) -> Result<String, String> {
+    let value = given.unwrap_or_else(|| "cml-cloud-manager".to_owned());
+    if value.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    TagValue::try_from(value).map(String::from).map_err(|refusal| refusal.0)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| format!("is {text:?} but must be a whole number above 0"))
+}
+
+fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Err(format!("has {text:?} but no type has a capital letter"));
+    }
+    pattern(text, ".-", "c5.*")
+}
+
+fn role_pattern(text: &str) -> Result<WildMatch, String> {
+    pattern(text, "+=.@_-", "lab-*")
+}
+
+fn parameters(arn: &str) -> Result<Parameters, String> {
+    Parameters::parse(arn).ok_or_else(|| format!("names {arn:?}, which is not the ARN of a parameter with a path"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    fn kind(name: &str) -> InstanceType {
+        InstanceType::try_from(name.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_the_functions_own_region_and_the_documented_types() {
+        let config = read(&[(AWS_REGION, "eu-west-1")]).unwrap();
+        assert_eq!(config.allowed_regions, vec![config.region.clone()]);
+        assert_eq!(config.managed_by, "cml-cloud-manager");
+        assert!(config.allows(&kind("c5.2xlarge")) && config.allows(&kind("m5zn.metal")));
+        assert!(!config.allows(&kind("m5zn.large")) && !config.allows(&kind("t3.micro")));
+    }
+
+    #[test]
+    fn one_line_lists_every_bad_value() {
+        let error = read(&[
+            (CML_MANAGED_BY, ""),
+            (CML_ALLOWED_REGIONS, "us-east-1,mars"),
+            (CML_ALLOWED_INSTANCE_TYPES, " , "),
+            (CML_MAX_WORKERS, "0"),
+            (CML_IMAGE_OWNERS, "me"),
+            (CML_IMAGE_PARAMETER_ARNS, "/cml/worker"),
+            (CML_ROLES_OF_PEOPLE, "role/lab"),
+        ]);
+        let line = error.unwrap_err().to_string();
+        let names = [AWS_REGION, CML_MANAGED_BY, CML_ALLOWED_REGIONS, "mars", CML_ALLOWED_INSTANCE_TYPES];
+        for name in
+            names.into_iter().chain([CML_MAX_WORKERS, CML_IMAGE_OWNERS, CML_IMAGE_PARAMETER_ARNS, CML_ROLES_OF_PEOPLE])
+        {
+            assert!(line.contains(name), "{name} in {line}");
+        }
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn the_account_itself_is_always_an_owner_and_others_only_by_name() {
+        let owner = |name: &str| Owner::try_from(name.to_owned()).unwrap();
+        let config = read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_OWNERS, "999988887777, amazon")]).unwrap();
+        for allowed in ["self", "999988887777", "amazon"] {
+            assert!(config.check_image_owner(&owner(allowed)).is_ok(), "{allowed}");
+        }
+        let refused = config.check_image_owner(&owner("aws-marketplace")).unwrap_err();
+        assert_eq!(
+            refused.fields.errors()[0].detail,
+            "aws-marketplace is not among the allowed owners: self, 999988887777, amazon"
+        );
+    }
+
+    #[test]
+    fn parameters_are_allowed_by_their_arn() {
+        let arns = "arn:aws:ssm:us-east-1:123456789012:parameter/cml/*,arn:aws:ssm:eu-west-1:123456789012:parameter/b";
+        let config = read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_PARAMETER_ARNS, arns)]).unwrap();
+        assert_eq!(config.image_parameters.len(), 2);
+        assert!(read(&[(AWS_REGION, "us-east-1")]).unwrap().image_parameters.is_empty());
+        let other = "arn:aws:s3:us-east-1:123456789012:parameter/cml";
+        assert!(read(&[(AWS_REGION, "us-east-1"), (CML_IMAGE_PARAMETER_ARNS, other)]).is_err());
+    }
+
+    #[test]
+    fn sessions_are_people_for_identity_center_and_for_the_roles_that_are_named() {
+        let config = read(&[(AWS_REGION, "us-east-1"), (CML_ROLES_OF_PEOPLE, "lab-*, okta")]).unwrap();
+        for (role, of_people) in
+            [("AWSReservedSSO_Admin_01", true), ("lab-users", true), ("okta", true), ("okta2", false), ("ci", false)]
+        {
+            assert_eq!(config.is_of_people(role), of_people, "{role}");
+        }
+        assert!(!read(&[(AWS_REGION, "us-east-1")]).unwrap().is_of_people("lab-users"));
+    }
+
+    #[test]
+    fn a_given_empty_list_is_no_silent_default() {
+        assert!(read(&[(AWS_REGION, "us-east-1"), (CML_ALLOWED_REGIONS, "")]).is_err());
+    }
+}

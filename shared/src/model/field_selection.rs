@@ -1,0 +1,120 @@
+//! `fields=`: which fields of an instance a caller wants to read.
+
+use serde::ser::{Error, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::input::{Invalid, Refusal};
+use crate::model::instance::Instance;
+
+/// The fields of [`Instance`], in its order. A test compares the two.
+pub const INSTANCE_FIELDS: [&str; 22] = [
+    "instance_id",
+    "region",
+    "name",
+    "state",
+    "state_reason",
+    "instance_type",
+    "image_id",
+    "image_name",
+    "launch_time",
+    "age_seconds",
+    "public_ip",
+    "private_ip",
+    "availability_zone",
+    "vpc_id",
+    "subnet_id",
+    "security_group_ids",
+    "key_name",
+    "iam_instance_profile_arn",
+    "detailed_monitoring",
+    "lifecycle",
+    "managed",
+    "tags",
+];
+
+/// Always there: without it nobody knows which instance the other fields are of.
+pub(crate) const ALWAYS: &str = "instance_id";
+
+/// The fields that a caller asked for, separated by commas; all unless given.
+///
+/// EC2 cannot leave fields out: this narrows our answer, not what is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, deserr::Deserr)]
+#[deserr(error = Invalid, try_from(String) = Self::parse -> Refusal)]
+pub struct Fields(Option<Vec<&'static str>>);
+
+impl Fields {
+    fn parse(text: String) -> Result<Self, Refusal> {
+        let asked: Vec<&str> = text.split(',').map(str::trim).collect();
+        let unknown: Vec<&str> = asked.iter().filter(|name| !INSTANCE_FIELDS.contains(name)).copied().collect();
+        if unknown.is_empty() {
+            let wanted = |name: &&str| *name == ALWAYS || asked.contains(name);
+            Ok(Self(Some(INSTANCE_FIELDS.into_iter().filter(wanted).collect())))
+        } else {
+            Err(Refusal(format!("has {unknown:?}; an instance has {}", INSTANCE_FIELDS.join(", "))))
+        }
+    }
+
+    /// The instance, to be shown with these fields.
+    #[must_use]
+    pub fn of(&self, instance: Instance) -> Narrowed {
+        Narrowed { instance, fields: self.clone() }
+    }
+}
+
+/// An instance that shows only the fields its caller asked for.
+#[derive(Debug, Clone)]
+pub struct Narrowed {
+    /// The whole instance.
+    pub instance: Instance,
+    fields: Fields,
+}
+
+impl Serialize for Narrowed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(fields) = &self.fields.0 else { return self.instance.serialize(serializer) };
+        let document = serde_json::to_value(&self.instance).map_err(S::Error::custom)?;
+        serializer.collect_map(fields.iter().map(|name| (name, document.get(name).unwrap_or(&Value::Null))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use aws_sdk_ec2::types;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{clients, region};
+
+    fn document(fields: &Fields) -> Value {
+        let instance =
+            types::Instance::builder().instance_id("i-1").tags(crate::model::tags::tag("Name", "cml-1")).build();
+        serde_json::to_value(fields.of(Instance::from_ec2(&instance, &region(), &clients(&[])))).unwrap()
+    }
+
+    #[test]
+    fn the_list_is_the_instance_documents() {
+        let whole = document(&Fields::default());
+        let fields: BTreeSet<_> = whole.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, BTreeSet::from(INSTANCE_FIELDS));
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_shown_and_always_the_id() {
+        let some = Fields::parse("tags, name,name,public_ip".to_owned()).unwrap();
+        let expected = json!({"instance_id": "i-1", "name": "cml-1", "public_ip": null, "tags": {"Name": "cml-1"}});
+        assert_eq!(document(&some), expected);
+        assert_eq!(document(&Fields::parse("instance_id".to_owned()).unwrap()), json!({"instance_id": "i-1"}));
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_the_known_ones() {
+        let Refusal(detail) = Fields::parse("name,color,,Tags".to_owned()).unwrap_err();
+        assert!(
+            detail.starts_with(r#"has ["color", "", "Tags"]; an instance has instance_id, region, name"#),
+            "{detail}"
+        );
+        assert!(Fields::parse(String::new()).is_err());
+    }
+}

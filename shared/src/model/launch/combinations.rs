@@ -1,0 +1,228 @@
+//! What must fit together across the members of a launch.
+//!
+//! Looked at as the members came: one that is bad by itself shall not hide what does not fit, nor the other way round.
+
+use serde_json::{Map, Value};
+
+use super::MAX_ALTERNATIVES;
+use crate::input::Invalid;
+use crate::model::nested_virtualization::{Nesting, nestable, nesting};
+use crate::model::tags::{MAX_TAGS, NAME_KEY, OUR_KEYS};
+use crate::model::volume::MAX_EXTRA_VOLUMES;
+
+/// What is wrong, and where.
+type Wrongs = Vec<(String, String)>;
+
+/// Checks a launch.
+///
+/// # Errors
+/// Each member that does not fit another one.
+pub(super) fn together(launch: &Value) -> Result<(), Invalid> {
+    let wrongs = [
+        user_data(launch),
+        market(launch),
+        network(launch),
+        placement(launch),
+        alternatives(launch),
+        cpu(launch),
+        volumes(launch),
+        lists(launch),
+    ];
+    let invalid = wrongs.concat().into_iter().map(|(field, detail)| Invalid::field(field, detail));
+    invalid.fold(Invalid::default(), Invalid::and).none_or(())
+}
+
+/// A member; null if there is none, as if it had been given so.
+fn member<'a>(of: &'a Value, name: &str) -> &'a Value {
+    static NULL: Value = Value::Null;
+    of.get(name).unwrap_or(&NULL)
+}
+
+fn given(of: &Value, name: &str) -> bool {
+    !member(of, name).is_null()
+}
+
+fn is_true(of: &Value, name: &str) -> bool {
+    *member(of, name) == Value::Bool(true)
+}
+
+fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
+    member(of, name).as_array().map_or(&[], Vec::as_slice)
+}
+
+fn wrong_if(wrong: bool, field: &str, detail: &str) -> Wrongs {
+    if wrong { vec![(field.to_owned(), detail.to_owned())] } else { Vec::new() }
+}
+
+fn user_data(launch: &Value) -> Wrongs {
+    let both = given(launch, "user_data") && given(launch, "user_data_base64");
+    wrong_if(both, "user_data_base64", "must be absent beside user_data")
+}
+
+fn market(launch: &Value) -> Wrongs {
+    let (spot, falls_back) = (given(launch, "spot"), is_true(launch, "on_demand_fallback"));
+    let reservation = member(launch, "capacity_reservation");
+    let both_or_neither = given(reservation, "id") == given(reservation, "preference");
+    [
+        wrong_if(falls_back && !spot, "on_demand_fallback", "needs spot: without it the launch is on-demand already"),
+        wrong_if(
+            spot && is_true(launch, "termination_protection"),
+            "termination_protection",
+            "must not be given beside spot: EC2 protects no spot instance",
+        ),
+        wrong_if(
+            spot && !falls_back && !reservation.is_null(),
+            "capacity_reservation",
+            "is of on-demand capacity: beside spot it needs on_demand_fallback",
+        ),
+        wrong_if(
+            reservation.is_object() && both_or_neither,
+            "capacity_reservation",
+            "must have either id or preference",
+        ),
+    ]
+    .concat()
+}
+
+fn network(launch: &Value) -> Wrongs {
+    let private_ip = given(launch, "private_ip");
+    [
+        wrong_if(
+            private_ip && !given(launch, "subnet_id"),
+            "private_ip",
+            "needs subnet_id: it is an address of that subnet",
+        ),
+        wrong_if(
+            private_ip && !list(launch, "alternatives").is_empty(),
+            "alternatives",
+            "must not be given beside private_ip, which fits one subnet only",
+        ),
+    ]
+    .concat()
+}
+
+fn placement(launch: &Value) -> Wrongs {
+    let placement = member(launch, "placement");
+    let other = matches!(member(placement, "tenancy").as_str(), Some("default" | "dedicated"));
+    wrong_if(given(placement, "host_id") && other, "placement.tenancy", "must be host beside host_id, or absent")
+}
+
+/// What an alternative asks for that the rest of the launch rules out: EC2 would say so only once the first choice has no
+/// capacity.
+fn alternatives(launch: &Value) -> Wrongs {
+    let (own, placement) = (member(launch, "instance_type"), member(launch, "placement"));
+    let reserved = given(member(launch, "capacity_reservation"), "id");
+    let (on_host, in_zone) = (given(placement, "host_id"), given(placement, "availability_zone"));
+    let family =
+        |name: &Value| name.as_str().and_then(|name| name.split_once('.')).map(|(family, _)| family.to_owned());
+    let wrong = |(n, other): (usize, &Value)| {
+        let (kind, subnet) = (member(other, "instance_type"), given(other, "subnet_id"));
+        let is_other = kind.is_string() && own.is_string() && kind != own;
+        let is_other_family = is_other && family(kind) != family(own);
+        let field = |name: &str| format!("alternatives[{n}].{name}");
+        [
+            wrong_if(
+                reserved && is_other,
+                &field("instance_type"),
+                "must be absent beside capacity_reservation.id: a reservation is of one type",
+            ),
+            wrong_if(
+                on_host && is_other_family,
+                &field("instance_type"),
+                "must be of the family of instance_type: placement.host_id is a host of one family",
+            ),
+            wrong_if(
+                subnet && (in_zone || on_host || reserved),
+                &field("subnet_id"),
+                "must be absent beside placement.availability_zone, placement.host_id and capacity_reservation.id, which are \
+                 of one zone: a subnet in it has no other capacity, and one in another zone does not fit",
+            ),
+        ]
+        .concat()
+    };
+    list(launch, "alternatives").iter().enumerate().flat_map(wrong).collect()
+}
+
+fn cpu(launch: &Value) -> Wrongs {
+    let cpu = member(launch, "cpu");
+    let (cores, threads) = (given(cpu, "core_count"), given(cpu, "threads_per_core"));
+    let nested = is_true(cpu, "nested_virtualization");
+    [
+        wrong_if(cores && !threads, "cpu.threads_per_core", "must be given beside core_count"),
+        wrong_if(threads && !cores, "cpu.core_count", "must be given beside threads_per_core"),
+        types(launch, "cpu.core_count", |kind| {
+            let counted = cores && kind == Nesting::Metal;
+            counted.then(|| "must not be asked of a metal type: EC2 takes no CPU options there".to_owned())
+        }),
+        types(launch, "cpu.nested_virtualization", |kind| match kind {
+            Nesting::Metal if nested => {
+                Some("must not be asked of a metal type, which runs virtual machines as it is".to_owned())
+            }
+            Nesting::Never if nested => Some(format!(
+                "must be absent: this type cannot nest virtual machines; {} can, and metal types need not be asked",
+                nestable()
+            )),
+            _ => None,
+        }),
+    ]
+    .concat()
+}
+
+/// What is wrong with `field` for the launch's own type, and with each alternative's type for it.
+fn types(launch: &Value, field: &str, refused: impl Fn(Nesting) -> Option<String>) -> Wrongs {
+    let others = list(launch, "alternatives").iter().enumerate();
+    let others = others.map(|(n, other)| (format!("alternatives[{n}].instance_type"), member(other, "instance_type")));
+    let own = (field.to_owned(), member(launch, "instance_type"));
+    let wrong = |(field, name): (String, &Value)| Some((field, refused(nesting(name.as_str()?))?));
+    std::iter::once(own).chain(others).filter_map(wrong).collect()
+}
+
+fn volumes(launch: &Value) -> Wrongs {
+    let extra = list(launch, "extra_volumes").iter().enumerate();
+    let extra = extra.map(|(n, volume)| (format!("extra_volumes[{n}]"), volume));
+    let root = ("root_volume".to_owned(), member(launch, "root_volume"));
+    std::iter::once(root).chain(extra).flat_map(|(place, volume)| volume_together(&place, volume)).collect()
+}
+
+fn volume_together(place: &str, volume: &Value) -> Wrongs {
+    let kind = member(volume, "type").as_str();
+    let has_iops = given(volume, "iops");
+    let at = |member: &str| format!("{place}.{member}");
+    [
+        wrong_if(
+            has_iops && !matches!(kind, Some("gp3" | "io1" | "io2")),
+            &at("iops"),
+            "needs the type gp3, io1 or io2",
+        ),
+        wrong_if(
+            !has_iops && matches!(kind, Some("io1" | "io2")),
+            &at("iops"),
+            "is required for the types io1 and io2",
+        ),
+        wrong_if(given(volume, "throughput") && kind != Some("gp3"), &at("throughput"), "needs the type gp3"),
+        wrong_if(
+            given(volume, "kms_key_id") && *member(volume, "encrypted") == Value::Bool(false),
+            &at("kms_key_id"),
+            "must not be given with encrypted false",
+        ),
+    ]
+    .concat()
+}
+
+fn lists(launch: &Value) -> Wrongs {
+    let most = |field: &str, most: usize| {
+        let detail = format!("must have at most {most} elements");
+        wrong_if(list(launch, field).len() > most, field, &detail)
+    };
+    let (named, count) =
+        (given(member(launch, "tags"), NAME_KEY), member(launch, "tags").as_object().map_or(0, Map::len));
+    let most_tags = MAX_TAGS - 1 - OUR_KEYS.len();
+    let too_many = format!("must have at most {most_tags} tags, beside Name, {}", OUR_KEYS.join(", "));
+    [
+        most("alternatives", MAX_ALTERNATIVES),
+        most("extra_volumes", MAX_EXTRA_VOLUMES),
+        wrong_if(named, "tags.Name", "must not be given: the field name sets it"),
+        wrong_if(count > most_tags, "tags", &too_many),
+    ]
+    .concat()
+}

@@ -1,0 +1,280 @@
+//! Pages: EC2's own, cut where an answer would become too large. Their tokens are EC2's, wrapped so that one cannot be used
+//! with other filters than it was made for.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::RangeInclusive;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Code, Error};
+use crate::input::{Invalid, Refusal};
+use crate::model::region::Region;
+
+/// Tokens of another version are refused, not misread.
+const VERSION: u8 = 3;
+
+/// How many elements a page of EC2's can be asked to have.
+pub const LIMITS: RangeInclusive<i32> = 5..=1000;
+
+/// The most bytes that the elements of a page have in the response of a function, which Lambda refuses above 6 MB.
+const MAX_BYTES: usize = 5_000_000;
+
+/// How many elements a page may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(minimum = 5, maximum = 1000))]
+pub struct Limit(i32);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(100)
+    }
+}
+
+impl Limit {
+    /// Reads a query parameter.
+    ///
+    /// # Errors
+    /// If it is no number that EC2 takes.
+    pub fn parse(text: String) -> Result<Self, Refusal> {
+        let limit = text.parse().ok().filter(|limit| LIMITS.contains(limit));
+        let refusal = || Refusal(format!("must be a whole number from {} to {}", LIMITS.start(), LIMITS.end()));
+        limit.map(Self).ok_or_else(refusal)
+    }
+}
+
+/// What a token holds: opaque to callers, readable to us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, deserr::Deserr)]
+#[deserr(error = Invalid, try_from(String) = Self::parse -> Refusal)]
+#[serde(deny_unknown_fields)]
+pub struct PageToken {
+    version: u8,
+    filters: String,
+    at: Position,
+}
+
+/// Where in a list a page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// EC2's token of its page; none is the first one.
+    pub token: Option<String>,
+    /// How many elements EC2's page has at most.
+    pub limit: i32,
+    /// The id up to which EC2's page was shown already: EC2 promises no order, and what was shown may be gone by now.
+    pub after: Option<String>,
+}
+
+impl PageToken {
+    fn parse(text: String) -> Result<Self, Refusal> {
+        URL_SAFE_NO_PAD
+            .decode(text)
+            .ok()
+            .and_then(|json| serde_json::from_slice::<Self>(&json).ok())
+            .filter(|token| token.version == VERSION && LIMITS.contains(&token.at.limit))
+            .ok_or_else(|| Refusal("is not a token of this list".to_owned()))
+    }
+}
+
+/// The pages of one list: a region and its filters.
+#[derive(Debug)]
+pub struct Pages {
+    filters: String,
+}
+
+impl Pages {
+    /// The pages of these filters.
+    #[must_use]
+    pub fn of(region: &Region, filters: &BTreeMap<String, Vec<String>>) -> Self {
+        // Debug text quotes and escapes each part: no two filter sets write the same.
+        let digest = Sha256::digest(format!("{region} {filters:?}"));
+        Self { filters: URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()) }
+    }
+
+    /// Where a token says to go on. Within a page of EC2's it must be read as it was, whatever the limit is now.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) if it was made for another list.
+    pub fn read(&self, token: Option<&PageToken>, limit: Limit) -> Result<Position, Error> {
+        match token {
+            None => Ok(Position { token: None, limit: limit.0, after: None }),
+            Some(PageToken { filters, at, .. }) if *filters == self.filters => {
+                Ok(Position { limit: if at.after.is_some() { at.limit } else { limit.0 }, ..at.clone() })
+            }
+            Some(_) => {
+                Err(Invalid::field("next_token", "belongs to a list with another region or other filters").into())
+            }
+        }
+    }
+
+    /// Of EC2's page, read `at` a position, as many elements as an answer can carry, and the token of what comes next: the rest
+    /// of the page, or EC2's next one. Each element comes with its id, by whose order a page is cut.
+    ///
+    /// # Errors
+    /// None that can happen: an element is JSON.
+    pub fn cut<T: Serialize>(
+        &self,
+        elements: Vec<(String, T)>,
+        at: Position,
+        next: Option<&str>,
+    ) -> Result<(Vec<T>, Option<String>), Error> {
+        let is_next = |id: &String| at.after.as_ref().is_none_or(|after| id > after);
+        let left = elements.into_iter().filter(|(id, _)| is_next(id));
+        let mut left = left.map(|(id, one)| Ok((size(&one)?, id, one))).collect::<Result<Vec<_>, Error>>()?;
+        if left.iter().map(|(bytes, ..)| bytes).sum::<usize>() <= MAX_BYTES || left.len() == 1 {
+            let next = next.map(|token| Position { token: Some(token.to_owned()), after: None, ..at });
+            let shown = left.into_iter().map(|(.., element)| element).collect();
+            return Ok((shown, next.map(|at| self.write(at)).transpose()?));
+        }
+        left.sort_unstable_by(|(_, one, _), (_, other, _)| one.cmp(other));
+        let mut bytes = 0;
+        let fitting = left.iter().take_while(|(more, ..)| {
+            bytes += more;
+            bytes <= MAX_BYTES
+        });
+        // One alone is far below: an instance has 50 tags.
+        left.truncate(fitting.count().max(1));
+        let after = left.last().map(|(_, id, _)| id.clone());
+        let token = self.write(Position { after, ..at })?;
+        Ok((left.into_iter().map(|(.., element)| element).collect(), Some(token)))
+    }
+
+    /// The token of a position.
+    ///
+    /// # Errors
+    /// None that can happen: the token is a few plain fields.
+    pub fn write(&self, at: Position) -> Result<String, Error> {
+        let token = PageToken { version: VERSION, filters: self.filters.clone(), at };
+        serde_json::to_vec(&token).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(unwritable)
+    }
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(Code::AwsError, error.to_string())
+}
+
+/// The bytes of an element in a response, where the body is a text in JSON; they are counted and not kept.
+fn size<T: Serialize>(element: &T) -> Result<usize, Error> {
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, element).map_err(unwritable)?;
+    Ok(count.0)
+}
+
+struct Count(usize);
+
+impl Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() + bytes.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages(region: &str, state: &str) -> Pages {
+        let filters = BTreeMap::from([("instance-state-name".to_owned(), vec![state.to_owned()])]);
+        Pages::of(&Region::try_from(region.to_owned()).unwrap(), &filters)
+    }
+
+    #[test]
+    fn a_token_comes_back_for_the_same_list_only() {
+        let list = pages("us-east-1", "running");
+        let at = Position { token: Some("from-ec2".to_owned()), limit: 1000, after: Some("i-7".to_owned()) };
+        let token = PageToken::parse(list.write(at.clone()).unwrap()).unwrap();
+        assert_eq!(list.read(Some(&token), Limit::default()).unwrap(), at);
+        for other in [pages("us-west-2", "running"), pages("us-east-1", "stopped")] {
+            assert_eq!(other.read(Some(&token), Limit::default()).unwrap_err().fields.errors()[0].field, "next_token");
+        }
+    }
+
+    #[test]
+    fn the_limit_is_the_callers_but_within_a_page_of_ec2s() {
+        let list = pages("us-east-1", "running");
+        for (after, limit) in [(None, 100), (Some("i-7".to_owned()), 1000)] {
+            let token = list.write(Position { token: Some("from-ec2".to_owned()), limit: 1000, after }).unwrap();
+            let at = list.read(Some(&PageToken::parse(token).unwrap()), Limit(100)).unwrap();
+            assert_eq!(at.limit, limit);
+        }
+    }
+
+    /// 1,000 elements of 50 tags of 256 characters, each of which is escaped twice.
+    fn large() -> Vec<(String, String)> {
+        (0..1000).map(|number| (format!("i-{number:04}"), format!("{number:04}{}", "\"".repeat(12_800)))).collect()
+    }
+
+    #[test]
+    fn a_page_that_is_too_large_ends_early_and_goes_on_where_it_ended() {
+        let list = pages("us-east-1", "running");
+        // Not EC2's first page, and read in another order each time.
+        let mut elements = large();
+        let first = Position { token: Some("second".to_owned()), limit: 1000, after: None };
+        let (mut at, mut seen, mut answers) = (first.clone(), Vec::new(), 0);
+        let next = loop {
+            elements.rotate_left(337);
+            let (shown, token) = list.cut(elements.clone(), at.clone(), Some("third")).unwrap();
+            let body = serde_json::to_string(&shown).unwrap();
+            let bytes = serde_json::to_vec(&body).unwrap().len();
+            assert!(bytes < 6_000_000 && !shown.is_empty(), "{bytes} bytes");
+            answers += 1;
+            seen.extend(shown);
+            at = list.read(Some(&PageToken::parse(token.unwrap()).unwrap()), Limit::default()).unwrap();
+            if at.after.is_none() {
+                break at;
+            }
+            assert_eq!((at.token.as_deref(), at.limit), (Some("second"), 1000));
+        };
+        let mut expected: Vec<String> = elements.into_iter().map(|(_, element)| element).collect();
+        expected.sort_unstable();
+        seen.sort_unstable();
+        assert_eq!((seen == expected, answers, next.token.as_deref()), (true, 11, Some("third")));
+        // However large, one is shown: otherwise the list would never end.
+        let (shown, token) =
+            list.cut(vec![("i-1".to_owned(), "x".repeat(MAX_BYTES + 1))], first.clone(), None).unwrap();
+        assert_eq!((shown.len(), token), (1, None));
+        let two = ["i-1", "i-2"].map(|id| (id.to_owned(), "x".repeat(MAX_BYTES + 1)));
+        let (shown, token) = list.cut(two.to_vec(), first, None).unwrap();
+        assert_eq!((shown.len(), token.is_some()), (1, true));
+    }
+
+    #[test]
+    fn what_leaves_a_page_between_two_reads_takes_nothing_with_it() {
+        let list = pages("us-east-1", "running");
+        let mut elements = large();
+        let (shown, token) =
+            list.cut(elements.clone(), Position { token: None, limit: 1000, after: None }, None).unwrap();
+        let at = list.read(Some(&PageToken::parse(token.unwrap()).unwrap()), Limit::default()).unwrap();
+        // The first one and the last one that were shown are terminated by now.
+        elements.retain(|(_, element)| *element != shown[0] && element != shown.last().unwrap());
+        let (next, _) = list.cut(elements, at, None).unwrap();
+        assert_eq!(next[0][..4], format!("{:04}", shown.len()));
+    }
+
+    #[test]
+    fn a_page_that_fits_is_in_ec2s_order() {
+        let list = pages("us-east-1", "running");
+        let elements = ["b", "a"].map(|id| (id.to_owned(), id)).to_vec();
+        let at = Position { token: None, limit: 1000, after: None };
+        assert_eq!(list.cut(elements, at, None).unwrap(), (vec!["b", "a"], None));
+    }
+
+    #[test]
+    fn garbage_and_other_versions_are_refused() {
+        let other_version =
+            PageToken { version: 1, filters: String::new(), at: Position { token: None, limit: 100, after: None } };
+        let other_version = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&other_version).unwrap());
+        let forged = Position { token: None, limit: 1001, after: None };
+        let forged = pages("us-east-1", "running").write(forged).unwrap();
+        for bad in ["", "garbage", "{}", "e30", &other_version, &forged] {
+            assert!(PageToken::parse(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Tags: what callers may set, and what EC2 shows.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::Tag;
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use serde::Serialize;
+
+use crate::input::{Invalid, Refusal, checked_string, read_map};
+use crate::model::instance::InstanceId;
+
+/// The tag that makes an instance ours. Its value is `CML_MANAGED_BY`.
+pub const OWNERSHIP_KEY: &str = "ManagedBy";
+
+/// A worker's name, as the consoles show it.
+pub const NAME_KEY: &str = "Name";
+
+/// Names who called create-instance.
+pub const CREATED_BY_KEY: &str = "CreatedBy";
+
+/// Tells a retry of create-instance from another request with the same `Idempotency-Key`.
+pub const FINGERPRINT_KEY: &str = "IdempotencyFingerprint";
+
+/// The keys that only we write.
+pub const OUR_KEYS: [&str; 3] = [OWNERSHIP_KEY, CREATED_BY_KEY, FINGERPRINT_KEY];
+
+/// EC2's limit of tags on one resource.
+pub const MAX_TAGS: usize = 50;
+
+/// EC2's limit of a tag value, in characters.
+pub const MAX_VALUE_LENGTH: usize = 256;
+
+/// What the log shows instead of a tag value.
+const MASK: &str = "[tag value]";
+
+/// Tags as every document shows them.
+pub type TagMap = BTreeMap<String, String>;
+
+checked_string! {
+    /// A tag key that a caller may write: neither AWS's own, nor one of ours.
+    TagKey,
+    schema(pattern = r"^(?![aA][wW][sS]:)(?!([mM][aA][nN][aA][gG][eE][dD][bB][yY]|[cC][rR][eE][aA][tT][eE][dD][bB][yY]|[iI][dD][eE][mM][pP][oO][tT][eE][nN][cC][yY][fF][iI][nN][gG][eE][rR][pP][rR][iI][nN][tT])$)[^\x00-\x1F\x7F-\x9F]{1,128}$"),
+    |key| {
+        if key.is_empty() || key.chars().count() > 128 {
+            return Err("a tag key must have 1 to 128 characters");
+        }
+        if key.chars().any(char::is_control) {
+            return Err("a tag key must not hold control characters");
+        }
+        if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
+            return Err("tag keys that begin with aws: are reserved by AWS");
+        }
+        // IAM compares tag keys without case: `managedby` would pass for the ownership tag in a policy.
+        if key.eq_ignore_ascii_case(OWNERSHIP_KEY) {
+            return Err("ManagedBy is the ownership tag: it can be neither set, changed nor removed");
+        }
+        if OUR_KEYS.iter().any(|ours| key.eq_ignore_ascii_case(ours)) {
+            return Err("CreatedBy and IdempotencyFingerprint are written at launch: they can be neither set, changed nor removed");
+        }
+        Ok(())
+    }
+}
+
+checked_string! {
+    /// A tag value.
+    TagValue,
+    schema(pattern = r"^[^\x00-\x1F\x7F-\x9F]{0,256}$"),
+    |value| {
+        if value.chars().count() > MAX_VALUE_LENGTH {
+            return Err("a tag value must have at most 256 characters");
+        }
+        if value.chars().any(char::is_control) {
+            return Err("a tag value must not hold control characters");
+        }
+        Ok(())
+    }
+}
+
+/// Tags that a caller wants on an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewTags(pub BTreeMap<TagKey, TagValue>);
+
+impl Deserr<Invalid> for NewTags {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Invalid> {
+        read_map(value, location).map(Self)
+    }
+}
+
+impl NewTags {
+    /// For a request that is only about tags: at least one.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if there is none, or more than EC2 takes.
+    pub fn at_least_one(tags: Self) -> Result<Self, Refusal> {
+        match tags.0.len() {
+            0 => Err(Refusal("must have at least one tag".to_owned())),
+            1..=MAX_TAGS => Ok(tags),
+            _ => Err(Refusal(format!("must have at most {MAX_TAGS} tags"))),
+        }
+    }
+
+    /// The tags as EC2 takes them.
+    pub fn to_ec2(&self) -> impl Iterator<Item = Tag> + '_ {
+        self.0.iter().map(|(key, value)| tag(key.as_str(), value.as_str()))
+    }
+}
+
+/// One tag as EC2 takes it.
+#[must_use]
+pub fn tag(key: &str, value: &str) -> Tag {
+    Tag::builder().key(key).value(value).build()
+}
+
+/// EC2's list of tags as documents show it.
+#[must_use]
+pub fn tag_map(tags: &[Tag]) -> TagMap {
+    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
+}
+
+/// The text with these tag values masked, where they stand as words of their own: a tag value can hold what no log should.
+#[must_use]
+pub fn without_values(text: &str, mut values: Vec<String>) -> String {
+    // A value can be part of another one: the longer first.
+    values.sort_by_key(|value| Reverse(value.len()));
+    values.iter().filter(|value| !value.is_empty()).fold(text.to_owned(), |text, value| without_value(&text, value))
+}
+
+fn without_value(text: &str, value: &str) -> String {
+    let mut pieces = text.split(value);
+    let mut masked = pieces.next().unwrap_or_default().to_owned();
+    for after in pieces {
+        let of_a_word = one_word(&masked, value) || one_word(value, after);
+        masked.push_str(if of_a_word { value } else { MASK });
+        masked.push_str(after);
+    }
+    masked
+}
+
+/// Whether the seam between two texts is inside a word: a tag value `a` is no reason to mask every `a`.
+fn one_word(left: &str, right: &str) -> bool {
+    left.ends_with(char::is_alphanumeric) && right.starts_with(char::is_alphanumeric)
+}
+
+/// The tags of one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InstanceTags {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Whether it carries the ownership tag.
+    pub managed: bool,
+    /// All its tags.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    pub tags: TagMap,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: serde_json::Value) -> Result<NewTags, Invalid> {
+        deserr::deserialize(json)
+    }
+
+    #[test]
+    fn every_bad_tag_is_named() {
+        let refused =
+            read(serde_json::json!({"aws:x": "1", "managedby": "me", "ok": "1", "long": "v".repeat(257), "n": 1}));
+        let mut fields: Vec<_> = refused.unwrap_err().errors().iter().map(|e| e.field.clone()).collect();
+        fields.sort();
+        assert_eq!(fields, ["aws:x", "long", "managedby", "n"]);
+    }
+
+    #[test]
+    fn limits_count_characters_and_not_bytes() {
+        assert!(TagKey::try_from("ü".repeat(128)).is_ok());
+        assert!(TagKey::try_from("ü".repeat(129)).is_err());
+        assert!(TagValue::try_from("ü".repeat(256)).is_ok());
+        assert!(TagKey::try_from(String::new()).is_err());
+        assert!(TagValue::try_from(String::new()).is_ok());
+        assert!(TagKey::try_from("tab\t".to_owned()).is_err());
+    }
+
+    #[test]
+    fn values_are_masked_where_they_stand_as_words() {
+        let masked = |values: &[&str]| {
+            let text = "Value (s3cret) for Tag.1 is a bad s3cret=s3cret. No s3crets, no café";
+            without_values(text, values.iter().map(|value| (*value).to_owned()).collect())
+        };
+        assert_eq!(
+            masked(&["s3cret"]),
+            "Value ([tag value]) for Tag.1 is a bad [tag value]=[tag value]. No s3crets, no café"
+        );
+        assert_eq!(masked(&["a"]), "Value (s3cret) for Tag.1 is [tag value] bad s3cret=s3cret. No s3crets, no café");
+        assert_eq!(
+            masked(&["bad", "a bad s3cret", ""]),
+            "Value (s3cret) for Tag.1 is [tag value]=s3cret. No s3crets, no café"
+        );
+        assert_eq!(masked(&["no café"]), "Value (s3cret) for Tag.1 is a bad s3cret=s3cret. No s3crets, [tag value]");
+    }
+
+    #[test]
+    fn a_tag_request_has_1_to_50_tags() {
+        assert!(NewTags::at_least_one(NewTags::default()).is_err());
+        let tags = |n: usize| {
+            read((0..n).map(|i| (format!("k{i}"), "v".into())).collect::<serde_json::Map<_, _>>().into()).unwrap()
+        };
+        assert!(NewTags::at_least_one(tags(50)).is_ok());
+        assert!(NewTags::at_least_one(tags(51)).is_err());
+    }
+}

@@ -1,0 +1,164 @@
+//! Volumes that a launch makes.
+
+use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, VolumeType as Ec2VolumeType};
+use deserr::{Deserr, IntoValue, ValuePointerRef};
+use serde_json::Value;
+
+use crate::input::{Invalid, Refusal, both, checked_string};
+use crate::model::image::{ImageVolume, LaunchImage};
+
+/// How many volumes a launch may have beside the root volume: the device names `/dev/sdf` to `/dev/sdp`.
+pub const MAX_EXTRA_VOLUMES: usize = 11;
+
+/// What a volume shall be. Of the root volume, what is absent is as the image has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[deserr(error = Invalid, deny_unknown_fields)]
+pub struct Volume {
+    /// Size in GiB; of the root volume, not below the image's.
+    #[deserr(default, try_from(Option<u32>) = gib -> Refusal)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1, maximum = 65536))]
+    pub size_gib: Option<i32>,
+    /// The volume type.
+    #[deserr(default, rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(rename = "type"))]
+    pub volume_type: Option<VolumeType>,
+    /// Provisioned I/O operations a second.
+    #[deserr(default, try_from(Option<u32>) = at_most_256_000 -> Refusal)]
+    #[cfg_attr(feature = "openapi", schema(maximum = 256000))]
+    pub iops: Option<u32>,
+    /// Provisioned MiB a second.
+    #[deserr(default)]
+    #[cfg_attr(feature = "openapi", schema(maximum = 65535))]
+    pub throughput: Option<u16>,
+    /// Encrypted unless given as false.
+    #[deserr(default)]
+    pub encrypted: Option<bool>,
+    /// A customer managed key; the account's default key for EBS unless given.
+    #[deserr(default)]
+    pub kms_key_id: Option<KmsKeyId>,
+    /// Goes with the instance unless given as false.
+    #[deserr(default)]
+    pub delete_on_termination: Option<bool>,
+}
+
+/// A volume beside the root volume: no image says how large it is.
+#[derive(Debug, Clone)]
+pub struct ExtraVolume(Volume);
+
+impl Deserr<Invalid> for ExtraVolume {
+    fn deserialize_from_value<V: IntoValue>(value: deserr::Value<V>, at: ValuePointerRef) -> Result<Self, Invalid> {
+        let value = Value::deserialize_from_value(value, at)?;
+        let has_size = match value.get("size_gib") {
+            None | Some(Value::Null) if value.is_object() => Err(Invalid::at(at.push_key("size_gib"), "is required")),
+            _ => Ok(()),
+        };
+        both(Volume::deserialize_from_value(value.into_value(), at), has_size).map(|(volume, ())| Self(volume))
+    }
+}
+
+/// EBS's volume types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
+#[deserr(error = Invalid, rename_all = lowercase)]
+#[expect(missing_docs, reason = "they are EBS's own names")]
+pub enum VolumeType {
+    Gp2,
+    Gp3,
+    Io1,
+    Io2,
+    Sc1,
+    St1,
+    Standard,
+}
+
+checked_string! {
+    /// A KMS key: its id, alias or ARN.
+    KmsKeyId,
+    schema(pattern = r"^[A-Za-z0-9_:/-]{1,2048}$"),
+    |id| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b"-_:/".contains(&b);
+        if (1..=2048).contains(&id.len()) && id.bytes().all(known) { Ok(()) } else { Err("must be a KMS key id, alias or ARN") }
+    }
+}
+
+/// The largest volume of any type, in GiB.
+const MAX_GIB: u32 = 65_536;
+
+fn gib(size: Option<u32>) -> Result<Option<i32>, Refusal> {
+    let Some(size) = size else { return Ok(None) };
+    let size = i32::try_from(size).ok().filter(|_| (1..=MAX_GIB).contains(&size));
+    size.map(Some).ok_or_else(|| Refusal(format!("must be 1 to {MAX_GIB}")))
+}
+
+fn at_most_256_000(iops: Option<u32>) -> Result<Option<u32>, Refusal> {
+    if iops.is_some_and(|iops| iops > 256_000) {
+        return Err(Refusal("must be at most 256000".to_owned()));
+    }
+    Ok(iops)
+}
+
+impl VolumeType {
+    fn to_ec2(self) -> Ec2VolumeType {
+        match self {
+            Self::Gp2 => Ec2VolumeType::Gp2,
+            Self::Gp3 => Ec2VolumeType::Gp3,
+            Self::Io1 => Ec2VolumeType::Io1,
+            Self::Io2 => Ec2VolumeType::Io2,
+            Self::Sc1 => Ec2VolumeType::Sc1,
+            Self::St1 => Ec2VolumeType::St1,
+            Self::Standard => Ec2VolumeType::Standard,
+        }
+    }
+}
+
+impl Volume {
+    /// As EC2 takes it; `size_gib` and `kind` are for what the caller left open.
+    fn to_ec2(&self, size_gib: Option<i32>, kind: Option<VolumeType>) -> EbsBlockDevice {
+        EbsBlockDevice::builder()
+            .encrypted(self.encrypted.unwrap_or(true))
+            .delete_on_termination(self.delete_on_termination.unwrap_or(true))
+            .set_volume_size(self.size_gib.or(size_gib))
+            .set_volume_type(self.volume_type.or(kind).map(VolumeType::to_ec2))
+            .set_iops(self.iops.map(|iops| i32::try_from(iops).unwrap_or(i32::MAX)))
+            .set_throughput(self.throughput.map(i32::from))
+            .set_kms_key_id(self.kms_key_id.clone().map(String::from))
+            .build()
+    }
+
+    /// As the root volume on the image's device.
+    fn as_root(&self, image: &ImageVolume) -> BlockDeviceMapping {
+        mapping(&image.device_name, self.to_ec2(image.size_gib, None))
+    }
+}
+
+/// The volumes of a launch: the image's root volume as the caller wants it, the image's others encrypted, and the caller's
+/// own.
+#[must_use]
+pub fn of_launch(image: &LaunchImage, root: &Volume, extra: &[ExtraVolume]) -> Vec<BlockDeviceMapping> {
+    let root = image.root.as_ref().map(|volume| root.as_root(volume));
+    let plain = image.others.iter().filter(|volume| !volume.encrypted);
+    let encrypted = plain.map(|volume| {
+        let ebs = EbsBlockDevice::builder().encrypted(true).set_volume_size(volume.size_gib);
+        mapping(&volume.device_name, ebs.build())
+    });
+    let own = free_names(image).zip(extra);
+    let own = own.map(|(name, volume)| mapping(&name, volume.0.to_ec2(None, Some(VolumeType::Gp3))));
+    root.into_iter().chain(encrypted).chain(own).collect()
+}
+
+/// The device names that AWS recommends for EBS, without those that the image uses itself.
+pub(crate) fn free_names(image: &LaunchImage) -> impl Iterator<Item = String> {
+    let taken = image.others.iter().chain(&image.root).filter_map(|volume| letter(&volume.device_name));
+    let taken: Vec<char> = taken.collect();
+    ('f'..='p').filter(move |letter| !taken.contains(letter)).map(|letter| format!("/dev/sd{letter}"))
+}
+
+/// `/dev/sdf` and `/dev/xvdf` are the same device.
+fn letter(device_name: &str) -> Option<char> {
+    device_name.strip_prefix("/dev/sd").or_else(|| device_name.strip_prefix("/dev/xvd"))?.chars().next()
+}
+
+fn mapping(device_name: &str, ebs: EbsBlockDevice) -> BlockDeviceMapping {
+    BlockDeviceMapping::builder().device_name(device_name).ebs(ebs).build()
+}

@@ -1,0 +1,312 @@
+//! The permission self-test: is the function's role allowed to do what the operations need?
+//!
+//! Reads are tried; mutations are asked about with DryRun, as the very requests that the operations send. Nothing changes.
+//! What an option of a launch needs beside them is asked about where the deployment has it.
+
+mod probe;
+pub mod remedy;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::aws::clients::Clients;
+use crate::config::Config;
+use crate::error::{Code, Denied, DeniedBy, Error};
+use crate::model::image::{self, LaunchImage};
+use crate::model::image_parameter;
+use crate::model::instance::{Instance, ours_and_alive};
+use crate::model::launch::{InstanceProfile, Launch, Spot};
+use crate::model::mutation::permitted;
+use crate::model::region::Region;
+use crate::model::tags::{NAME_KEY, tag};
+use crate::model::utilization::MetricName;
+use crate::ops::OPERATIONS;
+use crate::ops::create_instance::{Attempt, Caller, run_instances};
+
+/// Whether the role may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// AWS says so.
+    Allowed,
+    /// AWS denies it.
+    Denied,
+    /// It could not be asked, or the answer was about something else; the reason says which.
+    Unknown,
+}
+
+/// One action in one region.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Permission {
+    /// The IAM action.
+    pub action: String,
+    /// The region it was tried in.
+    pub region: String,
+    /// Whether the role may.
+    pub verdict: Verdict,
+    /// For denied and unknown: AWS's words, or why it could not be asked.
+    pub reason: Option<String>,
+    /// For denied: whether a policy is missing or one stands in the way, if AWS says.
+    pub denied_by: Option<DeniedBy>,
+    /// For denied: the operations that do not work without it; none if only options of a launch need it.
+    pub broken_operations: Vec<&'static str>,
+    /// For denied: the statements to add to the role's policy, those of the hardened policy. They help only if no policy
+    /// denies it explicitly. None where the configuration does not name the account.
+    pub policy_statements: Vec<Value>,
+}
+
+/// The actions that change an instance, and can only be asked about with one.
+const ON_INSTANCES: [&str; 5] =
+    ["ec2:CreateTags", "ec2:DeleteTags", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"];
+
+/// What a launch with an instance profile needs.
+const PASS_ROLE: &str = "iam:PassRole";
+/// What the account's first Spot launch needs.
+const SPOT_ROLE: &str = "iam:CreateServiceLinkedRole";
+/// What a volume under a customer managed key needs.
+const KMS_ACTIONS: [&str; 6] = [
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+];
+
+/// What one try says of its action.
+type Answer = Result<(), Reason>;
+
+/// Why a try did not succeed.
+enum Reason {
+    /// AWS refused.
+    Refused(Box<Error>),
+    /// There was nothing to try it on.
+    NotAsked(&'static str),
+}
+
+/// Tries every action that the operations need.
+///
+/// # Errors
+/// None that AWS causes: each is an answer. Only a region that is not allowed.
+pub async fn self_test(clients: &Clients, region: &Region) -> Result<Vec<Permission>, Error> {
+    let (images, instances) = tokio::join!(find_images(clients, region), find_instance(clients, region));
+    let instance = instances.as_ref().ok().and_then(Option::as_ref);
+    let launch = probe::launch(clients.config(), images.as_deref().unwrap_or_default(), instance);
+    let (reads, launches, options, mutations) = tokio::join!(
+        reads(clients, region),
+        launches(clients, region, launch),
+        options(clients, region),
+        mutations(clients, region, instance)
+    );
+    let mut answers = BTreeMap::from([
+        ("ec2:DescribeImages", images.map(|_| ()).map_err(Reason::refused)),
+        ("ec2:DescribeInstances", instances.map(|_| ()).map_err(Reason::refused)),
+    ]);
+    answers.extend(reads?.into_iter().chain(launches?).chain(options).chain(mutations?));
+    Ok(verdicts(answers, region, clients.config()))
+}
+
+/// The verdicts of a region that did not answer in time.
+#[must_use]
+pub fn unanswered(region: &Region) -> Vec<Permission> {
+    let reason = || Some("AWS gave no answer in this region in time".to_owned());
+    let actions: BTreeSet<&str> = OPERATIONS.iter().flat_map(|operation| operation.actions).copied().collect();
+    actions.into_iter().map(|action| Permission::new(action, region, Verdict::Unknown, reason())).collect()
+}
+
+/// The account's images, to ask about launching one: EC2 looks it up before it checks the permission.
+async fn find_images(clients: &Clients, region: &Region) -> Result<Vec<types::Image>, Error> {
+    let call = clients.ec2(region)?.describe_images().owners("self").filters(image::filter("state", "available"));
+    Ok(call.send().await?.images.unwrap_or_default())
+}
+
+/// An instance of ours to ask about changing.
+async fn find_instance(clients: &Clients, region: &Region) -> Result<Option<Instance>, Error> {
+    let call = clients.ec2(region)?.describe_instances().max_results(5);
+    // A terminated one can be asked about for an hour at most, and EC2 may no longer know it.
+    let answer = call.set_filters(Some(ours_and_alive(clients))).send().await?;
+    let instance = answer.reservations().iter().flat_map(|reservation| reservation.instances()).next();
+    Ok(instance.map(|instance| Instance::from_ec2(instance, region, clients)))
+}
+
+/// The reads that find nothing to work on.
+async fn reads(clients: &Clients, region: &Region) -> Result<Vec<(&'static str, Answer)>, Error> {
+    let (ec2, cloudwatch) = (clients.ec2(region)?, clients.cloudwatch(region)?);
+    let now = clients.now();
+    let metric = MetricName::CpuUtilization;
+    let (regions, status, tags, metrics) = tokio::join!(
+        ec2.describe_regions().send(),
+        ec2.describe_instance_status().max_results(5).send(),
+        ec2.describe_tags().max_results(5).send(),
+        cloudwatch
+            .get_metric_statistics()
+            .namespace(metric.namespace())
+            .metric_name(metric.name())
+            .start_time((now - Duration::from_secs(60)).into())
+            .end_time(now.into())
+            .period(60)
+            .statistics(aws_sdk_cloudwatch::types::Statistic::Average)
+            .send(),
+    );
+    Ok(vec![tried(regions), tried(status), tried(tags), tried(metrics)])
+}
+
+/// The launches that create-instance would send, as dry runs: as it is, with the workers' role, and on Spot.
+async fn launches(
+    clients: &Clients,
+    region: &Region,
+    launch: Result<(Launch, LaunchImage), &'static str>,
+) -> Result<Vec<(&'static str, Answer)>, Error> {
+    let ec2 = clients.ec2(region)?;
+    let deployment = &clients.config().deployment;
+    let role = deployment.worker_role.as_ref().filter(|_| deployment.is_hardened);
+    let (launch, image) = match launch {
+        Ok(found) => found,
+        Err(why) => {
+            let actions = ["ec2:RunInstances", SPOT_ROLE].into_iter().chain(role.map(|_| PASS_ROLE));
+            return Ok(actions.map(|action| (action, Err(Reason::NotAsked(why)))).collect());
+        }
+    };
+    let ask = async |launch: &Launch| {
+        let (attempt, caller) = (Attempt::first(launch), Caller::default());
+        let call = run_instances(ec2, launch, &attempt, &image, clients.managed_by(), &caller);
+        asked(call.dry_run(true).send().await).1
+    };
+    let with_profile = async {
+        let profile = InstanceProfile::try_from(role?.name.clone()).ok()?;
+        Some(ask(&Launch { iam_instance_profile: Some(profile), ..launch.clone() }).await)
+    };
+    let on_spot = Launch { spot: Some(Spot::default()), ..launch.clone() };
+    let (plain, passed, on_spot) = tokio::join!(ask(&launch), with_profile, ask(&on_spot));
+    // It is needed once in the life of an account, and a dry run that passes does not say whether it was.
+    let spot_role = on_spot
+        .and(Err(Reason::NotAsked("EC2 lets a Spot launch pass: the service-linked role exists, or may be made")));
+    let passed = passed.map(|passed| (PASS_ROLE, passed));
+    Ok([("ec2:RunInstances", plain), (SPOT_ROLE, spot_role)].into_iter().chain(passed).collect())
+}
+
+/// What the deployment's parameters allow beside EC2.
+async fn options(clients: &Clients, region: &Region) -> Vec<(&'static str, Answer)> {
+    let config = clients.config();
+    let mut answers = Vec::new();
+    if let Some(name) = config.image_parameters.iter().find_map(|parameters| parameters.example_in(region)) {
+        let answer = match image_parameter::image_id(clients, region, &name).await {
+            // Whether there is one, and what it holds, comes after the permission.
+            Err(error) if error.code == Code::ImageNotFound => Ok(()),
+            answer => answer.map(|_| ()).map_err(Reason::refused),
+        };
+        answers.push(("ssm:GetParameter", answer));
+    }
+    if !config.deployment.kms_key_arns.is_empty() {
+        let why = "no dry run reaches KMS: EC2 uses the key when it makes the volume";
+        answers.extend(KMS_ACTIONS.map(|action| (action, Err(Reason::NotAsked(why)))));
+    }
+    answers
+}
+
+/// The changes that the operations would send, as dry runs.
+async fn mutations(
+    clients: &Clients,
+    region: &Region,
+    instance: Option<&Instance>,
+) -> Result<Vec<(&'static str, Answer)>, Error> {
+    let ec2 = clients.ec2(region)?;
+    let Some(id) = instance.map(|instance| instance.instance_id.as_str()) else {
+        let nothing = "there is no managed instance to ask about: launch one and try again";
+        return Ok(ON_INSTANCES.into_iter().map(|action| (action, Err(Reason::NotAsked(nothing)))).collect());
+    };
+    // A key that every deployment lets callers set.
+    let tag = tag(NAME_KEY, "permission-self-test");
+    let (start, stop, terminate, create_tags, delete_tags) = tokio::join!(
+        ec2.start_instances().instance_ids(id).dry_run(true).send(),
+        ec2.stop_instances().instance_ids(id).dry_run(true).send(),
+        ec2.terminate_instances().instance_ids(id).dry_run(true).send(),
+        ec2.create_tags().resources(id).tags(tag.clone()).dry_run(true).send(),
+        ec2.delete_tags().resources(id).tags(tag).dry_run(true).send(),
+    );
+    Ok(vec![asked(start), asked(stop), asked(terminate), asked(create_tags), asked(delete_tags)])
+}
+
+/// What a read says of its action.
+fn tried<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
+where
+    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    (E::ACTION, answer.map(|_| ()).map_err(|error| Reason::refused(error.into())))
+}
+
+/// What a dry run says of its action.
+fn asked<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
+where
+    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    (E::ACTION, permitted::<(), _, _>(answer).map(|_| ()).map_err(Reason::refused))
+}
+
+impl Reason {
+    fn refused(error: Error) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
+/// One verdict an action, those that a denial names beyond the ones tried included.
+fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, config: &Config) -> Vec<Permission> {
+    let mut permissions: BTreeMap<String, Permission> = BTreeMap::new();
+    let mut denials = Vec::new();
+    for (action, answer) in answers {
+        let (verdict, reason) = match answer {
+            Ok(()) => (Verdict::Allowed, None),
+            Err(Reason::NotAsked(why)) => (Verdict::Unknown, Some(why.to_owned())),
+            Err(Reason::Refused(error)) => {
+                let reason = Some(error.summary());
+                // A launch that may not tag is denied by its tags: the denial says which action that is. Where only an option
+                // of a launch meets it, the launch itself is none the worse.
+                let own = error.missing_permission() == Some(action);
+                let of_operation = !operations_with(action).is_empty();
+                denials.extend(error.denial.filter(|_| own || of_operation).map(|denial| (denial, reason.clone())));
+                (if own { Verdict::Denied } else { Verdict::Unknown }, reason)
+            }
+        };
+        permissions.insert(action.to_owned(), Permission::new(action, region, verdict, reason));
+    }
+    for (denial, reason) in denials {
+        let denied = Permission {
+            denied_by: denial.by,
+            broken_operations: operations_with(&denial.action),
+            policy_statements: remedy::statements(&denial.action, config),
+            ..Permission::new(&denial.action, region, Verdict::Denied, reason)
+        };
+        permissions.insert(denial.action, denied);
+    }
+    permissions.into_values().collect()
+}
+
+impl Permission {
+    fn new(action: &str, region: &Region, verdict: Verdict, reason: Option<String>) -> Self {
+        Self {
+            action: action.to_owned(),
+            region: region.to_string(),
+            verdict,
+            reason,
+            denied_by: None,
+            broken_operations: Vec::new(),
+            policy_statements: Vec::new(),
+        }
+    }
+}
+
+fn operations_with(action: &str) -> Vec<&'static str> {
+    let without = OPERATIONS.iter().filter(|operation| operation.actions.contains(&action));
+    without.map(|operation| operation.name).collect()
+}
+
+#[cfg(test)]
+mod tests;
