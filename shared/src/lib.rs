@@ -26,7 +26,7 @@ mod proptests;
 #[cfg(test)]
 mod testing;
 
-pub use api::http::Request;
 pub use api::serve::serve;
 pub use aws::clients::Clients;
 pub use error::Error;
+pub use model::request::Request;

@@ -13,20 +13,28 @@ use proptest::sample::{Index, select};
 use proptest::string::string_regex;
 use serde_json::{Map, Value, json};
 
-use crate::api::http::{IDEMPOTENCY_KEY, MAX_BODY_BYTES, Request};
+use crate::api::request::FromEvent;
+use crate::api::request::{IDEMPOTENCY_KEY, MAX_BODY_BYTES};
 use crate::error::Code;
 use crate::input::{Invalid, Nothing, Refusal};
-use crate::model::idempotency::IdempotencyKey;
-use crate::model::image::{ImageId, ImageName, ImageNamePattern, Owner};
+use crate::model::idempotency_key::IdempotencyKey;
+use crate::model::image::{ImageId, ImageName, ImageNamePattern};
 use crate::model::image_parameter::ParameterName;
-use crate::model::instance::{InstanceId, InstanceType, Worker};
+use crate::model::instance_id::InstanceId;
+use crate::model::instance_ids::InstancesBody;
+use crate::model::instance_type::InstanceType;
 use crate::model::launch::{
     AvailabilityZone, CapacityReservationId, CreateInstance, HostId, InstanceProfile, KeyName, MaxPrice,
-    PlacementGroup, PrivateIp, SecurityGroupId, SubnetId, UserData, WorkerName,
+    PlacementGroup, PrivateIp, UserData, WorkerName,
 };
 use crate::model::mutation::DryRun;
+use crate::model::network::{SecurityGroupId, SubnetId};
+use crate::model::owner::Owner;
 use crate::model::page_token::{Limit, PageToken, Pages, Position};
+use crate::model::path::Place;
+use crate::model::path::Worker;
 use crate::model::region::Region;
+use crate::model::request::Request;
 use crate::model::tags::{OUR_KEYS, TagKey, TagValue};
 use crate::model::utilization::UtilizationQuery;
 use crate::model::volume::KmsKeyId;
@@ -36,7 +44,6 @@ use crate::ops::get_all_instances::{ListQuery, State, TagFilterKey};
 use crate::ops::get_ami_ids_by_name::ImageQuery;
 use crate::ops::get_instance_details::DetailsQuery;
 use crate::ops::health::HealthQuery;
-use crate::ops::lifecycle::{InstancesBody, Place};
 use crate::ops::stop_instance::StopBody;
 use crate::ops::update_instance_tags::TagUpdate;
 

@@ -11,8 +11,10 @@ use crate::aws::clients::{Clients, RegionClients};
 use crate::config::deployment::Deployment;
 use crate::config::limits::Limits;
 use crate::config::{Config, DEFAULT_INSTANCE_TYPES};
-use crate::model::image::Owner;
-use crate::model::instance::{InstanceId, Worker};
+use crate::model::instance::Instance;
+use crate::model::instance_id::InstanceId;
+use crate::model::owner::Owner;
+use crate::model::path::Worker;
 use crate::model::region::Region;
 
 /// The instance of every test.
@@ -133,4 +135,20 @@ pub fn tags_changed(action: &str) -> HttpResponse {
             r#"<{action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>aws-request-1</requestId><return>true</return></{action}Response>"#
         ),
     )
+}
+
+/// An API Gateway event with these path parameters, query parameters and body.
+pub fn event(path: serde_json::Value, query: serde_json::Value, body: &str) -> lambda_http::Request {
+    let event = serde_json::json!({
+        "resource": "/regions/{region}/instances", "path": "/regions/us-east-1/instances", "httpMethod": "POST",
+        "headers": {}, "multiValueHeaders": {}, "pathParameters": path, "multiValueQueryStringParameters": query,
+        "requestContext": {"stage": "v1", "resourcePath": "/regions/{region}/instances", "httpMethod": "POST", "identity": {}},
+        "body": body, "isBase64Encoded": false,
+    });
+    lambda_http::request::from_str(&event.to_string()).unwrap()
+}
+
+/// EC2's instance as answers show it, read in [`region`].
+pub fn read(instance: &aws_sdk_ec2::types::Instance) -> Instance {
+    Instance::from_ec2(instance, &region(), "cml-cloud-manager", std::time::SystemTime::now())
 }

@@ -3,7 +3,7 @@
 service `ec2` has every code of "Error codes for the Amazon EC2 API" (docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html, as of
 April 2026), `cloudwatch` and `ssm` those of their pages "Common Error Types" and of GetMetricStatistics and GetParameter;
 `any` what no page lists and others have met. `kind` is the part of the page; `elsewhere` is on no page of today. `meaning` is one of our
-own codes, which AWS_CODES of shared/src/error/mod.rs gives it; `aws_error` where it is left at that on purpose, `never` where no call of
+own codes, which AWS_CODES of shared/src/aws/error_codes.rs gives it; `aws_error` where it is left at that on purpose, `never` where no call of
 ours can meet it, both with the reason."""
 
 import csv

@@ -140,7 +140,7 @@ def read_line(line):
 
 def actions():
     """The actions that the functions call, from the table that ties each to its permission."""
-    source = (REPOSITORY / "shared/src/error/mod.rs").read_text(encoding="utf-8")
+    source = (REPOSITORY / "shared/src/aws/errors/mod.rs").read_text(encoding="utf-8")
     return re.findall(r'Error => "(?:ec2|cloudwatch|ssm):([A-Za-z]+)"', source)
 
 

@@ -40,7 +40,7 @@ fn routes() -> Vec<(&'static str, String, String)> {
         let called = path.replace("{region}", REGION).replace("{instance_id}", MISSING);
         (method, called.clone(), format!("v1/{method}{called}"))
     };
-    let of = |operation: shared::ops::Operation| {
+    let of = |operation: shared::model::operation::Operation| {
         let one = route(operation.method, operation.path);
         std::iter::once(one).chain(operation.batch_path.map(|path| route("POST", path)))
     };

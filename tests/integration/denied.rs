@@ -3,7 +3,8 @@
 //! Here the stub denies. [`crate::permissions`] takes the permissions away for real, where an emulator enforces them.
 
 use serde_json::json;
-use shared::ops::{OPERATIONS, Operation};
+use shared::model::operation::Operation;
+use shared::ops::OPERATIONS;
 use tests::client::{Answer, with_query};
 use tests::stub::{Recorded, Reply, Times};
 

@@ -22,6 +22,7 @@ mod functions;
 mod fuzzing;
 mod images;
 mod launch_options;
+mod layers;
 mod lifecycle;
 mod limits;
 mod listing;

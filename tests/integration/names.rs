@@ -85,7 +85,8 @@ fn the_permission_table_has_the_operations_with_their_actions() {
             (cells[0].trim_end_matches('`').to_owned(), actions)
         })
         .collect();
-    let actions = |operation: &shared::ops::Operation| operation.actions.iter().map(|a| (*a).to_owned()).collect();
+    let actions =
+        |operation: &shared::model::operation::Operation| operation.actions.iter().map(|a| (*a).to_owned()).collect();
     assert_eq!(table, OPERATIONS.iter().map(|operation| (operation.name.to_owned(), actions(operation))).collect());
 }
 

@@ -4,7 +4,8 @@
 //! two denials are in [`crate::denied`].
 
 use serde_json::{Value, json};
-use shared::ops::{OPERATIONS, Operation};
+use shared::model::operation::Operation;
+use shared::ops::OPERATIONS;
 use tests::client::Answer;
 
 use crate::denied::call;

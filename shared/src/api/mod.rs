@@ -1,7 +1,9 @@
 //! Events and answers: API Gateway, EventBridge and the Lambda runtime. Knows no EC2.
 
-pub mod http;
 mod json;
+mod log;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod request;
+pub mod response;
 pub mod serve;

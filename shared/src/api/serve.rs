@@ -1,27 +1,25 @@
 //! The Lambda runtime: init, one request after the other, a deadline, and the one place where failures are logged.
 
-use deserr::Deserr;
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt;
-use lambda_http::{Adapter, Body, Context, LambdaEvent, RequestExt, Response, service_fn};
+use lambda_http::{Adapter, Body, LambdaEvent, RequestExt, Response, service_fn};
 
-use crate::api::http::{self, Document, Request};
+use crate::api::log::log;
+use crate::api::request::FromEvent;
+use crate::api::response;
 use crate::aws::clients::Clients;
 use crate::aws::deadline;
 use crate::error::Error;
-use crate::input::Invalid;
-use crate::model::tags::without_values;
+use crate::model::document::Document;
 
 /// Serves one operation until Lambda ends the process.
 ///
 /// # Errors
 /// A bad configuration, before the first request; later a lost connection to the Lambda runtime.
-pub async fn serve<Path, Query, Input, Handle, Answer, D>(handle: Handle) -> Result<(), lambda_http::Error>
+pub async fn serve<R, Handle, Answer, D>(handle: Handle) -> Result<(), lambda_http::Error>
 where
-    Path: Deserr<Invalid> + Send,
-    Query: Deserr<Invalid> + Send,
-    Input: Deserr<Invalid> + Send,
-    Handle: Fn(&'static Clients, Request<Path, Query, Input>) -> Answer + Sync,
+    R: FromEvent + Send,
+    Handle: Fn(&'static Clients, R) -> Answer + Sync,
     Answer: Future<Output = Result<D, Error>> + Send,
     D: Document + Send + Sync,
 {
@@ -49,66 +47,24 @@ fn with_every_header(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<Lambd
 ///
 /// # Errors
 /// A response that HTTP cannot write: a fault of this crate.
-pub async fn answer<'c, Path, Query, Input, Handle, Answer, D>(
+pub async fn answer<'c, R, Handle, Answer, D>(
     clients: &'c Clients,
     event: &lambda_http::Request,
     handle: Handle,
 ) -> Result<Response<Body>, lambda_http::Error>
 where
-    Path: Deserr<Invalid>,
-    Query: Deserr<Invalid>,
-    Input: Deserr<Invalid>,
-    Handle: FnOnce(&'c Clients, Request<Path, Query, Input>) -> Answer,
+    R: FromEvent,
+    Handle: FnOnce(&'c Clients, R) -> Answer,
     Answer: Future<Output = Result<D, Error>>,
     D: Document,
 {
     let context = event.lambda_context();
-    let result = match Request::read(event) {
+    let result = match R::read(event) {
         Ok(request) => deadline::within(context.deadline(), clients.now(), handle(clients, request)).await,
         Err(error) => Err(error),
     };
     log(event, &context, &result);
-    http::respond(event, &context.request_id, &result)
-}
-
-/// One line per failure, with what an operator needs to find it again; never a body, a tag value or a credential.
-///
-/// A scheduled health check has no caller, so the log gets its answer; so it does when the answer is a failed check.
-fn log<D: Document>(event: &lambda_http::Request, context: &Context, result: &Result<D, Error>) {
-    let (request_id, function) = (&context.request_id, &context.env_config.function_name);
-    match result {
-        Ok(document) if document.status().is_server_error() => {
-            tracing::error!(request_id, function, "answered {}", json(context, document));
-        }
-        Ok(document) if http::is_scheduled(event) => {
-            tracing::info!(request_id, function, "scheduled, answered {}", json(context, document));
-        }
-        Ok(document) => {
-            for (instance_id, error) in document.failures() {
-                log_error(event, context, Some(instance_id.as_str()), error);
-            }
-        }
-        Err(error) => log_error(event, context, http::path_parameter(event, "instance_id"), error),
-    }
-}
-
-fn log_error(event: &lambda_http::Request, context: &Context, instance_id: Option<&str>, error: &Error) {
-    tracing::error!(
-        request_id = &context.request_id,
-        function = &context.env_config.function_name,
-        region = http::path_parameter(event, "region"),
-        instance_id,
-        code = ?error.code,
-        aws_code = error.aws_code(),
-        aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
-        missing_permission = error.missing_permission(),
-        // EC2 quotes what it refuses.
-        "{}", without_values(&error.detail, http::tag_values(event))
-    );
-}
-
-fn json<D: Document>(context: &Context, document: &D) -> String {
-    document.json(&context.request_id).unwrap_or_else(|error| error.to_string())
+    response::respond(event, &context.request_id, &result)
 }
 
 #[cfg(test)]
@@ -121,7 +77,7 @@ mod tests {
 
     fn request_of(event: serde_json::Value) -> lambda_http::Request {
         let payload: LambdaRequest = serde_json::from_value(event).unwrap();
-        with_every_header(LambdaEvent::new(payload, Context::default())).payload.into()
+        with_every_header(LambdaEvent::new(payload, lambda_http::Context::default())).payload.into()
     }
 
     /// The header as the operations see it, of an event as API Gateway writes it.

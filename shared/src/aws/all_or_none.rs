@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::aws::deadline;
 use crate::error::{Code, Error};
-use crate::model::instance::InstanceId;
+use crate::model::instance_id::InstanceId;
 
 /// No call is sent or waited for any longer: what is known by then is answered.
 const LONGEST: Duration = Duration::from_secs(20);

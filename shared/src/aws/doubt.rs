@@ -8,7 +8,7 @@ use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::{BoxError, ProvideErrorMetadata};
 use aws_sdk_ec2::operation::run_instances::RunInstancesError;
 
-use crate::error::is_refusal;
+use crate::aws::error_codes::is_refusal;
 
 /// Of one launch; a copy of it goes with the call.
 #[derive(Debug, Clone, Default)]

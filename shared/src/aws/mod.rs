@@ -1,8 +1,20 @@
-//! The calls: clients, what the SDK is told, and what each answer means. Knows no HTTP.
+//! The calls: clients, what the SDK is told, and what AWS's answers mean. Knows no HTTP.
 
 pub(crate) mod all_or_none;
 pub mod clients;
 pub(crate) mod deadline;
 pub(crate) mod doubt;
+pub(crate) mod dry_run;
+pub mod error_codes;
+pub mod errors;
+pub(crate) mod filters;
+pub(crate) mod image_parameters;
+pub(crate) mod images;
+pub(crate) mod instances;
+pub(crate) mod launches;
+pub(crate) mod metrics;
+pub(crate) mod once_shown;
 mod retries;
+pub(crate) mod statuses;
+pub(crate) mod watch;
 mod whole_answer;

@@ -6,7 +6,7 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::operation::run_instances::RunInstancesError;
 use aws_sdk_ec2::operation::start_instances::StartInstancesError;
 
-use crate::error::is_about_capacity;
+use crate::aws::error_codes::is_about_capacity;
 
 /// Has the SDK send a call again whose answer began and was not whole, as it does if no answer came at all. Every call of
 /// ours can be carried out twice: a launch has its token, and the others leave nothing to be done a second time.

@@ -9,7 +9,7 @@ use wildmatch::WildMatch;
 use crate::config::variables::{listed, note, parsed, pattern};
 use crate::error::Error;
 use crate::input::{Invalid, texts};
-use crate::model::launch::{Launch, SecurityGroupId, SubnetId};
+use crate::model::network::{SecurityGroupId, SubnetId};
 use crate::model::tags::{NAME_KEY, TagKey};
 
 /// Subnets that workers may be launched into.
@@ -45,16 +45,6 @@ impl Limits {
         Some(Self { subnets: subnets?, security_groups: groups?, key_names: key_names?, tag_keys: tag_keys? })
     }
 
-    /// Refuses a launch that names something outside the lists, or leaves to EC2 what they have.
-    ///
-    /// # Errors
-    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) with every such field, and what may stand there.
-    pub fn check_launch(&self, launch: &Launch) -> Result<(), Error> {
-        let tags = self.tags(launch.tags.0.keys(), |_, key| format!("tags.{key}"));
-        let wrong = [self.subnets(launch), self.security_groups(launch), self.key_name(launch), tags];
-        Ok(wrong.into_iter().fold(Invalid::default(), Invalid::and).none_or(())?)
-    }
-
     /// Refuses tag keys that callers may not write. `field` names one of them in the request.
     ///
     /// # Errors
@@ -64,56 +54,11 @@ impl Limits {
         keys: impl IntoIterator<Item = &'a TagKey>,
         field: impl Fn(usize, &TagKey) -> String,
     ) -> Result<(), Error> {
-        Ok(self.tags(keys, field).none_or(())?)
+        Ok(self.refused_tags(keys, field).none_or(())?)
     }
 
-    fn subnets(&self, launch: &Launch) -> Invalid {
-        let mut wrong = Invalid::default();
-        if self.subnets.is_empty() {
-            return wrong;
-        }
-        let is_refused = |given: &Option<SubnetId>| given.as_ref().is_some_and(|id| !self.subnets.contains(id));
-        let own = launch.subnet_id.is_none() || is_refused(&launch.subnet_id);
-        let others = launch.alternatives.iter().enumerate().filter(|(_, other)| is_refused(&other.subnet_id));
-        let others = others.map(|(index, _)| format!("alternatives[{index}].subnet_id"));
-        for field in own.then(|| "subnet_id".to_owned()).into_iter().chain(others) {
-            wrong.push(Invalid::field(
-                field,
-                format!("must be one of AllowedSubnets: {}", texts(&self.subnets).join(", ")),
-            ));
-        }
-        wrong
-    }
-
-    fn security_groups(&self, launch: &Launch) -> Invalid {
-        let mut wrong = Invalid::default();
-        let (allowed, given) = (&self.security_groups, &launch.security_group_ids);
-        if !allowed.is_empty() && given.is_empty() {
-            let detail = format!("must name at least one of AllowedSecurityGroups: {}", texts(allowed).join(", "));
-            wrong.push(Invalid::field("security_group_ids", detail));
-        }
-        let is_refused = |id: &SecurityGroupId| !allowed.is_empty() && !allowed.contains(id);
-        for (index, _) in given.iter().enumerate().filter(|(_, id)| is_refused(id)) {
-            let detail = format!("must be one of AllowedSecurityGroups: {}", texts(allowed).join(", "));
-            wrong.push(Invalid::field(format!("security_group_ids[{index}]"), detail));
-        }
-        wrong
-    }
-
-    fn key_name(&self, launch: &Launch) -> Invalid {
-        match &launch.key_name {
-            Some(name) if !allows(&self.key_names, name.as_str()) => {
-                let allowed = texts(&self.key_names).join(", ");
-                Invalid::field(
-                    "key_name",
-                    format!("must match one of AllowedKeyNames, where * and ? are wildcards: {allowed}"),
-                )
-            }
-            _ => Invalid::default(),
-        }
-    }
-
-    fn tags<'a>(
+    /// The tag keys that callers may not write.
+    pub(crate) fn refused_tags<'a>(
         &self,
         keys: impl IntoIterator<Item = &'a TagKey>,
         field: impl Fn(usize, &TagKey) -> String,
@@ -134,71 +79,32 @@ impl Limits {
     }
 }
 
-fn allows(patterns: &[WildMatch], text: &str) -> bool {
+/// Whether a text matches one of these patterns, or there is none.
+pub(crate) fn allows(patterns: &[WildMatch], text: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const SUBNETS: &str = "subnet-0123456789abcdef0,subnet-0123456789abcdef1";
     const GROUPS: &str = "sg-0123456789abcdef0,sg-0123456789abcdef1";
 
-    fn limits(variables: &[(&str, &str)]) -> Limits {
+    pub(crate) fn limits(variables: &[(&str, &str)]) -> Limits {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let mut bad = Vec::new();
         Limits::read(variable, &mut bad).unwrap_or_else(|| panic!("{bad:?}"))
     }
 
-    fn all() -> Limits {
+    pub(crate) fn all() -> Limits {
         limits(&[
             (CML_ALLOWED_SUBNETS, SUBNETS),
             (CML_ALLOWED_SECURITY_GROUPS, GROUPS),
             (CML_ALLOWED_KEY_NAMES, "lab-*,ops"),
             (CML_ALLOWED_TAG_KEYS, "cml:*,Cost?Center"),
         ])
-    }
-
-    /// The fields that a launch of this is refused for.
-    fn refused(limits: &Limits, mut launch: serde_json::Value) -> Vec<String> {
-        launch["name"] = "a".into();
-        launch["instance_type"] = "c5.large".into();
-        let launch: Launch = deserr::deserialize::<_, _, Invalid>(launch).unwrap();
-        let checked = limits.check_launch(&launch);
-        checked.err().map_or_else(Vec::new, |error| error.fields.errors().iter().map(|e| e.field.clone()).collect())
-    }
-
-    #[test]
-    fn without_a_list_everything_is_allowed() {
-        let launch = serde_json::json!({
-            "subnet_id": "subnet-0fffffffffffffff0", "security_group_ids": ["sg-0fffffffffffffff0"], "key_name": "any",
-            "tags": {"Trusted": "yes"},
-        });
-        assert_eq!(refused(&limits(&[]), launch), [""; 0]);
-        assert_eq!(refused(&limits(&[]), serde_json::json!({})), [""; 0]);
-    }
-
-    #[test]
-    fn every_field_that_names_something_else_is_named() {
-        let good = serde_json::json!({
-            "subnet_id": "subnet-0123456789abcdef0", "security_group_ids": ["sg-0123456789abcdef1"], "key_name": "lab-a",
-            "tags": {"cml:site": "a", "Cost Center": "b"}, "alternatives": [{"subnet_id": "subnet-0123456789abcdef1"}],
-        });
-        assert_eq!(refused(&all(), good), [""; 0]);
-        let bad = serde_json::json!({
-            "subnet_id": "subnet-0fffffffffffffff0", "security_group_ids": ["sg-0123456789abcdef1", "sg-0fffffffffffffff0"],
-            "key_name": "root", "tags": {"cml:site": "a", "Trusted": "yes"},
-            "alternatives": [{"instance_type": "c5.xlarge"}, {"subnet_id": "subnet-0fffffffffffffff1"}],
-        });
-        let fields = ["subnet_id", "alternatives[1].subnet_id", "security_group_ids[1]", "key_name", "tags.Trusted"];
-        assert_eq!(refused(&all(), bad), fields);
-    }
-
-    #[test]
-    fn what_ec2_would_choose_by_itself_has_to_be_named() {
-        assert_eq!(refused(&all(), serde_json::json!({})), ["subnet_id", "security_group_ids"]);
     }
 
     #[test]

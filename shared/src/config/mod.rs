@@ -33,9 +33,9 @@ use crate::config::limits::Limits;
 use crate::config::variables::{list, listed, note, parsed, pattern};
 use crate::error::Error;
 use crate::input::Invalid;
-use crate::model::image::Owner;
 use crate::model::image_parameter::Parameters;
-use crate::model::instance::InstanceType;
+use crate::model::instance_type::InstanceType;
+use crate::model::owner::Owner;
 use crate::model::region::Region;
 use crate::model::tags::TagValue;
 

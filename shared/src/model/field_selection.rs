@@ -4,6 +4,7 @@ use serde::ser::{Error, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::input::{Invalid, Refusal};
+use crate::model::document::Document;
 use crate::model::instance::Instance;
 
 /// The fields of [`Instance`], in its order. A test compares the two.
@@ -69,6 +70,8 @@ pub struct Narrowed {
     fields: Fields,
 }
 
+impl Document for Narrowed {}
+
 impl Serialize for Narrowed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(fields) = &self.fields.0 else { return self.instance.serialize(serializer) };
@@ -85,12 +88,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{clients, region};
+    use crate::testing::read;
 
     fn document(fields: &Fields) -> Value {
         let instance =
             types::Instance::builder().instance_id("i-1").tags(crate::model::tags::tag("Name", "cml-1")).build();
-        serde_json::to_value(fields.of(Instance::from_ec2(&instance, &region(), &clients(&[])))).unwrap()
+        serde_json::to_value(fields.of(read(&instance))).unwrap()
     }
 
     #[test]

@@ -2,16 +2,12 @@
 
 use std::cmp::Reverse;
 
-use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
 use aws_sdk_ec2::types::{self, BlockDeviceMapping, DeviceType};
 use serde::Serialize;
 
-use crate::aws::clients::Clients;
-use crate::error::{Code, Error};
-use crate::input::{Invalid, Refusal, checked_string, is_account_id, is_resource_id};
+use crate::input::{Invalid, Refusal, checked_string, is_resource_id};
+use crate::model::document::Document;
 use crate::model::image_parameter::{self, ParameterName};
-use crate::model::instance::now;
-use crate::model::region::Region;
 
 checked_string! {
     /// The id of an AMI.
@@ -43,23 +39,6 @@ checked_string! {
         if (1..=128).contains(&length) && name.chars().all(known) { Ok(()) } else {
             Err("must be an AMI name or a pattern: 1 to 128 letters, digits, spaces or ()[]./-'@_*?")
         }
-    }
-}
-
-checked_string! {
-    /// Whose images: `self`, an alias such as `amazon`, or an account id.
-    Owner,
-    schema(pattern = r"^(self|amazon|aws-backup-vault|aws-marketplace|[0-9]{12})$"),
-    |owner| {
-        if is_account_id(owner) || matches!(owner, "self" | "amazon" | "aws-backup-vault" | "aws-marketplace") { Ok(()) } else {
-            Err("must be self, amazon, aws-backup-vault, aws-marketplace or an account id of 12 digits")
-        }
-    }
-}
-
-impl Default for Owner {
-    fn default() -> Self {
-        Self("self".to_owned())
     }
 }
 
@@ -95,6 +74,8 @@ pub struct Images {
     /// Give it back for the next page; `null` at the end.
     pub next_token: Option<String>,
 }
+
+impl Document for Images {}
 
 impl Image {
     /// Reads EC2's image; `now` is RFC 3339 in UTC.
@@ -195,62 +176,9 @@ impl ImageVolume {
     }
 }
 
-/// Finds the image to launch: the id given, the one that a parameter holds, or the account's newest available image of
-/// that name.
-///
-/// Only the account's own images are searched by name: anyone can publish an image under any name.
-///
-/// # Errors
-/// [`Code::ImageNotFound`] if there is none, and whatever EC2 refuses.
-pub async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> Result<LaunchImage, Error> {
-    match choice {
-        ImageChoice::Id(id) => by_id(clients, region, id).await,
-        ImageChoice::Name(name) => by_name(clients, region, name).await,
-        ImageChoice::Parameter(name) => {
-            by_id(clients, region, &image_parameter::image_id(clients, region, name).await?).await
-        }
-    }
-}
-
-async fn by_id(clients: &Clients, region: &Region, id: &ImageId) -> Result<LaunchImage, Error> {
-    let call = clients.ec2(region)?.describe_images().image_ids(id.as_str());
-    let missing = || not_found(region, &format!("image {id}"));
-    newest(&now(clients), call, |image| image.image_id() == Some(id.as_str())).await?.ok_or_else(missing)
-}
-
-/// EC2's filters match patterns; the name is compared once more, so that only that very one is launched.
-async fn by_name(clients: &Clients, region: &Region, name: &ImageName) -> Result<LaunchImage, Error> {
-    let call = clients.ec2(region)?.describe_images().owners("self").filters(filter("name", name.as_str()));
-    let missing = || not_found(region, &format!("image of this account named {:?}", name.as_str()));
-    newest(&now(clients), call, |image| image.name() == Some(name.as_str())).await?.ok_or_else(missing)
-}
-
-/// The newest available image that is meant; deprecated ones last: the owner has said to launch another.
-async fn newest(
-    now: &str,
-    call: DescribeImagesFluentBuilder,
-    is_meant: impl Fn(&types::Image) -> bool,
-) -> Result<Option<LaunchImage>, Error> {
-    let answer = call.filters(filter("state", "available")).send().await?;
-    let rank = |image: &&types::Image| {
-        let is_current = image.deprecation_time().is_none_or(|time| time > now);
-        (is_current, image.creation_date().map(str::to_owned))
-    };
-    Ok(answer.images().iter().filter(|image| is_meant(image)).max_by_key(rank).map(LaunchImage::from_ec2))
-}
-
-fn not_found(region: &Region, wanted: &str) -> Error {
-    Error::new(Code::ImageNotFound, format!("No available {wanted} in {region}"))
-}
-
 /// Newest first, deprecated ones last; images that share a moment by id, so that the order is the same each time.
 pub fn sort_newest_first(images: &mut [Image]) {
     images.sort_by_cached_key(|image| (image.deprecated, Reverse(image.creation_date.clone()), image.image_id.clone()));
-}
-
-/// One EC2 filter.
-pub(crate) fn filter(name: &str, value: &str) -> types::Filter {
-    types::Filter::builder().name(name).values(value).build()
 }
 
 #[cfg(test)]

@@ -1,17 +1,30 @@
-//! The nouns: values that callers send and documents that they get, with their parsing.
+//! The nouns: values that callers send and documents that they get, with their parsing. No client, no `.await`.
 
+pub mod document;
 pub mod field_selection;
 pub mod idempotency;
+pub mod idempotency_key;
 pub mod image;
 pub mod image_parameter;
 pub mod instance;
+pub mod instance_id;
+pub mod instance_ids;
+pub mod instance_tags;
+pub mod instance_type;
 pub mod launch;
 pub mod mutation;
 pub mod nested_virtualization;
+pub mod network;
+pub mod operation;
+pub mod owner;
 pub mod page_token;
+pub mod path;
 pub mod region;
+pub mod request;
+pub mod state_change;
 pub mod status;
 pub mod tags;
+pub mod time;
 pub mod utilization;
 pub mod volume;
 pub mod wait;

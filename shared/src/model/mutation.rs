@@ -1,11 +1,11 @@
 //! Calls that change something, or only ask whether they would be permitted.
 
-use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use serde::Serialize;
 
-use crate::error::{Code, Denied, Error};
+use crate::error::Error;
 use crate::input::{Invalid, Refusal, boolean};
+use crate::model::document::Document;
+use crate::model::instance_id::InstanceId;
 
 /// The query of every mutation: `?dry_run=true`.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
@@ -53,19 +53,33 @@ impl Permitted {
     pub(crate) const YES: Self = Self { dry_run: true, permitted: true };
 }
 
-/// Reads EC2's answer to a call that was sent with `DryRun`: EC2 says "permitted" with the error `DryRunOperation`.
-///
-/// # Errors
-/// What EC2 refuses; and [`Code::AwsError`] if the endpoint ignored the parameter and carried the call out.
-pub fn permitted<T, O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> Result<Mutation<T>, Error>
-where
-    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    match answer {
-        Err(error) if error.code() == Some("DryRunOperation") => Ok(Mutation::DryRun(Permitted::YES)),
-        Err(error) => Err(error.into()),
-        Ok(_) => {
-            Err(Error::new(Code::AwsError, format!("The EC2 endpoint ignored DryRun and carried {} out", E::ACTION)))
+impl<T: Document> Document for Mutation<T> {
+    fn json(&self, request_id: &str) -> serde_json::Result<String> {
+        match self {
+            Self::Done(document) | Self::Unfinished(document) => document.json(request_id),
+            Self::DryRun(permitted) => serde_json::to_string(permitted),
+        }
+    }
+
+    fn failures(&self) -> Vec<(&InstanceId, &Error)> {
+        match self {
+            Self::Done(document) | Self::Unfinished(document) => document.failures(),
+            Self::DryRun(_) => Vec::new(),
+        }
+    }
+
+    fn status(&self) -> u16 {
+        match self {
+            Self::Done(document) => document.status(),
+            Self::Unfinished(_) => 202,
+            Self::DryRun(_) => 200,
+        }
+    }
+
+    fn location(&self) -> Option<&str> {
+        match self {
+            Self::Done(document) | Self::Unfinished(document) => document.location(),
+            Self::DryRun(_) => None,
         }
     }
 }

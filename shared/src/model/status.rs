@@ -3,7 +3,10 @@
 use aws_sdk_ec2::types;
 use serde::Serialize;
 
-use crate::model::instance::{Instance, InstanceId, rfc3339};
+use crate::model::document::Document;
+use crate::model::instance::Instance;
+use crate::model::instance_id::InstanceId;
+use crate::model::time::rfc3339;
 
 /// What EC2 says of an instance's health, from `InstanceStatus`. A check that EC2 does not report is `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +34,8 @@ pub struct InstanceStatus {
     /// Running, with no check that says otherwise than `ok` or `not-applicable`.
     pub healthy: bool,
 }
+
+impl Document for InstanceStatus {}
 
 /// A reboot, stop, retirement or maintenance that AWS has scheduled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

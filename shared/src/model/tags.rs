@@ -1,14 +1,11 @@
 //! Tags: what callers may set, and what EC2 shows.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::Tag;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use serde::Serialize;
 
 use crate::input::{Invalid, Refusal, checked_string, read_map};
-use crate::model::instance::InstanceId;
 
 /// The tag that makes an instance ours. Its value is `CML_MANAGED_BY`.
 pub const OWNERSHIP_KEY: &str = "ManagedBy";
@@ -30,9 +27,6 @@ pub const MAX_TAGS: usize = 50;
 
 /// EC2's limit of a tag value, in characters.
 pub const MAX_VALUE_LENGTH: usize = 256;
-
-/// What the log shows instead of a tag value.
-const MASK: &str = "[tag value]";
 
 /// Tags as every document shows them.
 pub type TagMap = BTreeMap<String, String>;
@@ -119,43 +113,6 @@ pub fn tag_map(tags: &[Tag]) -> TagMap {
     tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
 }
 
-/// The text with these tag values masked, where they stand as words of their own: a tag value can hold what no log should.
-#[must_use]
-pub fn without_values(text: &str, mut values: Vec<String>) -> String {
-    // A value can be part of another one: the longer first.
-    values.sort_by_key(|value| Reverse(value.len()));
-    values.iter().filter(|value| !value.is_empty()).fold(text.to_owned(), |text, value| without_value(&text, value))
-}
-
-fn without_value(text: &str, value: &str) -> String {
-    let mut pieces = text.split(value);
-    let mut masked = pieces.next().unwrap_or_default().to_owned();
-    for after in pieces {
-        let of_a_word = one_word(&masked, value) || one_word(value, after);
-        masked.push_str(if of_a_word { value } else { MASK });
-        masked.push_str(after);
-    }
-    masked
-}
-
-/// Whether the seam between two texts is inside a word: a tag value `a` is no reason to mask every `a`.
-fn one_word(left: &str, right: &str) -> bool {
-    left.ends_with(char::is_alphanumeric) && right.starts_with(char::is_alphanumeric)
-}
-
-/// The tags of one instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct InstanceTags {
-    /// The instance.
-    pub instance_id: InstanceId,
-    /// Whether it carries the ownership tag.
-    pub managed: bool,
-    /// All its tags.
-    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
-    pub tags: TagMap,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,24 +138,6 @@ mod tests {
         assert!(TagKey::try_from(String::new()).is_err());
         assert!(TagValue::try_from(String::new()).is_ok());
         assert!(TagKey::try_from("tab\t".to_owned()).is_err());
-    }
-
-    #[test]
-    fn values_are_masked_where_they_stand_as_words() {
-        let masked = |values: &[&str]| {
-            let text = "Value (s3cret) for Tag.1 is a bad s3cret=s3cret. No s3crets, no café";
-            without_values(text, values.iter().map(|value| (*value).to_owned()).collect())
-        };
-        assert_eq!(
-            masked(&["s3cret"]),
-            "Value ([tag value]) for Tag.1 is a bad [tag value]=[tag value]. No s3crets, no café"
-        );
-        assert_eq!(masked(&["a"]), "Value (s3cret) for Tag.1 is [tag value] bad s3cret=s3cret. No s3crets, no café");
-        assert_eq!(
-            masked(&["bad", "a bad s3cret", ""]),
-            "Value (s3cret) for Tag.1 is [tag value]=s3cret. No s3crets, no café"
-        );
-        assert_eq!(masked(&["no café"]), "Value (s3cret) for Tag.1 is a bad s3cret=s3cret. No s3crets, [tag value]");
     }
 
     #[test]

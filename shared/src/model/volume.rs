@@ -1,11 +1,9 @@
 //! Volumes that a launch makes.
 
-use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, VolumeType as Ec2VolumeType};
 use deserr::{Deserr, IntoValue, ValuePointerRef};
 use serde_json::Value;
 
 use crate::input::{Invalid, Refusal, both, checked_string};
-use crate::model::image::{ImageVolume, LaunchImage};
 
 /// How many volumes a launch may have beside the root volume: the device names `/dev/sdf` to `/dev/sdp`.
 pub const MAX_EXTRA_VOLUMES: usize = 11;
@@ -44,7 +42,7 @@ pub struct Volume {
 
 /// A volume beside the root volume: no image says how large it is.
 #[derive(Debug, Clone)]
-pub struct ExtraVolume(Volume);
+pub struct ExtraVolume(pub(crate) Volume);
 
 impl Deserr<Invalid> for ExtraVolume {
     fn deserialize_from_value<V: IntoValue>(value: deserr::Value<V>, at: ValuePointerRef) -> Result<Self, Invalid> {
@@ -96,69 +94,4 @@ fn at_most_256_000(iops: Option<u32>) -> Result<Option<u32>, Refusal> {
         return Err(Refusal("must be at most 256000".to_owned()));
     }
     Ok(iops)
-}
-
-impl VolumeType {
-    fn to_ec2(self) -> Ec2VolumeType {
-        match self {
-            Self::Gp2 => Ec2VolumeType::Gp2,
-            Self::Gp3 => Ec2VolumeType::Gp3,
-            Self::Io1 => Ec2VolumeType::Io1,
-            Self::Io2 => Ec2VolumeType::Io2,
-            Self::Sc1 => Ec2VolumeType::Sc1,
-            Self::St1 => Ec2VolumeType::St1,
-            Self::Standard => Ec2VolumeType::Standard,
-        }
-    }
-}
-
-impl Volume {
-    /// As EC2 takes it; `size_gib` and `kind` are for what the caller left open.
-    fn to_ec2(&self, size_gib: Option<i32>, kind: Option<VolumeType>) -> EbsBlockDevice {
-        EbsBlockDevice::builder()
-            .encrypted(self.encrypted.unwrap_or(true))
-            .delete_on_termination(self.delete_on_termination.unwrap_or(true))
-            .set_volume_size(self.size_gib.or(size_gib))
-            .set_volume_type(self.volume_type.or(kind).map(VolumeType::to_ec2))
-            .set_iops(self.iops.map(|iops| i32::try_from(iops).unwrap_or(i32::MAX)))
-            .set_throughput(self.throughput.map(i32::from))
-            .set_kms_key_id(self.kms_key_id.clone().map(String::from))
-            .build()
-    }
-
-    /// As the root volume on the image's device.
-    fn as_root(&self, image: &ImageVolume) -> BlockDeviceMapping {
-        mapping(&image.device_name, self.to_ec2(image.size_gib, None))
-    }
-}
-
-/// The volumes of a launch: the image's root volume as the caller wants it, the image's others encrypted, and the caller's
-/// own.
-#[must_use]
-pub fn of_launch(image: &LaunchImage, root: &Volume, extra: &[ExtraVolume]) -> Vec<BlockDeviceMapping> {
-    let root = image.root.as_ref().map(|volume| root.as_root(volume));
-    let plain = image.others.iter().filter(|volume| !volume.encrypted);
-    let encrypted = plain.map(|volume| {
-        let ebs = EbsBlockDevice::builder().encrypted(true).set_volume_size(volume.size_gib);
-        mapping(&volume.device_name, ebs.build())
-    });
-    let own = free_names(image).zip(extra);
-    let own = own.map(|(name, volume)| mapping(&name, volume.0.to_ec2(None, Some(VolumeType::Gp3))));
-    root.into_iter().chain(encrypted).chain(own).collect()
-}
-
-/// The device names that AWS recommends for EBS, without those that the image uses itself.
-pub(crate) fn free_names(image: &LaunchImage) -> impl Iterator<Item = String> {
-    let taken = image.others.iter().chain(&image.root).filter_map(|volume| letter(&volume.device_name));
-    let taken: Vec<char> = taken.collect();
-    ('f'..='p').filter(move |letter| !taken.contains(letter)).map(|letter| format!("/dev/sd{letter}"))
-}
-
-/// `/dev/sdf` and `/dev/xvdf` are the same device.
-fn letter(device_name: &str) -> Option<char> {
-    device_name.strip_prefix("/dev/sd").or_else(|| device_name.strip_prefix("/dev/xvd"))?.chars().next()
-}
-
-fn mapping(device_name: &str, ebs: EbsBlockDevice) -> BlockDeviceMapping {
-    BlockDeviceMapping::builder().device_name(device_name).ebs(ebs).build()
 }

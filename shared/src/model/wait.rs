@@ -1,23 +1,8 @@
 //! Waiting for a worker to get where a call sends it, if the caller asks for it: `?wait=running`.
 
-use std::time::{Duration, SystemTime};
-
 use deserr::{Deserr, ValuePointerRef};
-use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::aws::clients::Clients;
-use crate::aws::deadline;
-use crate::error::{Code, Error};
 use crate::input::{Invalid, Refusal, boolean};
-use crate::model::instance::{Instance, InstanceId, Worker, find};
-use crate::ops::get_instance_status::read_status;
-
-/// How often EC2 is asked. The SDK's own waiters look again only after 15 s: too late for an answer within 25.
-const EVERY: Duration = Duration::from_secs(2);
-
-/// From the request's arrival to the answer at the latest, and less if the function has less time. Within it an instance
-/// that is told to gets `running`; getting `stopped` or `healthy` often takes minutes.
-const LONGEST: Duration = Duration::from_secs(15);
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,65 +89,20 @@ fn one_of_both<W>(query: WaitQuery<W>, _: ValuePointerRef) -> Result<WaitQuery<W
     }
 }
 
-/// How often something is looked for that EC2 has and does not show yet, and how long: its reads lag behind its writes by
-/// seconds.
-pub(crate) const SHOWN_EVERY: Duration = Duration::from_millis(500);
-pub(crate) const SHOWN_WITHIN: Duration = Duration::from_secs(5);
-
-/// What a read shows of something that EC2 has just made, once one does; nothing if none does in time.
-///
-/// # Errors
-/// A read that fails: the SDK has tried it again already.
-pub(crate) async fn once_shown<T, F>(look: impl Fn() -> F) -> Result<Option<T>, Error>
-where
-    F: Future<Output = Result<Option<T>, Error>>,
-{
-    shown_until(deadline::at_most(SHOWN_WITHIN), SHOWN_EVERY, look).await
-}
-
-async fn shown_until<T, F>(end: Instant, every: Duration, look: impl Fn() -> F) -> Result<Option<T>, Error>
-where
-    F: Future<Output = Result<Option<T>, Error>>,
-{
-    let looks = async {
-        loop {
-            match look().await {
-                Ok(None) => sleep(every).await,
-                seen => return seen,
-            }
-        }
-    };
-    timeout_at(end, looks).await.unwrap_or(Ok(None))
-}
-
-/// A caller's wish to wait. Its time runs from when it is made.
-#[derive(Debug, Clone, Copy)]
-pub struct Wait {
-    until: Until,
-    every: Duration,
-    end: Instant,
-}
-
-/// What became of an instance that was waited for.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// It is where it should be.
-    Reached(Instance),
-    /// The time is up, or EC2 cannot be asked any more; the instance as it was seen last, if EC2 showed it at all.
-    Unfinished(Option<Instance>, Option<Error>),
-}
-
 /// What a state means to somebody who waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Course {
+pub(crate) enum Course {
+    /// It is where it should be.
     Reached,
+    /// It gets there by itself.
     Onward,
     /// From here it does not get there by itself.
     Lost,
 }
 
 impl Until {
-    fn course(self, state: &str) -> Course {
+    /// What a state means to somebody who waits for this.
+    pub(crate) fn course(self, state: &str) -> Course {
         match (self, state) {
             (Self::Running | Self::Healthy, "running")
             | (Self::Stopped, "stopped")
@@ -176,274 +116,9 @@ impl Until {
     }
 }
 
-impl Wait {
-    /// A wait that starts now.
-    #[must_use]
-    pub fn new(until: Until) -> Self {
-        Self { until, every: EVERY, end: deadline::at_most(LONGEST) }
-    }
-
-    /// One that looks more often and gives up sooner.
-    #[cfg(test)]
-    pub(crate) fn short(until: Until, longest: Duration) -> Self {
-        Self { until, every: Duration::from_millis(2), end: Instant::now() + longest }
-    }
-
-    /// Whether the state alone says that there is nothing to wait for.
-    #[must_use]
-    pub fn is_reached(&self, state: &str) -> bool {
-        self.until != Until::Healthy && self.until.course(state) == Course::Reached
-    }
-
-    /// The same wait with some time left, if what had to be done before it took all of it.
-    #[must_use]
-    pub fn with_time_left(self) -> Self {
-        Self { end: self.end.max(deadline::at_most(SHOWN_WITHIN)), ..self }
-    }
-
-    /// Whether an instance in this state gets there by itself, and is not there.
-    #[must_use]
-    pub fn can_come(&self, state: &str) -> bool {
-        !self.is_reached(state) && self.until.course(state) != Course::Lost
-    }
-
-    /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up. A read
-    /// that fails ends it too: the SDK has tried it again already.
-    ///
-    /// `told` is when EC2 was told; nothing if that launched the instance.
-    ///
-    /// AWS: ec2:DescribeInstances; for [`Until::Healthy`] ec2:DescribeInstanceStatus.
-    ///
-    /// # Errors
-    /// [`Code::IncorrectState`] if EC2 took the change back or something else undid it, with EC2's reason.
-    pub async fn watch(&self, clients: &Clients, worker: &Worker, told: Option<SystemTime>) -> Result<Progress, Error> {
-        let mut seen = None;
-        match timeout_at(self.end, self.look(clients, worker, told, &mut seen)).await {
-            Ok(Ok(instance)) => Ok(Progress::Reached(instance)),
-            Ok(Err(error)) if error.code == Code::IncorrectState => Err(error),
-            Ok(Err(error)) => Ok(Progress::Unfinished(seen, Some(error))),
-            Err(_) => Ok(Progress::Unfinished(seen, None)),
-        }
-    }
-
-    async fn look(
-        &self,
-        clients: &Clients,
-        worker: &Worker,
-        told: Option<SystemTime>,
-        seen: &mut Option<Instance>,
-    ) -> Result<Instance, Error> {
-        loop {
-            sleep(self.every).await;
-            let instance = match find(clients, worker).await {
-                // It was launched a second ago, or EC2's reads do not agree with each other.
-                Err(error) if error.code == Code::InstanceNotFound => continue,
-                found => seen.insert(found?),
-            };
-            match self.course(clients, worker, instance).await? {
-                Course::Reached => return Ok(instance.clone()),
-                Course::Lost if is_proof(told, instance) => return Err(undone(&worker.instance_id, instance)),
-                Course::Lost | Course::Onward => {}
-            }
-        }
-    }
-
-    async fn course(&self, clients: &Clients, worker: &Worker, instance: &Instance) -> Result<Course, Error> {
-        let course = self.until.course(&instance.state);
-        if self.until == Until::Healthy && course == Course::Reached {
-            let healthy = read_status(clients, worker, instance).await?.healthy;
-            return Ok(if healthy { Course::Reached } else { Course::Onward });
-        }
-        Ok(course)
-    }
-}
-
-/// Whether a read that shows an instance where nothing leads onward shows a time after the call. EC2's reads lag behind its
-/// writes, each on its own: however many show the old state, all of them may be older than the call. Proof is what was not so
-/// before: that it is gone, or was started since.
-fn is_proof(told: Option<SystemTime>, seen: &Instance) -> bool {
-    seen.is_gone() || told.is_none_or(|told| seen.is_launched_since(told))
-}
-
-fn undone(id: &InstanceId, instance: &Instance) -> Error {
-    let reason = instance.state_reason.as_deref().unwrap_or("EC2 gives no reason");
-    Error::new(Code::IncorrectState, format!("EC2 accepted the call, but {id} is {} now: {reason}", instance.state))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use aws_sdk_ec2::Client;
-    use aws_smithy_mocks::{Rule, mock};
-
     use super::*;
-    use crate::testing::{self, described, ec2_error, worker, xml};
-
-    const LONG_ENOUGH: Duration = Duration::from_secs(5);
-
-    /// EC2 that shows these states one after the other, and the last one from then on; `!` is an error.
-    fn states(states: &'static [&'static str]) -> Rule {
-        let next = Mutex::new(0);
-        mock!(Client::describe_instances).then_http_response(move || {
-            let mut next = next.lock().unwrap();
-            let state = states[*next];
-            *next = (*next + 1).min(states.len() - 1);
-            match state.strip_prefix('!') {
-                Some(code) => ec2_error(if code == "RequestLimitExceeded" { 503 } else { 400 }, code, "EC2's words."),
-                None => described(state, true),
-            }
-        })
-    }
-
-    async fn watch(until: Until, longest: Duration, rules: &[&Rule]) -> Result<Progress, Error> {
-        Wait::short(until, longest).watch(&testing::clients(rules), &worker(), None).await
-    }
-
-    fn state_of(progress: Result<Progress, Error>) -> (bool, Option<String>) {
-        match progress.unwrap() {
-            Progress::Reached(instance) => (true, Some(instance.state)),
-            Progress::Unfinished(instance, _) => (false, instance.map(|instance| instance.state)),
-        }
-    }
-
-    #[tokio::test]
-    async fn the_wished_state_ends_the_wait() {
-        for (until, seen, reached) in [
-            (Until::Running, &["pending", "pending", "running"][..], "running"),
-            (Until::Stopped, &["running", "stopping", "stopped"], "stopped"),
-            (Until::Terminated, &["stopped", "shutting-down", "terminated"], "terminated"),
-        ] {
-            let rule = states(seen);
-            let progress = watch(until, LONG_ENOUGH, &[&rule]).await;
-            assert_eq!((state_of(progress), rule.num_calls()), ((true, Some(reached.to_owned())), 3));
-        }
-    }
-
-    #[tokio::test]
-    async fn an_instance_that_ec2_does_not_show_is_looked_for_again_and_never_taken_for_gone() {
-        for until in [Until::Running, Until::Terminated] {
-            let rule = states(&["!InvalidInstanceID.NotFound"]);
-            let progress = watch(until, Duration::from_millis(60), &[&rule]).await;
-            assert!(rule.num_calls() > 1, "{}", rule.num_calls());
-            assert_eq!(state_of(progress), (false, None));
-        }
-        let rule = states(&["!InvalidInstanceID.NotFound", "running"]);
-        assert_eq!(state_of(watch(Until::Running, LONG_ENOUGH, &[&rule]).await), (true, Some("running".to_owned())));
-    }
-
-    #[tokio::test]
-    async fn the_bound_ends_it_with_the_state_so_far() {
-        let rule = states(&["pending"]);
-        let progress = watch(Until::Running, Duration::from_millis(60), &[&rule]).await;
-        assert_eq!(state_of(progress), (false, Some("pending".to_owned())));
-        let progress = watch(Until::Running, Duration::ZERO, &[&rule]).await;
-        assert_eq!(state_of(progress), (false, None));
-    }
-
-    #[tokio::test]
-    async fn a_read_that_can_be_older_than_the_call_is_no_revert_however_often_it_comes() {
-        // The instance of these reads was launched at 03:04:05.
-        let launch = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045);
-        let seen = &["stopped", "stopping", "stopped", "pending", "stopped", "running"];
-        for (told, reaches) in [(launch + Duration::from_secs(2), true), (launch + Duration::from_secs(1), false)] {
-            let clients = testing::clients(&[&states(seen)]);
-            let wait = Wait::short(Until::Running, LONG_ENOUGH);
-            let progress = wait.watch(&clients, &worker(), Some(told)).await;
-            assert_eq!(progress.is_ok(), reaches, "{told:?}");
-        }
-        let gone = testing::clients(&[&states(&["terminated"])]);
-        let wait = Wait::short(Until::Running, LONG_ENOUGH);
-        assert!(wait.watch(&gone, &worker(), Some(SystemTime::now())).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_start_that_ec2_takes_back_is_an_error_with_ec2s_reason() {
-        for until in [Until::Running, Until::Healthy] {
-            let error = watch(until, LONG_ENOUGH, &[&states(&["pending", "stopped"])]).await.unwrap_err();
-            assert_eq!((error.code, error.retryable), (Code::IncorrectState, false));
-            assert!(
-                error.detail.contains("is stopped now: Client.UserInitiatedShutdown: User initiated"),
-                "{}",
-                error.detail
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn an_instance_that_is_terminated_instead_of_stopped_is_not_waited_for() {
-        let error = watch(Until::Stopped, LONG_ENOUGH, &[&states(&["shutting-down", "terminated"])]).await.unwrap_err();
-        assert_eq!(error.code, Code::IncorrectState);
-    }
-
-    #[tokio::test]
-    async fn healthy_is_more_than_running() {
-        let read = states(&["pending", "running"]);
-        let checks = |word: &'static str| {
-            let document = format!(
-                "<DescribeInstanceStatusResponse><instanceStatusSet><item><instanceId>{}</instanceId><systemStatus><status>{word}</status></systemStatus>\
-                 <instanceStatus><status>{word}</status></instanceStatus></item></instanceStatusSet></DescribeInstanceStatusResponse>",
-                testing::ID
-            );
-            mock!(Client::describe_instance_status).then_http_response(move || xml(200, document.as_str()))
-        };
-        let good = checks("ok");
-        assert_eq!(
-            state_of(watch(Until::Healthy, LONG_ENOUGH, &[&read, &good]).await),
-            (true, Some("running".to_owned()))
-        );
-        // A pending instance's status is not asked for.
-        assert_eq!(good.num_calls(), 1);
-        let starting = watch(Until::Healthy, Duration::from_millis(60), &[&read, &checks("initializing")]).await;
-        assert_eq!(state_of(starting), (false, Some("running".to_owned())));
-    }
-
-    #[tokio::test]
-    async fn a_read_that_fails_ends_the_wait_with_what_was_seen_and_the_reason() {
-        for (states_, code) in [
-            (&["pending", "!RequestLimitExceeded", "running"], Code::Throttled),
-            (&["pending", "!UnauthorizedOperation", "running"], Code::MissingPermission),
-        ] {
-            let rule = states(states_);
-            let progress = watch(Until::Running, LONG_ENOUGH, &[&rule]).await.unwrap();
-            let Progress::Unfinished(Some(seen), Some(because)) = progress else { panic!("{progress:?}") };
-            assert_eq!((seen.state.as_str(), because.code, rule.num_calls()), ("pending", code, 2));
-        }
-        // What was read before the checks could not be is known all the same.
-        let denied = mock!(Client::describe_instance_status)
-            .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "EC2's words."));
-        let progress = watch(Until::Healthy, LONG_ENOUGH, &[&states(&["running"]), &denied]).await.unwrap();
-        let Progress::Unfinished(Some(seen), Some(because)) = progress else { panic!("{progress:?}") };
-        assert_eq!(seen.state, "running");
-        assert_eq!(because.missing_permission(), Some("ec2:DescribeInstanceStatus"));
-    }
-
-    /// What becomes of a look for something that these reads show, and how many were made.
-    async fn look(
-        reads: &[Result<Option<&'static str>, Code>],
-        longest: Duration,
-    ) -> (Result<Option<&'static str>, Code>, usize) {
-        let count = AtomicUsize::new(0);
-        let read = || async {
-            let n = count.fetch_add(1, Ordering::Relaxed).min(reads.len() - 1);
-            reads[n].map_err(|code| Error::new(code, "EC2's words."))
-        };
-        let shown = shown_until(Instant::now() + longest, Duration::from_millis(2), read).await;
-        (shown.map_err(|error| error.code), count.into_inner())
-    }
-
-    #[tokio::test]
-    async fn what_is_not_shown_yet_is_looked_for_again_until_it_is_or_the_time_is_up() {
-        assert_eq!(look(&[Ok(Some("it"))], LONG_ENOUGH).await, (Ok(Some("it")), 1));
-        assert_eq!(look(&[Ok(None), Ok(None), Ok(Some("it"))], LONG_ENOUGH).await, (Ok(Some("it")), 3));
-        let (shown, reads) = look(&[Ok(None)], Duration::from_millis(60)).await;
-        assert!(shown == Ok(None) && reads > 1, "{shown:?} after {reads}");
-        // What the SDK gave up is not tried again on top of that.
-        for code in [Code::MissingPermission, Code::Throttled] {
-            assert_eq!(look(&[Err(code), Ok(Some("it"))], LONG_ENOUGH).await, (Err(code), 1));
-        }
-    }
 
     #[test]
     fn an_operation_takes_its_own_words_and_no_dry_run_beside_them() {

@@ -2,13 +2,26 @@
 
 use aws_sdk_ec2::types::Tag;
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
+use crate::aws::dry_run::permitted;
+use crate::aws::instances::find_managed;
 use crate::error::Error;
 use crate::input::{Invalid, Refusal, Repeated, boolean};
-use crate::model::instance::{Worker, find_managed};
-use crate::model::mutation::{Mutation, permitted};
-use crate::model::tags::{InstanceTags, MAX_TAGS, TagKey};
+use crate::model::instance_tags::InstanceTags;
+use crate::model::mutation::Mutation;
+use crate::model::operation::Operation;
+use crate::model::path::Worker;
+use crate::model::request::Request;
+use crate::model::tags::{MAX_TAGS, TagKey};
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "delete-instance-tags",
+    method: "DELETE",
+    path: "/regions/{region}/instances/{instance_id}/tags",
+    batch_path: None,
+    actions: &["ec2:DescribeInstances", "ec2:DeleteTags"],
+};
 
 /// The query: `?key=a&key=b`, and `dry_run`.
 #[derive(Debug, Clone, deserr::Deserr)]

@@ -4,14 +4,26 @@ use std::collections::BTreeMap;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
+use crate::aws::filters::ec2_filter;
 use crate::error::Error;
 use crate::input::{Invalid, Refusal, Repeated, both, texts};
-use crate::model::image::{Image, ImageId, ImageNamePattern, Images, Owner, sort_newest_first};
-use crate::model::instance::{InRegion, ec2_filter, now};
+use crate::model::image::{Image, ImageId, ImageNamePattern, Images, sort_newest_first};
+use crate::model::operation::Operation;
+use crate::model::owner::Owner;
 use crate::model::page_token::{Limit, PageToken, Pages};
+use crate::model::path::InRegion;
 use crate::model::region::Region;
+use crate::model::request::Request;
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "get-ami-ids-by-name",
+    method: "GET",
+    path: "/regions/{region}/images",
+    batch_path: None,
+    actions: &["ec2:DescribeImages"],
+};
 
 /// The query: `?name=cml-2.8.1-*&owner=self`. `name` and `image_id` must both match if both are given, and one of them is.
 #[derive(Debug, Clone, deserr::Deserr)]
@@ -76,7 +88,7 @@ pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &Ima
         .set_next_token(at.token.clone())
         .send()
         .await?;
-    let now = now(clients);
+    let now = clients.now_as_text();
     let images = answer.images().iter().map(|image| Image::from_ec2(image, &now));
     let images = images.map(|image| (image.image_id.clone(), image)).collect();
     let (mut images, next_token) = pages.cut(images, at, answer.next_token())?;

@@ -1,11 +1,22 @@
 //! Read one worker.
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
+use crate::aws::instances::find;
 use crate::error::Error;
 use crate::input::Invalid;
 use crate::model::field_selection::{Fields, Narrowed};
-use crate::model::instance::{Worker, find};
+use crate::model::operation::Operation;
+use crate::model::path::Worker;
+use crate::model::request::Request;
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "get-instance-details",
+    method: "GET",
+    path: "/regions/{region}/instances/{instance_id}",
+    batch_path: None,
+    actions: &["ec2:DescribeInstances"],
+};
 
 /// The query: `?fields=state,public_ip`.
 #[derive(Debug, Clone, Default, deserr::Deserr)]

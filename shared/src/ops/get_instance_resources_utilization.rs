@@ -1,10 +1,22 @@
 //! Read a worker's CPU and memory utilization.
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
+use crate::aws::instances::find;
+use crate::aws::metrics::measure;
 use crate::error::Error;
-use crate::model::instance::{Worker, find};
-use crate::model::utilization::{Utilization, UtilizationQuery, measure};
+use crate::model::operation::Operation;
+use crate::model::path::Worker;
+use crate::model::request::Request;
+use crate::model::utilization::{Utilization, UtilizationQuery};
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "get-instance-resources-utilization",
+    method: "GET",
+    path: "/regions/{region}/instances/{instance_id}/utilization",
+    batch_path: None,
+    actions: &["ec2:DescribeInstances", "cloudwatch:GetMetricStatistics"],
+};
 
 /// Reads both metrics over a window that ends now.
 ///

@@ -1,10 +1,22 @@
 //! Read a worker's status checks.
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
+use crate::aws::instances::find;
+use crate::aws::statuses::read_status;
 use crate::error::Error;
-use crate::model::instance::{Instance, Worker, find};
+use crate::model::operation::Operation;
+use crate::model::path::Worker;
+use crate::model::request::Request;
 use crate::model::status::InstanceStatus;
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "get-instance-status",
+    method: "GET",
+    path: "/regions/{region}/instances/{instance_id}/status",
+    batch_path: None,
+    actions: &["ec2:DescribeInstances", "ec2:DescribeInstanceStatus"],
+};
 
 /// Reads what EC2's status checks say of an instance, in whatever state it is.
 ///
@@ -15,25 +27,6 @@ use crate::model::status::InstanceStatus;
 pub async fn get_instance_status(clients: &Clients, worker: &Worker) -> Result<InstanceStatus, Error> {
     let instance = find(clients, worker).await?;
     read_status(clients, worker, &instance).await
-}
-
-/// Reads what EC2's status checks say of an instance that was read before.
-pub(crate) async fn read_status(
-    clients: &Clients,
-    worker: &Worker,
-    instance: &Instance,
-) -> Result<InstanceStatus, Error> {
-    let answer = clients
-        .ec2(&worker.region)?
-        .describe_instance_status()
-        .instance_ids(worker.instance_id.as_str())
-        // EC2 leaves out instances that do not run unless asked.
-        .include_all_instances(true)
-        .send()
-        .await?;
-    let id = worker.instance_id.clone();
-    let status = answer.instance_statuses().iter().find(|status| status.instance_id() == Some(id.as_str()));
-    Ok(InstanceStatus::from_ec2(id, instance, status))
 }
 
 /// What its function does with a request.

@@ -1,11 +1,22 @@
 //! Read a worker's tags.
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
+use crate::aws::filters::filter;
+use crate::aws::instances::find;
 use crate::error::Error;
-use crate::model::image::filter;
-use crate::model::instance::{Worker, find};
-use crate::model::tags::InstanceTags;
+use crate::model::instance_tags::InstanceTags;
+use crate::model::operation::Operation;
+use crate::model::path::Worker;
+use crate::model::request::Request;
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "get-instance-tags",
+    method: "GET",
+    path: "/regions/{region}/instances/{instance_id}/tags",
+    batch_path: None,
+    actions: &["ec2:DescribeInstances", "ec2:DescribeTags"],
+};
 
 /// Reads the tags of an instance, managed or not.
 ///

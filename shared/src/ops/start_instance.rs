@@ -3,14 +3,28 @@
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::InstanceStateChange;
 
-use crate::api::http::Request;
 use crate::aws::all_or_none::Call;
 use crate::aws::clients::Clients;
+use crate::aws::dry_run::permitted;
 use crate::error::Error;
-use crate::model::instance::InstanceId;
-use crate::model::mutation::{Mutation, permitted};
+use crate::model::instance_id::InstanceId;
+use crate::model::instance_ids::InstancesBody;
+use crate::model::mutation::Mutation;
+use crate::model::operation::Operation;
+use crate::model::path::Place;
+use crate::model::request::Request;
+use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilUp, WaitQuery};
-use crate::ops::lifecycle::{Change, InstancesBody, Order, Place, StateChanges, Step, carry_out};
+use crate::ops::lifecycle::{Change, Order, Step, carry_out};
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "start-instance",
+    method: "POST",
+    path: "/regions/{region}/instances/{instance_id}/start",
+    batch_path: Some("/regions/{region}/instances/start"),
+    actions: &["ec2:DescribeInstances", "ec2:StartInstances"],
+};
 
 /// Starts instances; those that are pending or running are left alone.
 ///
@@ -70,8 +84,9 @@ mod tests {
     use aws_smithy_mocks::mock;
 
     use super::*;
+    use crate::aws::watch::Wait;
     use crate::error::Code;
-    use crate::model::wait::{Until, Wait};
+    use crate::model::wait::Until;
     use crate::testing::{self, described, ec2_error, state_change, worker};
 
     /// The answer for an instance in `state`, and how many calls of StartInstances were sent.

@@ -4,15 +4,30 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::InstanceStateChange;
 use deserr::ValuePointerRef;
 
-use crate::api::http::Request;
 use crate::aws::all_or_none::Call;
 use crate::aws::clients::Clients;
-use crate::error::{Error, is_too_early_to_hibernate};
+use crate::aws::dry_run::permitted;
+use crate::aws::errors::is_too_early_to_hibernate;
+use crate::error::Error;
 use crate::input::Invalid;
-use crate::model::instance::InstanceId;
-use crate::model::mutation::{Mutation, permitted};
+use crate::model::instance_id::InstanceId;
+use crate::model::instance_ids::InstanceIds;
+use crate::model::mutation::Mutation;
+use crate::model::operation::Operation;
+use crate::model::path::Place;
+use crate::model::request::Request;
+use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilStopped, WaitQuery};
-use crate::ops::lifecycle::{Change, InstanceIds, Order, Place, StateChanges, Step, carry_out};
+use crate::ops::lifecycle::{Change, Order, Step, carry_out};
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "stop-instance",
+    method: "POST",
+    path: "/regions/{region}/instances/{instance_id}/stop",
+    batch_path: Some("/regions/{region}/instances/stop"),
+    actions: &["ec2:DescribeInstances", "ec2:StopInstances"],
+};
 
 /// The body: which instances, and how to stop them.
 #[derive(Debug, Clone, Default, deserr::Deserr)]

@@ -3,14 +3,28 @@
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::InstanceStateChange;
 
-use crate::api::http::Request;
 use crate::aws::all_or_none::Call;
 use crate::aws::clients::Clients;
+use crate::aws::dry_run::permitted;
 use crate::error::Error;
-use crate::model::instance::InstanceId;
-use crate::model::mutation::{Mutation, permitted};
+use crate::model::instance_id::InstanceId;
+use crate::model::instance_ids::InstancesBody;
+use crate::model::mutation::Mutation;
+use crate::model::operation::Operation;
+use crate::model::path::Place;
+use crate::model::request::Request;
+use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilTerminated, WaitQuery};
-use crate::ops::lifecycle::{Change, InstancesBody, Order, Place, StateChanges, Step, carry_out};
+use crate::ops::lifecycle::{Change, Order, Step, carry_out};
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "terminate-instance",
+    method: "DELETE",
+    path: "/regions/{region}/instances/{instance_id}",
+    batch_path: Some("/regions/{region}/instances/terminate"),
+    actions: &["ec2:DescribeInstances", "ec2:TerminateInstances"],
+};
 
 /// Terminates instances; those that are shutting down or terminated are left alone.
 ///

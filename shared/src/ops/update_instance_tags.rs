@@ -1,12 +1,25 @@
 //! Set tags on a worker.
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
+use crate::aws::dry_run::permitted;
+use crate::aws::instances::find_managed;
 use crate::error::Error;
 use crate::input::{Invalid, Refusal};
-use crate::model::instance::{Worker, find_managed};
-use crate::model::mutation::{DryRun, Mutation, permitted};
-use crate::model::tags::{InstanceTags, NewTags};
+use crate::model::instance_tags::InstanceTags;
+use crate::model::mutation::{DryRun, Mutation};
+use crate::model::operation::Operation;
+use crate::model::path::Worker;
+use crate::model::request::Request;
+use crate::model::tags::NewTags;
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "update-instance-tags",
+    method: "PATCH",
+    path: "/regions/{region}/instances/{instance_id}/tags",
+    batch_path: None,
+    actions: &["ec2:DescribeInstances", "ec2:CreateTags"],
+};
 
 /// The body: `{"tags": {"key": "value"}}`.
 #[derive(Debug, Clone, deserr::Deserr)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use shared::ops::Operation;
+use shared::model::operation::Operation;
 use tests::client::Answer;
 use tests::stub::{REQUEST_ID, Recorded};
 use tokio::sync::OnceCell;

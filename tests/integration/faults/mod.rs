@@ -12,7 +12,8 @@ use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
-use shared::ops::{OPERATIONS, Operation};
+use shared::model::operation::Operation;
+use shared::ops::OPERATIONS;
 use tests::client::Answer;
 use tests::stub::{Matcher, REQUEST_ID, Reply, Times, action};
 use tokio::task::JoinSet;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use shared::ops::Operation;
+use shared::model::operation::Operation;
 use tests::stub::Recorded;
 
 use super::classes::Service;

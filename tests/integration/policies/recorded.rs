@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shared::ops::{OPERATIONS, Operation};
+use shared::model::operation::Operation;
+use shared::ops::OPERATIONS;
 use tests::iam::{Account, Check, Request, Resource, expand};
 use tests::stack::ACCOUNT_ID;
 use tests::stub::Recorded;

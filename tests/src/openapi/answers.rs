@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use serde_json::to_value;
-use shared::api::http::{Problem, status_and_title};
 use shared::error::Code;
+use shared::error::problem::{Problem, status_and_title};
 use utoipa::ToSchema;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder};
@@ -126,7 +126,7 @@ pub(super) fn content(schemas: &[&str]) -> Content {
 }
 
 fn status(code: Code) -> u16 {
-    status_and_title(code).0.as_u16()
+    status_and_title(code).0
 }
 
 /// The code as JSON spells it.

@@ -2,11 +2,11 @@
 
 use shared::api::openapi::input;
 use shared::error::Code;
-use shared::model::instance::{InRegion, Worker};
 use shared::model::mutation::DryRun;
+use shared::model::operation::Operation;
+use shared::model::path::{InRegion, Worker};
 use shared::model::utilization::UtilizationQuery;
 use shared::model::wait::{UntilStopped, UntilTerminated, UntilUp, WaitQuery};
-use shared::ops::Operation;
 use shared::ops::delete_instance_tags::TagKeys;
 use shared::ops::get_all_instances::ListQuery;
 use shared::ops::get_ami_ids_by_name::ImageQuery;

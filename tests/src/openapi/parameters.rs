@@ -1,7 +1,7 @@
 //! Parameters of path, query and header, from the types that they are read as.
 
-use shared::api::http::IDEMPOTENCY_KEY;
-use shared::model::idempotency::IdempotencyKey;
+use shared::api::request::IDEMPOTENCY_KEY;
+use shared::model::idempotency_key::IdempotencyKey;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::SchemaType;

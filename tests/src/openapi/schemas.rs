@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use shared::api::http::{Entries, Problem};
 use shared::api::openapi::{Schemas, input};
+use shared::error::problem::Problem;
 use shared::model::field_selection::Narrowed;
 use shared::model::image::Images;
-use shared::model::instance::{StateChange, Worker};
+use shared::model::instance_ids::InstancesBody;
+use shared::model::instance_tags::InstanceTags;
 use shared::model::launch::{Alternative, CapacityReservation, Cpu, CreateInstance, Placement, Spot};
 use shared::model::mutation::Permitted;
+use shared::model::path::Worker;
+use shared::model::state_change::Entries;
+use shared::model::state_change::StateChange;
 use shared::model::status::InstanceStatus;
-use shared::model::tags::InstanceTags;
 use shared::model::utilization::{Utilization, UtilizationQuery};
 use shared::model::volume::{ExtraVolume, Volume};
 use shared::model::wait::{UntilStopped, UntilTerminated, UntilUp};
@@ -19,7 +22,6 @@ use shared::ops::delete_instance_tags::TagKeys;
 use shared::ops::get_all_instances::{InstanceList, ListQuery};
 use shared::ops::get_ami_ids_by_name::ImageQuery;
 use shared::ops::health::Health;
-use shared::ops::lifecycle::InstancesBody;
 use shared::ops::stop_instance::StopBody;
 use shared::ops::update_instance_tags::TagUpdate;
 use utoipa::ToSchema;

@@ -41,7 +41,7 @@ fn every_operation_is_described_with_all_its_routes() {
 
 #[test]
 fn an_operation_that_nobody_described_is_not_in_the_document() {
-    let fourteenth = shared::ops::Operation { name: "reboot-instance", ..OPERATIONS[1] };
+    let fourteenth = shared::model::operation::Operation { name: "reboot-instance", ..OPERATIONS[1] };
     assert!(calls::routes(&fourteenth).is_empty());
 }
 

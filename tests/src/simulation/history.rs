@@ -16,7 +16,6 @@ use lambda_http::{Context, RequestExt};
 use serde_json::{Value, json};
 use shared::aws::clients::{Clients, settings};
 use shared::config::Config;
-use shared::ops;
 use tokio::time::{Instant, sleep};
 
 use super::aws::{Aws, CALLS, START};
@@ -230,7 +229,8 @@ impl World {
         self.aws.note(&format!("{call:?} {ids:?}"));
         let (from, calls, start) = (self.clock.milliseconds(), Arc::new(AtomicU64::new(0)), Instant::now());
         // In a box: the compiler gives up on how deep the futures of all operations are.
-        let answer: Pin<Box<dyn Future<Output = _>>> = Box::pin(ops::answer(operation, &self.clients, &event));
+        let answer: Pin<Box<dyn Future<Output = _>>> =
+            Box::pin(super::operation::answer(operation, &self.clients, &event));
         let response = CALLS.scope(calls.clone(), answer).await.expect("an operation").expect("a response");
         let to = from + u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let document: Value = serde_json::from_slice(response.body()).unwrap_or_default();

@@ -5,7 +5,6 @@ use aws_sdk_ec2::config::http::HttpRequest;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use lambda_http::RequestExt;
 use serde_json::Value;
-use shared::ops;
 
 use super::aws::{Aws, KINDEST, Kind, Tokens};
 use super::clock::Clock;
@@ -112,7 +111,7 @@ fn a_silent_region_costs_the_self_test_its_own_verdicts_and_no_more_time() {
         });
         let event = lambda_http::request::from_str(&event.to_string()).unwrap();
         let event = event.with_lambda_context(lambda_http::Context::default());
-        let response = ops::answer("health", &clients, &event).await.unwrap().unwrap();
+        let response = operation::answer("health", &clients, &event).await.unwrap().unwrap();
         (serde_json::from_slice::<Value>(response.body()).unwrap(), clock.milliseconds())
     });
     let verdicts = |region: &str, verdict: &str| {

@@ -4,11 +4,16 @@
 
 use serde_json::{Map, Value};
 
-use super::MAX_ALTERNATIVES;
 use crate::input::Invalid;
 use crate::model::nested_virtualization::{Nesting, nestable, nesting};
 use crate::model::tags::{MAX_TAGS, NAME_KEY, OUR_KEYS};
 use crate::model::volume::MAX_EXTRA_VOLUMES;
+
+/// Alternatives that one launch may name; each can take seconds to be refused.
+pub const MAX_ALTERNATIVES: usize = 5;
+
+/// The most tries that one launch can take: as asked and each alternative, and all of them once more on-demand.
+pub const MAX_ATTEMPTS: usize = 2 * (1 + MAX_ALTERNATIVES);
 
 /// What is wrong, and where.
 type Wrongs = Vec<(String, String)>;

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::input::{Invalid, Refusal, both};
 use crate::model::image::{ImageChoice, ImageId};
-use crate::model::instance::InstanceType;
+use crate::model::instance_type::InstanceType;
 use crate::model::nested_virtualization;
+use crate::model::network::{SecurityGroupId, SubnetId};
 use crate::model::tags::NewTags;
 use crate::model::volume::{ExtraVolume, Volume};
 
@@ -14,19 +15,11 @@ mod combinations;
 mod names;
 
 use combinations::together;
+pub use combinations::{MAX_ALTERNATIVES, MAX_ATTEMPTS};
 pub use names::{
-    AvailabilityZone, CapacityReservationId, HostId, InstanceProfile, KeyName, MaxPrice, PlacementGroup, PrivateIp,
-    SecurityGroupId, SubnetId, UserData, UserDataBase64, WorkerName,
+    AvailabilityZone, CapacityReservationId, HostId, InstanceProfile, KeyName, MAX_USER_DATA_BYTES, MaxPrice,
+    PlacementGroup, PrivateIp, UserData, UserDataBase64, WorkerName,
 };
-
-/// EC2's limit of user data, before base64.
-pub const MAX_USER_DATA_BYTES: usize = 16 * 1024;
-
-/// Alternatives that one launch may name; each can take seconds to be refused.
-pub const MAX_ALTERNATIVES: usize = 5;
-
-/// The most tries that one launch can take: as asked and each alternative, and all of them once more on-demand.
-pub const MAX_ATTEMPTS: usize = 2 * (1 + MAX_ALTERNATIVES);
 
 /// The body: what to launch. `name` and `instance_type` are required, and one of `image_id` and `image_name`.
 #[derive(Debug, Clone)]

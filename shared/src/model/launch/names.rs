@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::MAX_USER_DATA_BYTES;
 use crate::input::{checked_string, is_account_id, is_resource_id};
+
+/// EC2's limit of user data, before base64.
+pub const MAX_USER_DATA_BYTES: usize = 16 * 1024;
 
 checked_string! {
     /// The name of a worker: the tag `Name`.
@@ -18,20 +20,6 @@ checked_string! {
             Err("must have 1 to 256 characters and no control characters")
         }
     }
-}
-
-checked_string! {
-    /// The id of a subnet.
-    SubnetId,
-    schema(pattern = r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$"),
-    |id| if is_resource_id(id, "subnet-") { Ok(()) } else { Err("must be subnet- and 8 or 17 hexadecimal digits") }
-}
-
-checked_string! {
-    /// The id of a security group.
-    SecurityGroupId,
-    schema(pattern = r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$"),
-    |id| if is_resource_id(id, "sg-") { Ok(()) } else { Err("must be sg- and 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {

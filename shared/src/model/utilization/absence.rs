@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{LOOK_BACK, MetricName};
+use super::metric_name::MetricName;
+use super::window::LOOK_BACK;
 use crate::model::instance::Instance;
 
 /// Why there is no value. Without `cloudwatch:GetMetricStatistics` there is no answer but a 403.

@@ -68,7 +68,7 @@ pub struct Samples {
 
 impl Samples {
     /// Reads what was asked for; nothing of a point that lacks any of it.
-    pub(super) fn from_datapoint(point: &Datapoint) -> Option<Self> {
+    pub(crate) fn from_datapoint(point: &Datapoint) -> Option<Self> {
         let at = u64::try_from(point.timestamp()?.secs()).ok()?;
         let count = point.sample_count().filter(|count| *count > 0.0)?;
         Some(Self { at, count, average: point.average()?, maximum: point.maximum()? })

@@ -21,6 +21,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::tests::{dimensions, instance};
 use super::*;
+use crate::aws::metrics::measure;
 use crate::testing::{self, worker};
 
 const MINUTE: u64 = 60;

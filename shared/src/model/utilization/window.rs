@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_sdk_cloudwatch::primitives::DateTime;
 
 use crate::input::checked_string;
-use crate::model::instance::rfc3339;
+use crate::model::time::rfc3339;
 
 checked_string! {
     /// How far to look back: `30s`, or whole minutes or hours up to a day.
@@ -93,12 +93,12 @@ impl Span {
 }
 
 /// A moment as the SDK writes it.
-pub(super) fn sdk_time(seconds: u64) -> DateTime {
+pub(crate) fn sdk_time(seconds: u64) -> DateTime {
     DateTime::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 /// A moment as documents write it.
-pub(super) fn written(seconds: u64) -> Option<String> {
+pub(crate) fn written(seconds: u64) -> Option<String> {
     rfc3339(&sdk_time(seconds))
 }
 

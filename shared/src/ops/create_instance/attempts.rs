@@ -1,141 +1,88 @@
-//! What a launch tries, one after the other, until EC2 has capacity.
+//! Trying one attempt after the other, until EC2 has capacity.
 
-use aws_sdk_ec2::operation::run_instances::RunInstancesError;
-use serde::Serialize;
+use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
 use tokio::time::timeout_at;
 
+use super::attempt::{Attempt, FailedAttempt};
+use super::launched::{Launched, unnamed};
+use super::launching::Launching;
 use super::request::run_instances;
-use super::{Caller, Launched};
-use crate::aws::clients::Clients;
 use crate::aws::deadline;
 use crate::aws::doubt::Doubt;
-use crate::error::{Code, Denied, Error, timeout};
+use crate::aws::errors::{Denied, timeout};
+use crate::aws::instances::shown;
+use crate::error::{Code, Error};
 use crate::input::{FieldError, Invalid};
 use crate::model::image::LaunchImage;
-use crate::model::instance::{Instance, InstanceType};
-use crate::model::launch::{Launch, SubnetId};
-use crate::model::region::Region;
+use crate::model::instance::Instance;
+use crate::model::launch::Launch;
 
-/// One thing to try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Attempt {
-    pub instance_type: InstanceType,
-    pub subnet_id: Option<SubnetId>,
-    pub spot: bool,
-}
-
-impl Attempt {
-    /// What a launch asks for itself.
-    pub(crate) fn first(launch: &Launch) -> Self {
-        let spot = launch.spot.is_some();
-        Self { instance_type: launch.instance_type.clone(), subnet_id: launch.subnet_id.clone(), spot }
-    }
-
-    /// Everything to try, in order: as asked, the alternatives, and all of it on-demand if spot may fall back.
-    pub(super) fn all(launch: &Launch) -> Vec<Self> {
-        let first = Self::first(launch);
-        let alternatives = launch.alternatives.iter().map(|other| Self {
-            instance_type: other.instance_type.clone().unwrap_or_else(|| first.instance_type.clone()),
-            subnet_id: other.subnet_id.clone().or_else(|| first.subnet_id.clone()),
-            spot: first.spot,
-        });
-        let asked: Vec<Self> = std::iter::once(first.clone()).chain(alternatives).collect();
-        let on_demand =
-            asked.clone().into_iter().filter(|_| launch.on_demand_fallback).map(|a| Self { spot: false, ..a });
-        asked.iter().cloned().chain(on_demand).collect()
-    }
-
-    fn failed(&self, error: &Error) -> FailedAttempt {
-        FailedAttempt {
-            instance_type: self.instance_type.to_string(),
-            subnet_id: self.subnet_id.as_ref().map(ToString::to_string),
-            lifecycle: if self.spot { "spot" } else { "on-demand" },
-            aws_code: error.aws_code().map(str::to_owned),
-            detail: error.detail.clone(),
-        }
-    }
-}
-
-/// One try that found no capacity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct FailedAttempt {
-    /// The type.
-    pub instance_type: String,
-    /// The subnet, if one was named.
-    pub subnet_id: Option<String>,
-    /// `on-demand` or `spot`.
-    pub lifecycle: &'static str,
-    /// EC2's code.
-    pub aws_code: Option<String>,
-    /// EC2's words.
-    pub detail: String,
-}
-
-/// Tries one after the other, on to the next only where EC2 has no capacity.
-pub(super) async fn first_with_capacity(
-    clients: &Clients,
-    region: &Region,
-    launch: &Launch,
-    attempts: &[Attempt],
-    image: &LaunchImage,
-    caller: &Caller,
-    generation: usize,
-) -> Result<Launched, Error> {
-    let ec2 = clients.ec2(region)?;
-    let mut failed_attempts = Vec::new();
-    for (number, attempt) in attempts.iter().enumerate() {
-        if deadline::is_near() {
-            let late = Error::new(Code::AwsTimeout, "There was no time left to launch: nothing was launched");
-            return Err(after(&failed_attempts, late));
-        }
-        let call = run_instances(ec2, launch, attempt, image, clients.managed_by(), caller)
-            .set_client_token(caller.replay.as_ref().map(|replay| replay.token(number, generation)));
-        let late = |_| Err(timeout(RunInstancesError::ACTION));
-        let sent = clients.now();
-        let doubt = Doubt::default();
-        let call = call.customize().interceptor(doubt.clone());
-        let answer = timeout_at(deadline::last_word(), call.send()).await.map_or_else(late, |sent| Ok(sent?));
-        let error = match answer {
-            Ok(answer) => {
-                let instance = answer.instances().first().ok_or_else(unnamed)?;
-                let instance = Instance::from_ec2(instance, region, clients);
-                let instance = Instance { image_name: image.name.clone(), ..instance };
-                // Launched before this request asked: EC2 knew the token from another sending, which the look-up did not find.
-                let created = instance.launch_time.is_none() || instance.is_launched_since(sent);
-                if let Some(replay) = &caller.replay {
-                    // EC2 keeps a token for longer than it shows what was launched with it, and may answer other parameters
-                    // under it with success: then this is another request's.
-                    replay.check_answer(&instance, created)?;
-                }
-                let warnings = launch.warnings(&attempt.instance_type);
-                return Ok(Launched { instance, warnings, failed_attempts, created, is_read: false });
+impl Launching<'_> {
+    /// Tries one after the other, on to the next only where EC2 has no capacity.
+    pub(super) async fn first_with_capacity(&self, image: &LaunchImage, generation: usize) -> Result<Launched, Error> {
+        let mut failed = Vec::new();
+        let attempts = Attempt::all(self.launch);
+        for (number, attempt) in attempts.iter().enumerate() {
+            if deadline::is_near() {
+                let late = Error::new(Code::AwsTimeout, "There was no time left to launch: nothing was launched");
+                return Err(after(&failed, late));
             }
-            Err(error) => error,
-        };
-        // Where one of the SDK's tries may have launched, another type would be a second worker.
-        if doubt.is_there() || !others_may_do(&error) || number + 1 == attempts.len() {
-            let error = as_repeatable(of_attempt(error, number, launch), caller, &doubt);
-            return Err(after(&failed_attempts, error));
+            let token = self.caller.replay.as_ref().map(|replay| replay.token(number, generation));
+            let doubt = Doubt::default();
+            match self.launch_as(attempt, image, token, doubt.clone()).await {
+                Ok((instance, created)) => {
+                    if let Some(replay) = &self.caller.replay {
+                        // EC2 keeps a token for longer than it shows what was launched with it, and may answer other
+                        // parameters under it with success: then this is another request's.
+                        replay.check_answer(&instance, created)?;
+                    }
+                    let warnings = self.launch.warnings(&attempt.instance_type);
+                    return Ok(Launched { instance, warnings, failed_attempts: failed, created, is_read: false });
+                }
+                // Where one of the SDK's tries may have launched, another type would be a second worker.
+                Err(error) if doubt.is_there() || !others_may_do(&error) || number + 1 == attempts.len() => {
+                    let error = self.as_repeatable(of_attempt(error, attempt, self.launch), &doubt);
+                    return Err(after(&failed, error));
+                }
+                Err(error) => failed.push(attempt.failed(&error)),
+            }
         }
-        failed_attempts.push(attempt.failed(&error));
+        Err(unnamed())
     }
-    Err(unnamed())
-}
 
-/// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.
-fn as_repeatable(error: Error, caller: &Caller, doubt: &Doubt) -> Error {
-    if caller.replay.is_some() || !(error.leaves_open() || doubt.is_there()) {
-        return error;
+    /// Sends one attempt. Says too whether it launched now: EC2 may know the token from another sending, which the look-up
+    /// did not find.
+    async fn launch_as(
+        &self,
+        attempt: &Attempt,
+        image: &LaunchImage,
+        token: Option<String>,
+        doubt: Doubt,
+    ) -> Result<(Instance, bool), Error> {
+        let sent = self.clients.now();
+        let call = run_instances(self, attempt, image).set_client_token(token).customize().interceptor(doubt);
+        let answer: RunInstancesOutput =
+            timeout_at(deadline::last_word(), call.send()).await.map_err(|_| timeout(RunInstancesError::ACTION))??;
+        let instance = answer.instances().first().ok_or_else(unnamed)?;
+        let instance = shown(self.clients, self.region, instance);
+        let created = instance.launch_time.is_none() || instance.is_launched_since(sent);
+        Ok((Instance { image_name: image.name.clone(), ..instance }, created))
     }
-    let advice = "without an Idempotency-Key the same call could launch another: list the instances first";
-    Error { detail: format!("{} ({advice})", error.detail), retryable: false, ..error }
+
+    /// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.
+    fn as_repeatable(&self, error: Error, doubt: &Doubt) -> Error {
+        if self.caller.replay.is_some() || !(error.leaves_open() || doubt.is_there()) {
+            return error;
+        }
+        let advice = "without an Idempotency-Key the same call could launch another: list the instances first";
+        Error { detail: format!("{} ({advice})", error.detail), retryable: false, ..error }
+    }
 }
 
 /// The error with the field that this try took its type or subnet from.
-fn of_attempt(error: Error, number: usize, launch: &Launch) -> Error {
-    let index = (number % (1 + launch.alternatives.len())).checked_sub(1);
-    let Some((index, given)) = index.and_then(|index| Some((index, launch.alternatives.get(index)?))) else {
+fn of_attempt(error: Error, attempt: &Attempt, launch: &Launch) -> Error {
+    let Some((index, given)) = attempt.alternative.and_then(|index| Some((index, launch.alternatives.get(index)?)))
+    else {
         return error;
     };
     let field = match (error.fields.errors().first(), error.aws_code()) {
@@ -166,9 +113,4 @@ fn after(failed: &[FailedAttempt], error: Error) -> Error {
         .map(|attempt| format!("{} ({}): {}", attempt.instance_type, attempt.lifecycle, attempt.detail))
         .collect();
     Error { detail: format!("{} Tried before: {}", error.detail, before.join("; ")), ..error }
-}
-
-pub(super) fn unnamed() -> Error {
-    let detail = "EC2 accepted the launch but named no instance: list the instances before trying again";
-    Error::new(Code::AwsError, detail)
 }

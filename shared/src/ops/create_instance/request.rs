@@ -12,7 +12,9 @@ use aws_sdk_ec2::types::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Attempt, Caller};
+use super::attempt::Attempt;
+use super::launching::Launching;
+use super::volumes::of_launch;
 use crate::input::texts;
 use crate::model::image::LaunchImage;
 use crate::model::launch::{
@@ -20,20 +22,18 @@ use crate::model::launch::{
     Spot, Tenancy, UserData,
 };
 use crate::model::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, MAX_VALUE_LENGTH, NAME_KEY, OWNERSHIP_KEY, tag};
-use crate::model::volume::of_launch;
 
 /// The launch, all of it but the sending.
 pub(crate) fn run_instances(
-    ec2: &aws_sdk_ec2::Client,
-    launch: &Launch,
+    launching: &Launching,
     attempt: &Attempt,
     image: &LaunchImage,
-    managed_by: &str,
-    caller: &Caller,
 ) -> RunInstancesFluentBuilder {
+    let launch = launching.launch;
     // Reservations are of on-demand capacity.
     let reservation = launch.capacity_reservation.as_ref().filter(|_| !attempt.spot);
-    let call = ec2
+    let call = launching
+        .ec2
         .run_instances()
         .min_count(1)
         .max_count(1)
@@ -50,7 +50,7 @@ pub(crate) fn run_instances(
         .set_cpu_options(cpu_options(launch.cpu))
         .set_instance_market_options(launch.spot.as_ref().filter(|_| attempt.spot).map(market_options))
         .set_capacity_reservation_specification(reservation.map(capacity_reservation))
-        .set_tag_specifications(Some(on_each_resource(launch, attempt, managed_by, caller)));
+        .set_tag_specifications(Some(on_each_resource(launching, attempt)));
     network(with_volumes(call, launch, image), launch, attempt)
 }
 
@@ -80,8 +80,9 @@ fn network(call: RunInstancesFluentBuilder, launch: &Launch, attempt: &Attempt) 
 }
 
 /// Tags on everything the launch makes, in the launch itself: no moment exists in which a resource is not ours.
-fn on_each_resource(launch: &Launch, attempt: &Attempt, managed_by: &str, caller: &Caller) -> Vec<TagSpecification> {
-    let tags: Vec<Tag> = [tag(NAME_KEY, launch.name.as_str()), tag(OWNERSHIP_KEY, managed_by)]
+fn on_each_resource(launching: &Launching, attempt: &Attempt) -> Vec<TagSpecification> {
+    let Launching { clients, launch, caller, .. } = launching;
+    let tags: Vec<Tag> = [tag(NAME_KEY, launch.name.as_str()), tag(OWNERSHIP_KEY, clients.managed_by())]
         .into_iter()
         .chain(caller.arn.as_ref().map(|arn| tag(CREATED_BY_KEY, &as_value(arn))))
         .chain(caller.replay.as_ref().map(|replay| tag(FINGERPRINT_KEY, &replay.fingerprint)))

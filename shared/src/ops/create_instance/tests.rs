@@ -8,7 +8,11 @@ use aws_smithy_mocks::{Rule, mock};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::idempotency::IdempotencyKey;
+use crate::aws::deadline;
+use crate::input::Invalid;
+use crate::model::idempotency::Replay;
+use crate::model::idempotency_key::IdempotencyKey;
+use crate::model::instance_type::InstanceType;
 use crate::model::launch::MAX_ATTEMPTS;
 use crate::model::tags::tag;
 use crate::testing::{self, ID, ec2_error, region, xml};
@@ -472,8 +476,10 @@ async fn what_ec2_answers_for_another_request_of_the_key_is_no_launch_of_this_on
         );
         let run = mock!(Client::run_instances).then_http_response(move || xml(200, document.clone()));
         let clients = testing::clients(&[&images, &run, &nothing]);
-        let answer = launch_or_find(&clients, &region(), &wanted(), &caller, false).await;
-        let answer = answer.map(|launched| done(Ok(launched)).created).map_err(|error| {
+        let (region, wanted) = (region(), wanted());
+        let launching = Launching::new(&clients, &region, &wanted.launch, &caller).unwrap();
+        assert!(launching.earlier().await.unwrap().is_none());
+        let answer = launching.launch(&wanted.image).await.map(|launched| launched.created).map_err(|error| {
             assert_eq!(error.code, Code::IdempotencyMismatch);
             error.retryable
         });
@@ -720,7 +726,7 @@ async fn a_token_that_is_bound_to_a_launch_that_never_was_is_given_up_once_no_re
     let clients = testing::clients(&[&images, &bound, &free, &nothing, &shown]);
     let begin = tokio::time::Instant::now();
     let launched = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
-    assert!(launched.created && begin.elapsed() >= crate::model::idempotency::MOST_LAG, "{:?}", begin.elapsed());
+    assert!(launched.created && begin.elapsed() >= crate::aws::launches::MOST_LAG, "{:?}", begin.elapsed());
     // With less time than that nobody can be sure.
     let deadline = SystemTime::now() + Duration::from_secs(10);
     let (region, wanted) = (region(), with_alternatives());

@@ -4,16 +4,32 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
+use crate::aws::filters::{ec2_filter, literal};
+use crate::aws::instances::shown;
 use crate::error::Error;
 use crate::input::{Invalid, Refusal, Repeated, read_map, texts};
+use crate::model::document::Document;
 use crate::model::field_selection::{Fields, Narrowed};
 use crate::model::image::ImageId;
-use crate::model::instance::{ALIVE, InRegion, Instance, InstanceId, InstanceType, ec2_filter, literal};
+use crate::model::instance::ALIVE;
+use crate::model::instance_id::InstanceId;
+use crate::model::instance_type::InstanceType;
+use crate::model::operation::Operation;
 use crate::model::page_token::{Limit, PageToken, Pages};
+use crate::model::path::InRegion;
 use crate::model::region::Region;
+use crate::model::request::Request;
 use crate::model::tags::{OWNERSHIP_KEY, TagValue};
+
+/// What the outside knows of it.
+pub const OPERATION: Operation = Operation {
+    name: "get-all-instances",
+    method: "GET",
+    path: "/regions/{region}/instances",
+    batch_path: None,
+    actions: &["ec2:DescribeInstances"],
+};
 
 /// The query. Different filters must all match; of a repeated one, any.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
@@ -129,6 +145,8 @@ pub struct InstanceList {
     pub next_token: Option<String>,
 }
 
+impl Document for InstanceList {}
+
 /// Lists instances, one EC2 page a call or what of it an answer can carry, so that memory and time stay bounded.
 ///
 /// AWS: ec2:DescribeInstances.
@@ -151,7 +169,7 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
         .reservations()
         .iter()
         .flat_map(|reservation| reservation.instances())
-        .map(|instance| Instance::from_ec2(instance, region, clients))
+        .map(|instance| shown(clients, region, instance))
         .map(|instance| (instance.instance_id.clone(), query.fields.of(instance)))
         .collect();
     let (instances, next_token) = pages.cut(instances, at, answer.next_token())?;

@@ -8,12 +8,18 @@ use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
-use crate::api::http::Request;
 use crate::aws::clients::Clients;
 use crate::aws::deadline;
 use crate::error::{Code, Error};
 use crate::input::{Invalid, Nothing, Refusal, boolean};
+use crate::model::document::Document;
+use crate::model::operation::Operation;
+use crate::model::request::Request;
 use crate::ops::health::self_test::{Permission, Verdict, self_test, unanswered};
+
+/// What the outside knows of it.
+pub const OPERATION: Operation =
+    Operation { name: "health", method: "GET", path: "/health", batch_path: None, actions: &["ec2:DescribeRegions"] };
 
 /// The most that a check may take; a region that needs longer is not healthy.
 const LONGEST_CHECK: Duration = Duration::from_secs(10);
@@ -47,6 +53,15 @@ pub struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub permissions: Option<Vec<Permission>>,
+}
+
+impl Document for Health {
+    fn status(&self) -> u16 {
+        match self.status {
+            HealthStatus::Ok | HealthStatus::Degraded => 200,
+            HealthStatus::Failed => 503,
+        }
+    }
 }
 
 /// The query: `?permissions=true`.

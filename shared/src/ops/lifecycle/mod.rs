@@ -1,73 +1,27 @@
 //! What start, stop and terminate have in common: one instance or many, already there, dry runs, waiting.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use aws_sdk_ec2::types::InstanceStateChange;
-use deserr::{Deserr, IntoValue, Sequence, Value, ValueKind, ValuePointerRef};
-use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::aws::all_or_none::{self, Call};
 use crate::aws::clients::Clients;
+use crate::aws::instances::{find_all_managed, find_managed};
+use crate::aws::watch::{Progress, Wait};
 use crate::error::{Code, Error};
-use crate::input::{Invalid, both, wrong_kind};
-use crate::model::instance::{
-    Instance, InstanceId, StateChange, Worker, find_all_managed, find_managed, incorrect_state,
-};
+use crate::input::{Invalid, both};
+use crate::model::instance::{Instance, incorrect_state};
+use crate::model::instance_id::InstanceId;
+use crate::model::instance_ids::InstanceIds;
 use crate::model::mutation::{Mutation, Permitted};
+use crate::model::path::Place;
+use crate::model::path::Worker;
 use crate::model::region::Region;
-use crate::model::wait::{Progress, Until, Wait, WaitQuery};
-
-/// The most instances that one request may name.
-pub const MAX_INSTANCES: usize = 100;
-
-/// The path: one instance, or a region whose instances the body names.
-#[derive(Debug, Clone, deserr::Deserr)]
-#[deserr(error = Invalid)]
-pub struct Place {
-    /// The region.
-    pub region: Region,
-    /// The instance.
-    #[deserr(default)]
-    pub instance_id: Option<InstanceId>,
-}
-
-/// A body that can name instances, and nothing else.
-#[derive(Debug, Clone, Default, deserr::Deserr)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[deserr(error = Invalid, deny_unknown_fields)]
-pub struct InstancesBody {
-    /// For the paths without an instance.
-    #[deserr(default)]
-    pub instance_ids: Option<InstanceIds>,
-}
-
-/// 1 to 100 instances, each once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = BTreeSet<InstanceId>, min_items = 1, max_items = 100))]
-pub struct InstanceIds(Vec<InstanceId>);
-
-impl Deserr<Invalid> for InstanceIds {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Invalid> {
-        let Value::Sequence(values) = value else { return Err(wrong_kind(value, &[ValueKind::Sequence], location)) };
-        if !(1..=MAX_INSTANCES).contains(&values.len()) {
-            let detail = format!("must have 1 to {MAX_INSTANCES} elements, and has {}", values.len());
-            return Err(Invalid::at(location, detail));
-        }
-        let (mut ids, mut seen, mut invalid) = (Vec::new(), BTreeSet::new(), Invalid::default());
-        for (index, value) in values.into_iter().enumerate() {
-            let here = location.push_index(index);
-            match InstanceId::deserialize_from_value(value.into_value(), here) {
-                Ok(id) if seen.insert(id.clone()) => ids.push(id),
-                Ok(id) => invalid = invalid.and(Invalid::at(here, format!("names {id} again"))),
-                Err(more) => invalid = invalid.and(more),
-            }
-        }
-        invalid.none_or(Self(ids))
-    }
-}
+use crate::model::state_change::StateChange;
+use crate::model::state_change::{InstanceResult, Outcome, Results, StateChanges};
+use crate::model::wait::{Until, WaitQuery};
 
 /// What a caller wants done, whichever of the three it is.
 #[derive(Debug, Clone)]
@@ -136,38 +90,6 @@ impl Target {
         };
         both(ids, no_wait).map(|(InstanceIds(ids), ())| Self::Many(region, ids))
     }
-}
-
-/// What start, stop and terminate answer: for one instance, or for each of many.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub enum StateChanges {
-    /// The path named the instance.
-    One(StateChange),
-    /// The body named them.
-    Many(Results),
-}
-
-/// `{"results":[…]}`, in the order that was asked for. [`crate::api::http`] writes it.
-#[derive(Debug, Clone)]
-pub struct Results(pub Vec<InstanceResult>);
-
-/// What became of one of many instances.
-#[derive(Debug, Clone)]
-pub struct InstanceResult {
-    /// The instance.
-    pub instance_id: InstanceId,
-    /// What was done, or why it was not.
-    pub outcome: Result<Outcome, Error>,
-}
-
-/// What was done to an instance.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// It changes its state, or already was there.
-    Changed(StateChange),
-    /// A dry run would have been permitted.
-    Permitted(Permitted),
 }
 
 /// What is to be done with an instance in some state.
@@ -297,12 +219,6 @@ impl<C: Change> Job<C> {
             (None, Step::RefuseForNow(wish)) => Err(incorrect_state(id, instance, wish).passing()),
             (None, Step::Send) => Err(Error::new(Code::AwsError, format!("{id} was not sent to EC2")).passing()),
         }
-    }
-}
-
-impl Results {
-    fn are_all_permitted(&self) -> bool {
-        self.0.iter().all(|result| matches!(result.outcome, Ok(Outcome::Permitted(_))))
     }
 }
 

@@ -4,6 +4,7 @@ use aws_smithy_mocks::mock;
 use serde_json::json;
 
 use super::*;
+use crate::model::instance_ids::InstancesBody;
 use crate::model::wait::UntilStopped;
 use crate::ops::stop_instance::Manner;
 use crate::ops::{start_instance, stop_instance};

@@ -16,18 +16,25 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::aws::clients::Clients;
+use crate::aws::dry_run::permitted;
+use crate::aws::errors::Denied;
+use crate::aws::filters;
+use crate::aws::image_parameters;
+use crate::aws::instances::ours_and_alive;
+use crate::aws::instances::shown;
 use crate::config::Config;
-use crate::error::{Code, Denied, DeniedBy, Error};
-use crate::model::image::{self, LaunchImage};
-use crate::model::image_parameter;
-use crate::model::instance::{Instance, ours_and_alive};
+use crate::error::{Code, DeniedBy, Error};
+use crate::model::image::LaunchImage;
+use crate::model::instance::Instance;
 use crate::model::launch::{InstanceProfile, Launch, Spot};
-use crate::model::mutation::permitted;
 use crate::model::region::Region;
 use crate::model::tags::{NAME_KEY, tag};
 use crate::model::utilization::MetricName;
 use crate::ops::OPERATIONS;
-use crate::ops::create_instance::{Attempt, Caller, run_instances};
+use crate::ops::create_instance::attempt::Attempt;
+use crate::ops::create_instance::caller::Caller;
+use crate::ops::create_instance::launching::Launching;
+use crate::ops::create_instance::request::run_instances;
 
 /// Whether the role may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -124,7 +131,7 @@ pub fn unanswered(region: &Region) -> Vec<Permission> {
 
 /// The account's images, to ask about launching one: EC2 looks it up before it checks the permission.
 async fn find_images(clients: &Clients, region: &Region) -> Result<Vec<types::Image>, Error> {
-    let call = clients.ec2(region)?.describe_images().owners("self").filters(image::filter("state", "available"));
+    let call = clients.ec2(region)?.describe_images().owners("self").filters(filters::filter("state", "available"));
     Ok(call.send().await?.images.unwrap_or_default())
 }
 
@@ -134,7 +141,7 @@ async fn find_instance(clients: &Clients, region: &Region) -> Result<Option<Inst
     // A terminated one can be asked about for an hour at most, and EC2 may no longer know it.
     let answer = call.set_filters(Some(ours_and_alive(clients))).send().await?;
     let instance = answer.reservations().iter().flat_map(|reservation| reservation.instances()).next();
-    Ok(instance.map(|instance| Instance::from_ec2(instance, region, clients)))
+    Ok(instance.map(|instance| shown(clients, region, instance)))
 }
 
 /// The reads that find nothing to work on.
@@ -175,9 +182,10 @@ async fn launches(
             return Ok(actions.map(|action| (action, Err(Reason::NotAsked(why)))).collect());
         }
     };
+    let caller = Caller::default();
     let ask = async |launch: &Launch| {
-        let (attempt, caller) = (Attempt::first(launch), Caller::default());
-        let call = run_instances(ec2, launch, &attempt, &image, clients.managed_by(), &caller);
+        let launching = Launching { clients, ec2, region, launch, caller: &caller };
+        let call = run_instances(&launching, &Attempt::first(launch), &image);
         asked(call.dry_run(true).send().await).1
     };
     let with_profile = async {
@@ -198,7 +206,7 @@ async fn options(clients: &Clients, region: &Region) -> Vec<(&'static str, Answe
     let config = clients.config();
     let mut answers = Vec::new();
     if let Some(name) = config.image_parameters.iter().find_map(|parameters| parameters.example_in(region)) {
-        let answer = match image_parameter::image_id(clients, region, &name).await {
+        let answer = match image_parameters::image_id(clients, region, &name).await {
             // Whether there is one, and what it holds, comes after the permission.
             Err(error) if error.code == Code::ImageNotFound => Ok(()),
             answer => answer.map(|_| ()).map_err(Reason::refused),

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::config::Config;
 use crate::input::{Invalid, texts};
 use crate::model::image::LaunchImage;
-use crate::model::instance::{Instance, InstanceType};
+use crate::model::instance::Instance;
+use crate::model::instance_type::InstanceType;
 use crate::model::launch::Launch;
 
 /// The launch of an image on a type of the same architecture, where the deployment's own workers are: an account without a
@@ -144,11 +145,7 @@ mod tests {
     ) -> Result<(Option<String>, Vec<String>), &'static str> {
         let mut config = config(&["c5.*"], limits.clone());
         config.allowed_regions = vec![crate::testing::region(); regions];
-        let none = Instance::from_ec2(
-            &types::Instance::builder().build(),
-            &crate::testing::region(),
-            &clients_with(&[], |_| ()),
-        );
+        let none = crate::testing::read(&types::Instance::builder().build());
         let worker = worker.map(|(subnet, group)| Instance {
             subnet_id: Some(subnet.to_owned()),
             security_group_ids: vec![group.to_owned()],

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::config::deployment::WorkerRole;
 use crate::input::texts;
-use crate::model::image::Owner;
+use crate::model::owner::Owner;
 
 const HARDENED: &str = include_str!("../../../../../iam/CMLWorkerManagementPolicy.hardened.json");
 

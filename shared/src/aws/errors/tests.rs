@@ -5,6 +5,7 @@ use aws_smithy_mocks::mock;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::*;
+use crate::aws::error_codes::AWS_CODES;
 use crate::testing::{self, ID, ec2_error};
 
 /// EC2's answer to StartInstances, read as an [`Error`].
@@ -15,9 +16,9 @@ async fn read(status: u16, aws_code: &'static str, message: &'static str) -> Err
 }
 
 /// AWS's lists of error codes, with our decision about each.
-const LISTS: &str = include_str!("../../../tests/aws/error_codes.tsv");
+const LISTS: &str = include_str!("../../../../tests/aws/error_codes.tsv");
 /// Its table of our own codes has the HTTP status of each.
-const README: &str = include_str!("../../../README.md");
+const README: &str = include_str!("../../../../README.md");
 
 /// A row of [`LISTS`].
 struct Listed {
@@ -53,7 +54,7 @@ async fn every_code_of_awss_lists_is_answered_as_decided() {
         }
         let meaning = if meaning == "never" { "aws_error" } else { meaning };
         let error = read(if kind == "server" { 500 } else { 400 }, aws_code, "EC2's own words.").await;
-        let response = crate::api::http::respond_to_error("request-1", &error).unwrap();
+        let response = crate::api::response::respond_to_error("request-1", &error).unwrap();
         let problem: serde_json::Value = serde_json::from_slice(response.body().as_ref()).unwrap();
         assert_eq!(problem["code"], meaning, "{service}'s {aws_code}");
         assert_eq!(response.status().as_u16(), promised(meaning), "{aws_code}");

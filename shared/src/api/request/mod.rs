@@ -1,0 +1,130 @@
+//! Reading an event of API Gateway: path, query, body and headers.
+
+use deserr::Deserr;
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+use serde_json::{Map, Value};
+
+use crate::api::json;
+use crate::error::{Code, Error};
+use crate::input::{Invalid, both};
+use crate::model::idempotency_key::IdempotencyKey;
+use crate::model::request::{Identity, Request};
+
+/// The header by which a caller marks a request that it may send again.
+pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// The largest body that is read.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// What an event is read as.
+pub trait FromEvent: Sized {
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// [`Code::InvalidRequest`] with every bad field of path, query and body; [`Code::PayloadTooLarge`].
+    fn read(event: &lambda_http::Request) -> Result<Self, Error>;
+}
+
+impl<Path, Query, Input> FromEvent for Request<Path, Query, Input>
+where
+    Path: Deserr<Invalid>,
+    Query: Deserr<Invalid>,
+    Input: Deserr<Invalid>,
+{
+    fn read(event: &lambda_http::Request) -> Result<Self, Error> {
+        let raw_body = body(event)?;
+        let path = deserr::deserialize(path(event));
+        let query = deserr::deserialize(query(event));
+        // A body that is no JSON is reported once, with the raw one.
+        let body = raw_body.clone().map_err(|_| Invalid::default()).and_then(deserr::deserialize);
+        let (((path, query), body), (raw_body, idempotency_key)) =
+            both(both(both(path, query), body), both(raw_body, idempotency_key(event)))?;
+        Ok(Self { path, query, body, raw_body, idempotency_key, identity: identity(event) })
+    }
+}
+
+fn idempotency_key(event: &lambda_http::Request) -> Result<Option<IdempotencyKey>, Invalid> {
+    let mut headers = event.headers().get_all(IDEMPOTENCY_KEY).iter();
+    let Some(header) = headers.next() else { return Ok(None) };
+    if headers.next().is_some() {
+        return Err(Invalid::field(IDEMPOTENCY_KEY, "stands there twice"));
+    }
+    let text = String::from_utf8_lossy(header.as_bytes()).into_owned();
+    let key = IdempotencyKey::try_from(text).map_err(|refusal| Invalid::field(IDEMPOTENCY_KEY, refusal.0))?;
+    Ok(Some(key))
+}
+
+/// One path parameter as the caller wrote it, for the log.
+pub(crate) fn path_parameter<'a>(event: &'a lambda_http::Request, name: &str) -> Option<&'a str> {
+    event.path_parameters_ref()?.first(name)
+}
+
+/// The tag values that the caller sent, in the body's `tags` and `name` and the query's `tag.<key>`, for keeping them out of
+/// the log.
+pub(crate) fn tag_values(event: &lambda_http::Request) -> Vec<String> {
+    let body: Value = serde_json::from_slice(event.body()).unwrap_or_default();
+    let in_body = body.get("tags").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let in_body = in_body.chain(body.get("name"));
+    let query = event.query_string_parameters();
+    let in_query = query.iter().filter(|(name, _)| name.starts_with("tag.")).map(|(_, value)| value);
+    in_body.filter_map(Value::as_str).chain(in_query).map(str::to_owned).collect()
+}
+
+fn path(event: &lambda_http::Request) -> Value {
+    let parameters = event.path_parameters();
+    parameters.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
+}
+
+/// Parameters given once are strings, given again lists; `tag.a=1` stands as `{"tag": {"a": "1"}}`.
+fn query(event: &lambda_http::Request) -> Value {
+    let mut query = Map::new();
+    for (name, value) in event.query_string_parameters().iter() {
+        match name.strip_prefix("tag.") {
+            Some(key) => {
+                // Beside `tag=` without a key there is no object to add to: that one is refused already.
+                if let Value::Object(tags) = query.entry("tag").or_insert_with(|| Map::new().into()) {
+                    add(tags, key, value);
+                }
+            }
+            None => add(&mut query, name, value),
+        }
+    }
+    query.into()
+}
+
+fn add(to: &mut Map<String, Value>, name: &str, value: &str) {
+    match to.get_mut(name) {
+        None => drop(to.insert(name.to_owned(), value.into())),
+        Some(Value::Array(values)) => values.push(value.into()),
+        Some(first) => *first = vec![first.take(), value.into()].into(),
+    }
+}
+
+/// Who signed the request, as API Gateway says it.
+fn identity(event: &lambda_http::Request) -> Identity {
+    let Some(RequestContext::ApiGatewayV1(context)) = event.request_context_ref() else { return Identity::default() };
+    let identity = &context.identity;
+    Identity { id: identity.caller.clone(), arn: identity.user_arn.clone() }
+}
+
+/// The body as JSON. An EventBridge event arrives as a body too, but is no caller's input.
+fn body(event: &lambda_http::Request) -> Result<Result<Value, Invalid>, Error> {
+    let bytes = if is_scheduled(event) { &[] } else { event.body().as_ref() };
+    if bytes.len() > MAX_BODY_BYTES {
+        let detail = format!("The body has {} bytes; at most {MAX_BODY_BYTES} are read", bytes.len());
+        return Err(Error::new(Code::PayloadTooLarge, detail));
+    }
+    if bytes.is_empty() {
+        return Ok(Ok(Map::new().into()));
+    }
+    Ok(json::read(bytes))
+}
+
+/// Whether the event is no HTTP request: EventBridge's schedule, or a direct invocation.
+pub(crate) fn is_scheduled(event: &lambda_http::Request) -> bool {
+    matches!(event.request_context_ref(), Some(RequestContext::PassThrough))
+}
+
+#[cfg(test)]
+mod tests;

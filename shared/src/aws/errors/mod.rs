@@ -1,0 +1,188 @@
+//! Reading what AWS answers when it refuses or fails.
+//!
+//! EC2 models no exceptions: each operation error is `Unhandled` and told apart by its code alone. So one generic
+//! `From<SdkError>` serves all three SDKs, and [`AWS_CODES`](crate::aws::error_codes::AWS_CODES) is data, tested row by row.
+
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::RequestId;
+
+use crate::aws::error_codes::known;
+use crate::error::{AwsAnswer, Code, Denial, DeniedBy, Error};
+use crate::input::Invalid;
+
+/// The IAM action behind an SDK call, named by the call's error type. AWS does not always say which one it denied.
+pub trait Denied {
+    /// For example `ec2:StartInstances`.
+    const ACTION: &'static str;
+}
+
+/// Ties each error type to its action: an SDK call without a row here does not compile with `?`.
+macro_rules! actions {
+    ($($error:path => $action:literal),+ $(,)?) => {
+        $(impl Denied for $error { const ACTION: &'static str = $action; })+
+    };
+}
+
+actions! {
+    aws_sdk_ec2::operation::create_tags::CreateTagsError => "ec2:CreateTags",
+    aws_sdk_ec2::operation::delete_tags::DeleteTagsError => "ec2:DeleteTags",
+    aws_sdk_ec2::operation::describe_images::DescribeImagesError => "ec2:DescribeImages",
+    aws_sdk_ec2::operation::describe_instance_status::DescribeInstanceStatusError => "ec2:DescribeInstanceStatus",
+    aws_sdk_ec2::operation::describe_instances::DescribeInstancesError => "ec2:DescribeInstances",
+    aws_sdk_ec2::operation::describe_regions::DescribeRegionsError => "ec2:DescribeRegions",
+    aws_sdk_ec2::operation::describe_tags::DescribeTagsError => "ec2:DescribeTags",
+    aws_sdk_ec2::operation::run_instances::RunInstancesError => "ec2:RunInstances",
+    aws_sdk_ec2::operation::start_instances::StartInstancesError => "ec2:StartInstances",
+    aws_sdk_ec2::operation::stop_instances::StopInstancesError => "ec2:StopInstances",
+    aws_sdk_ec2::operation::terminate_instances::TerminateInstancesError => "ec2:TerminateInstances",
+    aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsError => "cloudwatch:GetMetricStatistics",
+    aws_sdk_ssm::operation::get_parameter::GetParameterError => "ssm:GetParameter",
+}
+
+impl<E> From<SdkError<E, HttpResponse>> for Error
+where
+    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        match &error {
+            SdkError::ServiceError(answer) => {
+                answered(answer.err(), answer.raw().status().as_u16(), error.request_id())
+            }
+            SdkError::TimeoutError(_) => timeout(E::ACTION),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => timeout(E::ACTION),
+            SdkError::ResponseError(_) => unreadable(E::ACTION, error.request_id()),
+            _ if no_credentials(&error) => {
+                Self::new(Code::AwsCredentialsInvalid, "The function has no usable AWS credentials")
+            }
+            _ => {
+                let detail = format!("The connection to AWS failed during {}; it may have been carried out", E::ACTION);
+                Self::new(Code::AwsError, detail).passing()
+            }
+        }
+    }
+}
+
+/// Reads an error that AWS answered with.
+fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_request_id: Option<&str>) -> Error {
+    // An answer without a code is no error of EC2's: a truncated document, a proxy's HTML page.
+    let Some(aws_code) = error.code() else { return unreadable(E::ACTION, aws_request_id) };
+    let message = error.message().unwrap_or("AWS gave no message");
+    let (code, field) = read_code(E::ACTION, aws_code, message);
+    let action = if aws_code == FIRST_SPOT_LAUNCH { "iam:CreateServiceLinkedRole" } else { E::ACTION };
+    let denial = (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, action)));
+    let remedy = denial.as_ref().filter(|denial| denial.action == "iam:PassRole").map_or("", |_| PASSABLE_ROLES);
+    let detail = match code {
+        // Of a wrong signature AWS quotes the request that it signed itself, session token included.
+        Code::AwsCredentialsInvalid => format!("AWS does not accept the function's credentials for {}", E::ACTION),
+        _ if quotes_a_signed_request(message) => {
+            format!("AWS refuses {} in words that quote the signed request", E::ACTION)
+        }
+        _ => format!("{}{remedy}", without_encoded_message(message)),
+    };
+    Error {
+        retryable: code.retryable() || passes_by_itself(aws_code, message) || (code == Code::AwsError && status >= 500),
+        fields: field.map(|field| Invalid::field(field, &detail)).unwrap_or_default(),
+        aws: AwsAnswer::boxed(Some(aws_code), aws_request_id),
+        denial,
+        ..Error::new(code, detail)
+    }
+}
+
+/// What a refused instance profile lacks most often. AWS's message shows the role's ARN, and the path in it is easily missed.
+const PASSABLE_ROLES: &str = " The deployment's PolicyMode=hardened lets a worker have a role whose name begins with \
+                              WorkerRoleName and which has no path; the other modes let it have none.";
+
+/// The account's first Spot launch makes a role of EC2's, and may not.
+const FIRST_SPOT_LAUNCH: &str = "AuthFailure.ServiceLinkedRoleCreationNotPermitted";
+
+/// Of an account that waits for its verification EC2 says that it takes minutes, and four hours at most; of a Spot request
+/// that follows a stop, about two minutes; of an instance that was started just now, that it cannot hibernate yet.
+fn passes_by_itself(aws_code: &str, message: &str) -> bool {
+    match aws_code {
+        "PendingVerification" => true,
+        "IncorrectSpotRequestState" => message.contains("not in an appropriate state"),
+        "UnsupportedOperation" => is_too_early_to_hibernate(message),
+        _ => false,
+    }
+}
+
+/// Whether EC2 says that the instance can be hibernated, but not right now.
+pub(crate) fn is_too_early_to_hibernate(message: &str) -> bool {
+    message.contains("not ready to hibernate")
+}
+
+/// What an AWS error code means, where it means different things of different calls.
+fn read_code(action: &str, aws_code: &str, message: &str) -> (Code, Option<&'static str>) {
+    match (known(aws_code), aws_code) {
+        // Wrong credentials, or an image of another account that was never shared.
+        (_, "AuthFailure") if message.to_ascii_lowercase().contains("not authorized for images") => {
+            (Code::MissingPermission, None)
+        }
+        // A launch has no instance state yet: EC2 means that the image or type cannot do what is asked.
+        (_, "UnsupportedOperation") if action == "ec2:RunInstances" => (Code::InvalidRequest, None),
+        // The whole question to CloudWatch is ours, so that its refusal is no fault of the caller.
+        ((Code::InvalidRequest, _), _) if action.starts_with("cloudwatch:") => (Code::AwsError, None),
+        (meaning, _) => meaning,
+    }
+}
+
+impl Denial {
+    /// Reads AWS's sentence "User: … is not authorized to perform: ec2:RunInstances on resource: arn:… because no
+    /// identity-based policy allows the ec2:RunInstances action", of which older answers have nothing.
+    fn read(message: &str, action: &str) -> Self {
+        let word_after = |words: &str| {
+            let (_, after) = message.split_once(words)?;
+            after.split([' ', ',']).next().filter(|word| word.contains(':'))
+        };
+        Self {
+            action: word_after("not authorized to perform: ").unwrap_or(action).to_owned(),
+            resource: word_after("on resource: ").map(str::to_owned),
+            by: DeniedBy::read(message),
+        }
+    }
+}
+
+impl DeniedBy {
+    fn read(message: &str) -> Option<Self> {
+        if message.contains("with an explicit deny") {
+            Some(Self::ExplicitDeny)
+        } else if message.contains("because no ") && message.contains(" policy allows") {
+            Some(Self::NoAllow)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether AWS's words hold what a request is signed with: no code says so for sure.
+fn quotes_a_signed_request(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["x-amz-security-token", "aws4-hmac-sha256", "canonical string", "credential="]
+        .iter()
+        .any(|part| message.contains(part))
+}
+
+/// EC2 appends kilobytes that only `sts:DecodeAuthorizationMessage` can read; no caller can.
+fn without_encoded_message(message: &str) -> &str {
+    message.split(" Encoded authorization failure message:").next().unwrap_or(message)
+}
+
+/// An answer without what it should have.
+pub(crate) fn unreadable(action: &str, aws_request_id: Option<&str>) -> Error {
+    let detail = format!("The answer to {action} could not be read; it may have been carried out");
+    Error { aws: AwsAnswer::boxed(None, aws_request_id), ..Error::new(Code::AwsError, detail).passing() }
+}
+
+pub(crate) fn timeout(action: &str) -> Error {
+    Error::new(Code::AwsTimeout, format!("AWS gave no answer to {action} in time; it may still be carried out"))
+}
+
+/// Whether the SDK failed before it could sign: it reports that as a dispatch failure with this cause.
+fn no_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|cause| cause.is::<aws_credential_types::provider::error::CredentialsError>())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Reading instances.
+
+use std::collections::HashMap;
+
+use aws_sdk_ec2::types;
+
+use crate::aws::clients::Clients;
+use crate::aws::filters::{filter, literal};
+use crate::error::{Code, Error};
+use crate::model::instance::{ALIVE, Instance};
+use crate::model::instance_id::InstanceId;
+use crate::model::path::Worker;
+use crate::model::region::Region;
+use crate::model::tags::OWNERSHIP_KEY;
+
+/// Reads one instance. This one read gives every operation on it the 404, the state and the ownership.
+///
+/// # Errors
+/// [`Code::InstanceNotFound`] if EC2 does not know it, and whatever EC2 refuses.
+pub async fn find(clients: &Clients, worker: &Worker) -> Result<Instance, Error> {
+    let answer =
+        clients.ec2(&worker.region)?.describe_instances().instance_ids(worker.instance_id.as_str()).send().await?;
+    answer
+        .reservations()
+        .iter()
+        .flat_map(|reservation| reservation.instances())
+        .find(|instance| instance.instance_id() == Some(worker.instance_id.as_str()))
+        .map(|instance| shown(clients, &worker.region, instance))
+        .ok_or_else(|| not_found(&worker.region, &worker.instance_id))
+}
+
+/// Reads one instance that is about to be changed.
+///
+/// # Errors
+/// As [`find`], and [`Code::NotManaged`] if it does not carry the ownership tag.
+pub async fn find_managed(clients: &Clients, worker: &Worker) -> Result<Instance, Error> {
+    ours(clients, &worker.instance_id, find(clients, worker).await?)
+}
+
+/// Reads many instances that are about to be changed, and answers in their order. As a filter, not as EC2's list of ids:
+/// that one fails for all if one does not exist.
+///
+/// # Errors
+/// What EC2 refuses; each instance has an error of its own beside that, as in [`find_managed`].
+pub async fn find_all_managed(
+    clients: &Clients,
+    region: &Region,
+    instance_ids: &[InstanceId],
+) -> Result<Vec<Result<Instance, Error>>, Error> {
+    let ids = instance_ids.iter().map(InstanceId::to_string).collect();
+    let filter = types::Filter::builder().name("instance-id").set_values(Some(ids)).build();
+    let mut pages = clients.ec2(region)?.describe_instances().filters(filter).into_paginator().send();
+    let mut found = HashMap::new();
+    while let Some(page) = pages.next().await {
+        for instance in page?.reservations().iter().flat_map(|reservation| reservation.instances()) {
+            let instance = shown(clients, region, instance);
+            found.insert(instance.instance_id.clone(), instance);
+        }
+    }
+    let mut find = |id: &InstanceId| found.remove(id.as_str()).ok_or_else(|| not_found(region, id));
+    Ok(instance_ids.iter().map(|id| find(id).and_then(|instance| ours(clients, id, instance))).collect())
+}
+
+/// The instance, if it carries the ownership tag.
+fn ours(clients: &Clients, id: &InstanceId, instance: Instance) -> Result<Instance, Error> {
+    if instance.managed {
+        return Ok(instance);
+    }
+    let owner = clients.managed_by();
+    let detail = format!("{id} does not carry the tag {OWNERSHIP_KEY}={owner}: it is not ours to change");
+    Err(Error::new(Code::NotManaged, detail))
+}
+
+/// How many managed instances a region has, terminated ones left out.
+///
+/// # Errors
+/// What EC2 refuses.
+pub async fn managed_count(clients: &Clients, region: &Region) -> Result<usize, Error> {
+    let call = clients.ec2(region)?.describe_instances().set_filters(Some(ours_and_alive(clients)));
+    let mut pages = call.into_paginator().send();
+    let mut count = 0;
+    while let Some(page) = pages.next().await {
+        count += page?.reservations().iter().map(|reservation| reservation.instances().len()).sum::<usize>();
+    }
+    Ok(count)
+}
+
+/// The filters for the managed instances that are not gone.
+pub(crate) fn ours_and_alive(clients: &Clients) -> Vec<types::Filter> {
+    let alive = types::Filter::builder().name("instance-state-name");
+    let alive = alive.set_values(Some(ALIVE.map(str::to_owned).to_vec())).build();
+    vec![filter(&format!("tag:{OWNERSHIP_KEY}"), &literal(clients.managed_by())), alive]
+}
+
+fn not_found(region: &Region, id: &InstanceId) -> Error {
+    Error::new(Code::InstanceNotFound, format!("{id} does not exist in {region}"))
+}
+
+/// EC2's instance as answers show it, now.
+pub(crate) fn shown(clients: &Clients, region: &Region, instance: &types::Instance) -> Instance {
+    Instance::from_ec2(instance, region, clients.managed_by(), clients.now())
+}

@@ -1,0 +1,101 @@
+//! Finding what earlier sendings of the same request launched.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{self, Filter};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::aws::clients::Clients;
+use crate::aws::deadline;
+use crate::aws::instances::shown;
+use crate::aws::once_shown::{SHOWN_EVERY, once_shown};
+use crate::error::{Code, Error};
+use crate::model::idempotency::{Replay, is_tagged, untagged};
+use crate::model::instance::Instance;
+use crate::model::launch::MAX_ATTEMPTS;
+use crate::model::region::Region;
+
+/// How far EC2's reads lag behind its writes at most: an assumption, and the only one about them that an answer rests on.
+pub const MOST_LAG: Duration = Duration::from_secs(15);
+
+/// How often a request gets other tokens, after those it had turned out to be bound to a launch that never was.
+///
+/// Being sure takes [`MOST_LAG`], and an invocation has time for that once.
+pub(crate) const GENERATIONS: usize = 2;
+
+impl Replay {
+    /// What earlier sendings of this request launched; nothing if there were none. More than one instance is there only if
+    /// they knew nothing of each other. What other bodies launched with the same key is not of this request.
+    ///
+    /// # Errors
+    /// [`Code::IdempotencyMismatch`] if the key was used with another body only, or if what it launched is gone.
+    pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
+        let mut launched = self.launched(clients, region).await?;
+        // EC2 takes the tags of what is terminated away: what is gone need not be anybody's to be gone.
+        if !launched.iter().any(|found| self.is_ours(found) && !found.is_gone())
+            && let Some(untagged) = launched.iter().find(|found| !is_tagged(found) && !found.is_gone())
+        {
+            launched = self.once_tagged(clients, region, &untagged.instance_id).await?;
+        }
+        let (ours, others): (Vec<_>, Vec<_>) = launched.into_iter().partition(|found| self.is_ours(found));
+        ours.first().or(others.first()).map_or(Ok(()), |first| self.check(first))?;
+        Ok(ours)
+    }
+
+    /// What earlier sendings launched, looked for as long as EC2's reads can lag behind them; nothing if it is sure that
+    /// there is nothing.
+    ///
+    /// # Errors
+    /// As [`Self::find`]; one that is worth a retry if there is no time to be sure.
+    pub async fn find_for_sure(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
+        let sure = Instant::now() + MOST_LAG;
+        let looks = async {
+            loop {
+                let is_sure = Instant::now() >= sure;
+                let launched = self.find(clients, region).await?;
+                if is_sure || !launched.is_empty() {
+                    return Ok(launched);
+                }
+                sleep_until(sure.min(Instant::now() + SHOWN_EVERY)).await;
+            }
+        };
+        timeout_at(deadline::last_word(), looks).await.unwrap_or_else(|_| {
+            let detail = "This Idempotency-Key was used before, and no read shows yet what for";
+            Err(Error::new(Code::IdempotencyMismatch, detail).passing())
+        })
+    }
+
+    /// EC2 can show an instance before its tags: until then nobody knows whose request launched it.
+    async fn once_tagged(&self, clients: &Clients, region: &Region, id: &str) -> Result<Vec<Instance>, Error> {
+        let look = async || {
+            let launched = self.launched(clients, region).await?;
+            let is_known = launched.iter().all(|found| is_tagged(found) || found.is_gone());
+            Ok(Some(launched).filter(|launched| is_known && !launched.is_empty()))
+        };
+        once_shown(look).await?.ok_or_else(|| untagged(id))
+    }
+
+    /// Everything that this key launched, in any try: another body may have had more of them. What is not gone comes first,
+    /// and of that what was tried first.
+    ///
+    /// # Errors
+    /// What EC2 refuses.
+    pub async fn launched(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
+        let of_generation = |generation| (0..MAX_ATTEMPTS).map(move |attempt| self.token(attempt, generation));
+        let tokens: Vec<String> = (0..GENERATIONS).flat_map(of_generation).collect();
+        let filter = Filter::builder().name("client-token").set_values(Some(tokens.clone())).build();
+        let answer = clients.ec2(region)?.describe_instances().filters(filter).send().await?;
+        // Compared once more: what is answered here is taken for the caller's own.
+        let attempt = |instance: &types::Instance| tokens.iter().position(|own| instance.client_token() == Some(own));
+        let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+        let mut ours: Vec<(bool, usize, Instance)> = instances
+            .filter_map(|instance| {
+                let attempt = attempt(instance)?;
+                let instance = shown(clients, region, instance);
+                Some((instance.is_gone(), attempt, instance))
+            })
+            .collect();
+        ours.sort_by_key(|(is_gone, attempt, _)| (*is_gone, *attempt));
+        Ok(ours.into_iter().map(|(_, _, instance)| instance).collect())
+    }
+}

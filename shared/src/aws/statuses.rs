@@ -1,0 +1,26 @@
+//! Reading status checks.
+
+use crate::aws::clients::Clients;
+use crate::error::Error;
+use crate::model::instance::Instance;
+use crate::model::path::Worker;
+use crate::model::status::InstanceStatus;
+
+/// Reads what EC2's status checks say of an instance that was read before.
+pub(crate) async fn read_status(
+    clients: &Clients,
+    worker: &Worker,
+    instance: &Instance,
+) -> Result<InstanceStatus, Error> {
+    let answer = clients
+        .ec2(&worker.region)?
+        .describe_instance_status()
+        .instance_ids(worker.instance_id.as_str())
+        // EC2 leaves out instances that do not run unless asked.
+        .include_all_instances(true)
+        .send()
+        .await?;
+    let id = worker.instance_id.clone();
+    let status = answer.instance_statuses().iter().find(|status| status.instance_id() == Some(id.as_str()));
+    Ok(InstanceStatus::from_ec2(id, instance, status))
+}

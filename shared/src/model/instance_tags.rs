@@ -1,0 +1,22 @@
+//! What the operations on tags answer.
+
+use serde::Serialize;
+
+use crate::model::document::Document;
+use crate::model::instance_id::InstanceId;
+use crate::model::tags::TagMap;
+
+/// The tags of one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InstanceTags {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Whether it carries the ownership tag.
+    pub managed: bool,
+    /// All its tags.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    pub tags: TagMap,
+}
+
+impl Document for InstanceTags {}

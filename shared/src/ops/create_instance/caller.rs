@@ -1,0 +1,97 @@
+//! Who asks for a launch.
+
+use crate::config::Config;
+use crate::model::idempotency::Replay;
+use crate::model::path::InRegion;
+use crate::model::request::{Identity, Request};
+
+/// Who asks, and whether the answer can be asked for again.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// The caller's ARN, for the tag `CreatedBy`; unknown outside API Gateway.
+    pub arn: Option<String>,
+    /// The request as one that may be sent again; none without an `Idempotency-Key`.
+    pub replay: Option<Replay>,
+}
+
+impl Caller {
+    /// Who sent a request, and whether it may be sent again.
+    #[must_use]
+    pub fn of<Query, Input>(request: &Request<InRegion, Query, Input>, config: &Config) -> Self {
+        let identity = lasting(&request.identity, config);
+        let replay = |key| Replay::new(key, &request.path.region, identity.id.as_deref(), &request.raw_body);
+        Self { arn: identity.arn.clone(), replay: request.idempotency_key.as_ref().map(replay) }
+    }
+}
+
+/// The same without the session's name, which changes with each session, unless sessions of this role are people.
+fn lasting(identity: &Identity, config: &Config) -> Identity {
+    let arn = identity.arn.as_deref();
+    let session = arn.and_then(|arn| arn.split_once(":assumed-role/")).map(|(_, session)| session);
+    let role = session.and_then(|session| session.split_once('/')).map(|(role, _)| role);
+    if role.is_none_or(|role| config.is_of_people(role)) {
+        return identity.clone();
+    }
+    let without = |text: &Option<String>, separator| {
+        text.as_ref().map(|text| text.rsplit_once(separator).map_or(&**text, |(before, _)| before).to_owned())
+    };
+    Identity { id: without(&identity.id, ':'), arn: without(&identity.arn, '/') }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_a_user_a_role_or_the_person_in_a_session() {
+        let variable = |name: &str| match name {
+            "AWS_REGION" => Some("us-east-1".to_owned()),
+            "CML_ROLES_OF_PEOPLE" => Some("lab-*".to_owned()),
+            _ => None,
+        };
+        let (config, sts) = (Config::read(variable).unwrap(), "arn:aws:sts::123456789012");
+        for (caller, arn, id, who) in [
+            (
+                "AIDAEXAMPLE",
+                "arn:aws:iam::123456789012:user/team/alice".to_owned(),
+                "AIDAEXAMPLE",
+                "arn:aws:iam::123456789012:user/team/alice",
+            ),
+            (
+                "AROAEXAMPLE:one",
+                format!("{sts}:assumed-role/ci/one"),
+                "AROAEXAMPLE",
+                "arn:aws:sts::123456789012:assumed-role/ci",
+            ),
+            (
+                "AROAEXAMPLE:alice@example.com",
+                format!("{sts}:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/alice@example.com"),
+                "AROAEXAMPLE:alice@example.com",
+                "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/alice@example.com",
+            ),
+            (
+                "123456789012:bob",
+                format!("{sts}:federated-user/bob"),
+                "123456789012:bob",
+                "arn:aws:sts::123456789012:federated-user/bob",
+            ),
+            (
+                "AROAEXAMPLE:carol",
+                format!("{sts}:assumed-role/lab-users/carol"),
+                "AROAEXAMPLE:carol",
+                "arn:aws:sts::123456789012:assumed-role/lab-users/carol",
+            ),
+            (
+                "123456789012",
+                "arn:aws:iam::123456789012:root".to_owned(),
+                "123456789012",
+                "arn:aws:iam::123456789012:root",
+            ),
+        ] {
+            let identity = lasting(&Identity { id: Some(caller.to_owned()), arn: Some(arn) }, &config);
+            assert_eq!((identity.id.as_deref(), identity.arn.as_deref()), (Some(id), Some(who)));
+        }
+        let nobody = lasting(&Identity::default(), &config);
+        assert_eq!((nobody.id, nobody.arn), (None, None));
+    }
+}

@@ -1,0 +1,80 @@
+//! What is checked before a launch is sent.
+
+use std::collections::BTreeSet;
+
+use super::attempt::Attempt;
+use super::launching::Launching;
+use super::volumes::free_names;
+use crate::aws::image_parameters;
+use crate::aws::images;
+use crate::aws::instances::managed_count;
+use crate::error::{Code, Error};
+use crate::input::{Invalid, texts};
+use crate::model::image::{ImageChoice, ImageVolume, LaunchImage};
+use crate::model::instance_type::InstanceType;
+use crate::model::launch::Launch;
+use crate::model::volume::Volume;
+
+impl Launching<'_> {
+    /// Refuses whatever the deployment does not allow, without asking AWS.
+    pub(super) fn check(&self, choice: &ImageChoice) -> Result<(), Error> {
+        if let ImageChoice::Parameter(name) = choice {
+            image_parameters::check(self.clients, self.region, name)?;
+        }
+        self.check_types()?;
+        self.clients.config().limits.check_launch(self.launch)
+    }
+
+    fn check_types(&self) -> Result<(), Error> {
+        let config = self.clients.config();
+        let types = Attempt::all(self.launch).into_iter().map(|attempt| attempt.instance_type);
+        let refused: BTreeSet<InstanceType> = types.filter(|kind| !config.allows(kind)).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let refused = texts(&Vec::from_iter(refused)).join(", ");
+        let allowed = texts(&config.allowed_instance_types).join(", ");
+        let detail = format!("Not among the allowed instance types {allowed}: {refused}");
+        Err(Error::new(Code::InstanceTypeNotAllowed, detail))
+    }
+
+    /// Whether the region has room for another worker.
+    pub(super) async fn check_fleet(&self) -> Result<(), Error> {
+        let Some(most) = self.clients.config().max_workers else { return Ok(()) };
+        let count = managed_count(self.clients, self.region).await?;
+        if count < most {
+            return Ok(());
+        }
+        let detail = format!("{} has {count} managed instances and CML_MAX_WORKERS allows {most}", self.region);
+        Err(Error::new(Code::QuotaExceeded, detail))
+    }
+
+    /// The image that is launched.
+    pub(super) async fn image(&self, choice: &ImageChoice) -> Result<LaunchImage, Error> {
+        let image = images::find(self.clients, self.region, choice).await?;
+        fits(&image, self.launch)?;
+        Ok(image)
+    }
+}
+
+/// Whether the volumes that are asked for go with those that the image has.
+fn fits(image: &LaunchImage, launch: &Launch) -> Result<(), Invalid> {
+    let (root, extra) = (&launch.root_volume, launch.extra_volumes.len());
+    let mut invalid = Invalid::default();
+    match (&image.root, root.size_gib) {
+        (None, _) if *root != Volume::default() => {
+            invalid.push(Invalid::field("root_volume", "must be absent: the image's root volume is not EBS"));
+        }
+        (Some(ImageVolume { size_gib: Some(smallest), .. }), Some(size)) if size < *smallest => {
+            let detail = format!("must be at least {smallest}, the size of the image's own root volume");
+            invalid.push(Invalid::field("root_volume.size_gib", detail));
+        }
+        _ => {}
+    }
+    let free = free_names(image).count();
+    if extra > free {
+        let detail = format!("must have at most {free} elements: the image uses the other device names itself");
+        invalid.push(Invalid::field("extra_volumes", detail));
+    }
+    invalid.none_or(())
+}

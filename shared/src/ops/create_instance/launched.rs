@@ -1,0 +1,84 @@
+//! What create answers.
+
+use serde::Serialize;
+
+use super::attempt::FailedAttempt;
+use crate::error::{Code, Error};
+use crate::model::document::Document;
+use crate::model::instance::Instance;
+use crate::model::instance_type::InstanceType;
+use crate::model::launch::Launch;
+use crate::model::path::Worker;
+
+/// What create answers: the instance, and what the caller should know about it.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Launched {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: Instance,
+    /// What was accepted and will not do all that the caller may expect.
+    pub warnings: Vec<String>,
+    /// What was tried before this one launched, and why it did not.
+    pub failed_attempts: Vec<FailedAttempt>,
+    /// False if an earlier sending of the same request launched it.
+    pub created: bool,
+    /// Whether a read has shown it.
+    #[serde(skip)]
+    pub is_read: bool,
+}
+
+impl Document for Launched {
+    fn status(&self) -> u16 {
+        if self.created { 201 } else { 200 }
+    }
+
+    fn location(&self) -> Option<&str> {
+        Some(&self.instance.instance_id)
+    }
+}
+
+/// A warning for each other instance of the same key. Sendings that EC2's reads do not show to each other can launch by
+/// different alternatives, whose tokens differ.
+pub(crate) fn twins_of<'a>(id: &'a str, launched: &'a [Instance]) -> impl Iterator<Item = String> + 'a {
+    let others = launched.iter().filter(move |other| other.instance_id != id && !other.is_gone());
+    others.map(|other| {
+        let other = &other.instance_id;
+        format!("The same Idempotency-Key also launched {other}, by another alternative: terminate one of the two")
+    })
+}
+
+impl Launched {
+    /// The same launch, which no read shows.
+    pub(crate) fn unseen(self, worker: &Worker, why: &str) -> Self {
+        let warning = format!("{} is launched, but no read shows it yet: {why}", worker.instance_id);
+        self.with_warnings([warning])
+    }
+
+    /// The same launch with more to know about it.
+    pub(crate) fn with_warnings(mut self, more: impl IntoIterator<Item = String>) -> Self {
+        self.warnings.extend(more);
+        self
+    }
+
+    /// The same launch with the instance as it was read since.
+    pub(crate) fn seen_as(self, instance: Instance) -> Self {
+        let image_name = self.instance.image_name.clone();
+        Self { instance: Instance { image_name, ..instance }, ..self }
+    }
+
+    /// What earlier sendings launched, the first of it; nothing if they launched nothing.
+    pub(crate) fn again(launched: Vec<Instance>, launch: &Launch) -> Option<Self> {
+        let first = launched.first()?.clone();
+        let kind = first.instance_type.clone().and_then(|name| InstanceType::try_from(name).ok());
+        let warnings = launch.warnings(&kind.unwrap_or_else(|| launch.instance_type.clone()));
+        let twins: Vec<String> = twins_of(&first.instance_id, &launched).collect();
+        let (failed_attempts, created, is_read) = (Vec::new(), false, true);
+        Some(Self { instance: first, warnings, failed_attempts, created, is_read }.with_warnings(twins))
+    }
+}
+
+pub(super) fn unnamed() -> Error {
+    let detail = "EC2 accepted the launch but named no instance: list the instances before trying again";
+    Error::new(Code::AwsError, detail)
+}

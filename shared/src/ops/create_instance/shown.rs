@@ -1,0 +1,93 @@
+//! Answering a launch once a read shows it, or it is where the caller waits for it to be.
+
+use tokio::time::timeout_at;
+
+use super::launched::{Launched, twins_of, unnamed};
+use super::launching::Launching;
+use crate::aws::clients::Clients;
+use crate::aws::deadline;
+use crate::aws::instances;
+use crate::aws::once_shown::{SHOWN_WITHIN, once_shown};
+use crate::aws::watch::{Progress, Wait};
+use crate::error::{Code, Error};
+use crate::model::idempotency::Replay;
+use crate::model::instance::Instance;
+use crate::model::instance_id::InstanceId;
+use crate::model::mutation::Mutation;
+use crate::model::path::Worker;
+
+/// Why the caller's next call may not find a launch.
+const NOT_YET: &str = "calls for it may answer 404 or 403 for some seconds more";
+
+impl Launching<'_> {
+    /// The launch as a read shows it, with what else the same key launched.
+    pub(super) async fn until_shown(
+        &self,
+        launched: Launched,
+        wait: Option<Wait>,
+    ) -> Result<Mutation<Launched>, Error> {
+        let instance_id = InstanceId::try_from(launched.instance.instance_id.clone()).map_err(|_| unnamed())?;
+        let worker = Worker { region: self.region.clone(), instance_id };
+        let is_read = launched.is_read;
+        let answer = match wait {
+            // What an earlier sending launched may have been stopped since: then there is nothing to wait for.
+            Some(wait) if !is_read || wait.can_come(&launched.instance.state) => {
+                watch(self.clients, &worker, launched, wait.with_time_left()).await?
+            }
+            None if !is_read => Mutation::Done(once_found(self.clients, &worker, launched).await),
+            _ => Mutation::Done(launched),
+        };
+        let twins = match &self.caller.replay {
+            Some(replay) if !is_read && self.launch.falls_back() => twins(self.clients, &worker, replay).await,
+            _ => Vec::new(),
+        };
+        Ok(answer.map(|launched| launched.with_warnings(twins)))
+    }
+}
+
+/// Watches a launched worker until it is where the caller wants it, or the time is up. The launch is not lost because of a
+/// read: only EC2 taking it back is an error.
+async fn watch(
+    clients: &Clients,
+    worker: &Worker,
+    launched: Launched,
+    wait: Wait,
+) -> Result<Mutation<Launched>, Error> {
+    let told = Some(clients.now()).filter(|_| !launched.created);
+    Ok(match wait.watch(clients, worker, told).await? {
+        Progress::Reached(instance) => Mutation::Done(launched.seen_as(instance)),
+        Progress::Unfinished(Some(instance), because) => {
+            let warning =
+                because.map(|error| format!("{} cannot be read now: {}", worker.instance_id, error.summary()));
+            Mutation::Unfinished(launched.seen_as(instance).with_warnings(warning))
+        }
+        Progress::Unfinished(None, because) => {
+            let why = because.map_or(NOT_YET.to_owned(), |error| error.summary());
+            Mutation::Unfinished(launched.unseen(worker, &why))
+        }
+    })
+}
+
+/// What else the same key launched, if EC2 can be asked now: the launch is answered all the same.
+async fn twins(clients: &Clients, worker: &Worker, replay: &Replay) -> Vec<String> {
+    let launched = timeout_at(deadline::at_most(SHOWN_WITHIN), replay.launched(clients, &worker.region)).await;
+    let launched = launched.ok().and_then(Result::ok).unwrap_or_default();
+    let launched: Vec<Instance> = launched.into_iter().filter(|found| replay.is_ours(found)).collect();
+    twins_of(worker.instance_id.as_str(), &launched).collect()
+}
+
+/// The launched worker as a read shows it, tagged as ours: without that the caller's next call would be refused. If none
+/// does, what RunInstances said of it: the launch is not lost because of a read.
+async fn once_found(clients: &Clients, worker: &Worker, launched: Launched) -> Launched {
+    let look = || async {
+        match instances::find(clients, worker).await {
+            Err(error) if error.code == Code::InstanceNotFound => Ok(None),
+            found => found.map(|instance| Some(instance).filter(|instance| instance.managed)),
+        }
+    };
+    match once_shown(look).await {
+        Ok(Some(instance)) => launched.seen_as(instance),
+        Ok(None) => launched.unseen(worker, NOT_YET),
+        Err(error) => launched.unseen(worker, &error.summary()),
+    }
+}
