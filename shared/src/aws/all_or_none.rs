@@ -94,10 +94,9 @@ fn is_about_instances(error: &Error) -> bool {
         | Code::Throttled
         | Code::AwsCredentialsInvalid
         | Code::AwsTimeout => false,
-        // One of them can be of a product that is not subscribed to.
-        Code::SubscriptionRequired => true,
         // A refusal that the table does not know, against a failure of EC2's own.
         Code::AwsError => !error.retryable,
+        // Also where a product is not subscribed to: one of the instances can be of it, and the others not.
         _ => true,
     }
 }

@@ -7,10 +7,11 @@ use aws_sdk_ec2::types;
 use crate::aws::clients::Clients;
 use crate::aws::filters::{filter, literal};
 use crate::error::{Code, Error};
-use crate::model::instance::{ALIVE, Instance};
+use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
 use crate::model::path::Worker;
 use crate::model::region::Region;
+use crate::model::state::State;
 use crate::model::tags::OWNERSHIP_KEY;
 
 /// Reads one instance. This one read gives every operation on it the 404, the state and the ownership.
@@ -88,7 +89,7 @@ pub async fn managed_count(clients: &Clients, region: &Region) -> Result<usize, 
 /// The filters for the managed instances that are not gone.
 pub(crate) fn ours_and_alive(clients: &Clients) -> Vec<types::Filter> {
     let alive = types::Filter::builder().name("instance-state-name");
-    let alive = alive.set_values(Some(ALIVE.map(str::to_owned).to_vec())).build();
+    let alive = alive.set_values(Some(State::not_terminated())).build();
     vec![filter(&format!("tag:{OWNERSHIP_KEY}"), &literal(clients.managed_by())), alive]
 }
 

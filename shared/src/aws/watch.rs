@@ -13,6 +13,7 @@ use crate::error::{Code, Error};
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
 use crate::model::path::Worker;
+use crate::model::state::State;
 use crate::model::wait::{Course, Until};
 
 /// How often EC2 is asked. The SDK's own waiters look again only after 15 s: too late for an answer within 25.
@@ -54,7 +55,7 @@ impl Wait {
 
     /// Whether the state alone says that there is nothing to wait for.
     #[must_use]
-    pub fn is_reached(&self, state: &str) -> bool {
+    pub fn is_reached(&self, state: &State) -> bool {
         self.until != Until::Healthy && self.until.course(state) == Course::Reached
     }
 
@@ -66,7 +67,7 @@ impl Wait {
 
     /// Whether an instance in this state gets there by itself, and is not there.
     #[must_use]
-    pub fn can_come(&self, state: &str) -> bool {
+    pub fn can_come(&self, state: &State) -> bool {
         !self.is_reached(state) && self.until.course(state) != Course::Lost
     }
 
@@ -165,8 +166,8 @@ mod tests {
 
     fn state_of(progress: Result<Progress, Error>) -> (bool, Option<String>) {
         match progress.unwrap() {
-            Progress::Reached(instance) => (true, Some(instance.state)),
-            Progress::Unfinished(instance, _) => (false, instance.map(|instance| instance.state)),
+            Progress::Reached(instance) => (true, Some(instance.state.to_string())),
+            Progress::Unfinished(instance, _) => (false, instance.map(|instance| instance.state.to_string())),
         }
     }
 
@@ -277,7 +278,7 @@ mod tests {
             .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "EC2's words."));
         let progress = watch(Until::Healthy, LONG_ENOUGH, &[&states(&["running"]), &denied]).await.unwrap();
         let Progress::Unfinished(Some(seen), Some(because)) = progress else { panic!("{progress:?}") };
-        assert_eq!(seen.state, "running");
+        assert_eq!(seen.state, State::Running);
         assert_eq!(because.missing_permission(), Some("ec2:DescribeInstanceStatus"));
     }
 }

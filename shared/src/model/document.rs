@@ -30,3 +30,22 @@ pub trait Document: Serialize {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Plain {
+        a: u8,
+    }
+
+    impl Document for Plain {}
+
+    #[test]
+    fn a_document_is_its_own_json_and_a_200_unless_it_says_otherwise() {
+        let plain = Plain { a: 1 };
+        assert_eq!(plain.json("request-1").unwrap(), r#"{"a":1}"#);
+        assert_eq!((plain.status(), plain.location(), plain.failures().len()), (200, None, 0));
+    }
+}

@@ -138,4 +138,15 @@ mod tests {
         let different: Value = serde_json::from_str(r#"{"b": null, "a": {"d": "x", "c": [2, 1]}}"#).unwrap();
         assert_ne!(replay("k", "c", &one).fingerprint, replay("k", "c", &different).fingerprint);
     }
+
+    /// Of `us-east-1`, the key `k` and the caller `AIDA1`. A release that made other tokens would launch again for a key that
+    /// was used under the one before.
+    #[test]
+    fn tokens_and_fingerprints_stay_as_they_are() {
+        let replay = replay("k", "AIDA1", &serde_json::json!({"name": "a"}));
+        assert_eq!(replay.token(0, 0), hex(&format!("{} 0", hex("us-east-1\0k\0AIDA1"))));
+        assert_eq!(replay.token(3, 1), hex(&format!("{} 3 1", hex("us-east-1\0k\0AIDA1"))));
+        assert_eq!(replay.token(0, 0), "647587b9e5c4fd87180ccdfac3a8a93da822c4f92a82b946ee527c024f85951d");
+        assert_eq!(replay.fingerprint, "ce8b9bbb975ae333ec4479d5385c507d");
+    }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::error::{Code, Error};
 use crate::model::instance_id::InstanceId;
 use crate::model::region::Region;
+use crate::model::state::State;
 use crate::model::tags::{NAME_KEY, OWNERSHIP_KEY, TagMap, tag_map};
 use crate::model::time::rfc3339;
 
@@ -23,7 +24,8 @@ pub struct Instance {
     /// The tag `Name`.
     pub name: Option<String>,
     /// EC2's state name: `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`.
-    pub state: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub state: State,
     /// Why it changed state last, for example `Client.UserInitiatedShutdown: User initiated shutdown`.
     pub state_reason: Option<String>,
     /// For example `c5.2xlarge`.
@@ -73,7 +75,7 @@ impl Instance {
             instance_id: instance.instance_id().unwrap_or_default().to_owned(),
             region: region.to_string(),
             name: tags.get(NAME_KEY).cloned(),
-            state: state_name(instance.state()),
+            state: State::from_ec2(instance.state()),
             state_reason: instance.state_reason().and_then(|reason| owned(reason.message().or(reason.code()))),
             instance_type: instance.instance_type().map(|kind| kind.as_str().to_owned()),
             image_id: owned(instance.image_id()),
@@ -107,22 +109,14 @@ impl Instance {
     /// Whether it is terminated, or on its way there.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        matches!(self.state.as_str(), "shutting-down" | "terminated")
+        self.state.is_gone()
     }
 }
-
-/// The states of an instance that is not gone: EC2 shows a terminated one for another hour.
-pub const ALIVE: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
 /// A call that the instance's state does not allow.
 #[must_use]
 pub fn incorrect_state(id: &InstanceId, instance: &Instance, wish: &str) -> Error {
     Error::new(Code::IncorrectState, format!("{id} is {} and cannot be {wish}", instance.state))
-}
-
-/// EC2's name of a state, also of one that this SDK does not know yet.
-pub(crate) fn state_name(state: Option<&types::InstanceState>) -> String {
-    state.and_then(|state| state.name()).map_or("unknown", |name| name.as_str()).to_owned()
 }
 
 fn detailed_monitoring(instance: &types::Instance) -> bool {

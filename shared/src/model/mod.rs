@@ -21,6 +21,7 @@ pub mod page_token;
 pub mod path;
 pub mod region;
 pub mod request;
+pub mod state;
 pub mod state_change;
 pub mod status;
 pub mod tags;

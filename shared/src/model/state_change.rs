@@ -7,9 +7,9 @@ use crate::error::problem::Problem;
 use crate::error::{Code, Error};
 use crate::model::document::Document;
 use crate::model::instance::Instance;
-use crate::model::instance::state_name;
 use crate::model::instance_id::InstanceId;
 use crate::model::mutation::Permitted;
+use crate::model::state::State;
 
 /// What start, stop and terminate answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,9 +18,11 @@ pub struct StateChange {
     /// The instance.
     pub instance_id: InstanceId,
     /// The state before the call.
-    pub previous_state: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub previous_state: State,
     /// The state after the call.
-    pub current_state: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub current_state: State,
     /// False if it already was where it should go.
     pub changed: bool,
     /// EC2's reason for the state, if it gives one.
@@ -57,7 +59,7 @@ impl StateChange {
         change: Option<&types::InstanceStateChange>,
     ) -> Result<Self, Error> {
         let unnamed = || Error::new(Code::AwsError, "EC2 accepted the call but did not name the instance").passing();
-        let current_state = state_name(change.ok_or_else(unnamed)?.current_state());
+        let current_state = State::from_ec2(change.ok_or_else(unnamed)?.current_state());
         Ok(Self {
             changed: instance.state != current_state,
             current_state,

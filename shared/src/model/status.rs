@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::model::document::Document;
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
+use crate::model::state::State;
 use crate::model::time::rfc3339;
 
 /// What EC2 says of an instance's health, from `InstanceStatus`. A check that EC2 does not report is `null`.
@@ -17,7 +18,8 @@ pub struct InstanceStatus {
     /// Whether it carries the ownership tag.
     pub managed: bool,
     /// EC2's state name.
-    pub state: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub state: State,
     /// Can its operating system be reached: `ok`, `impaired`, `initializing`, `insufficient-data`, `not-applicable`.
     pub instance_status_check: Option<String>,
     /// Does AWS's host and network work: the same words.
@@ -75,7 +77,7 @@ impl InstanceStatus {
             .filter_map(|check| since(check.details()))
             .chain(ebs_since)
             .min();
-        let healthy = instance.state == "running" && healthy(&checks);
+        let healthy = instance.state == State::Running && healthy(&checks);
         let [instance_status_check, system_status_check, ebs_status_check] = checks;
         Self {
             instance_id,

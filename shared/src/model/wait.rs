@@ -3,6 +3,7 @@
 use deserr::{Deserr, ValuePointerRef};
 
 use crate::input::{Invalid, Refusal, boolean};
+use crate::model::state::State;
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,15 +103,14 @@ pub(crate) enum Course {
 
 impl Until {
     /// What a state means to somebody who waits for this.
-    pub(crate) fn course(self, state: &str) -> Course {
+    pub(crate) fn course(self, state: &State) -> Course {
         match (self, state) {
-            (Self::Running | Self::Healthy, "running")
-            | (Self::Stopped, "stopped")
-            | (Self::Terminated, "terminated") => Course::Reached,
+            (Self::Running | Self::Healthy, State::Running)
+            | (Self::Stopped, State::Stopped)
+            | (Self::Terminated, State::Terminated) => Course::Reached,
             (Self::Terminated, _) => Course::Onward,
-            (_, "shutting-down" | "terminated") | (Self::Running | Self::Healthy, "stopping" | "stopped") => {
-                Course::Lost
-            }
+            (_, State::ShuttingDown | State::Terminated)
+            | (Self::Running | Self::Healthy, State::Stopping | State::Stopped) => Course::Lost,
             _ => Course::Onward,
         }
     }

@@ -13,6 +13,7 @@ use crate::model::mutation::Mutation;
 use crate::model::operation::Operation;
 use crate::model::path::Place;
 use crate::model::request::Request;
+use crate::model::state::State;
 use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilUp, WaitQuery};
 use crate::ops::lifecycle::{Change, Order, Step, carry_out};
@@ -54,11 +55,11 @@ impl Call for Start<'_> {
 }
 
 impl Change for Start<'_> {
-    fn step(&self, state: &str) -> Step {
+    fn step(&self, state: &State) -> Step {
         match state {
-            "pending" | "running" => Step::Nothing,
-            "stopping" => Step::RefuseForNow("started yet"),
-            "shutting-down" | "terminated" => Step::Refuse("started"),
+            State::Pending | State::Running => Step::Nothing,
+            State::Stopping => Step::RefuseForNow("started yet"),
+            State::ShuttingDown | State::Terminated => Step::Refuse("started"),
             _ => Step::Send,
         }
     }

@@ -16,6 +16,7 @@ use crate::model::mutation::Mutation;
 use crate::model::operation::Operation;
 use crate::model::path::Place;
 use crate::model::request::Request;
+use crate::model::state::State;
 use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilStopped, WaitQuery};
 use crate::ops::lifecycle::{Change, Order, Step, carry_out};
@@ -109,12 +110,12 @@ impl Call for Stop<'_> {
 }
 
 impl Change for Stop<'_> {
-    fn step(&self, state: &str) -> Step {
+    fn step(&self, state: &State) -> Step {
         match state {
             // What hangs in stopping is what force is for.
-            "stopping" if self.manner == Manner::Force => Step::Send,
-            "stopping" | "stopped" => Step::Nothing,
-            "shutting-down" | "terminated" => Step::Refuse("stopped"),
+            State::Stopping if self.manner == Manner::Force => Step::Send,
+            State::Stopping | State::Stopped => Step::Nothing,
+            State::ShuttingDown | State::Terminated => Step::Refuse("stopped"),
             _ => Step::Send,
         }
     }

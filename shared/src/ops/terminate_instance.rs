@@ -13,6 +13,7 @@ use crate::model::mutation::Mutation;
 use crate::model::operation::Operation;
 use crate::model::path::Place;
 use crate::model::request::Request;
+use crate::model::state::State;
 use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilTerminated, WaitQuery};
 use crate::ops::lifecycle::{Change, Order, Step, carry_out};
@@ -53,9 +54,9 @@ impl Call for Terminate<'_> {
 }
 
 impl Change for Terminate<'_> {
-    fn step(&self, state: &str) -> Step {
+    fn step(&self, state: &State) -> Step {
         match state {
-            "shutting-down" | "terminated" => Step::Nothing,
+            State::ShuttingDown | State::Terminated => Step::Nothing,
             _ => Step::Send,
         }
     }

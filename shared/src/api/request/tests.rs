@@ -102,6 +102,10 @@ fn a_body_that_is_no_json_or_no_object_is_refused() {
 
 #[test]
 fn a_body_over_the_limit_is_a_413() {
+    // What README says.
+    assert_eq!(MAX_BODY_BYTES, 65_536);
+    let largest = format!("{}{{}}", " ".repeat(MAX_BODY_BYTES - 2));
+    assert!(Request::<Nothing, Nothing, Nothing>::read(&event(Value::Null, Value::Null, &largest)).is_ok());
     let body = format!(r#"{{"name": "{}"}}"#, "x".repeat(MAX_BODY_BYTES));
     let error = Request::<Nothing, Nothing, CreateInstance>::read(&event(Value::Null, Value::Null, &body)).unwrap_err();
     assert_eq!(error.code, Code::PayloadTooLarge);
@@ -124,4 +128,21 @@ fn what_stands_twice_is_refused() {
         keys.headers_mut().append(IDEMPOTENCY_KEY, key.parse().unwrap());
     }
     assert_eq!(fields(Request::<InRegion, Nothing, Value>::read(&keys)), [IDEMPOTENCY_KEY]);
+}
+
+#[test]
+fn who_signed_is_whom_api_gateway_names() {
+    let mut event = serde_json::from_str::<Value>(include_str!("../../../../events/create-instance.json")).unwrap();
+    event["requestContext"]["identity"] = serde_json::json!({
+        "caller": "AROAEXAMPLE:alice", "userArn": "arn:aws:sts::123456789012:assumed-role/lab/alice",
+    });
+    let request = Request::<InRegion, Nothing, Value>::read(&from_str(&event.to_string()).unwrap()).unwrap();
+    assert_eq!(request.identity.id.as_deref(), Some("AROAEXAMPLE:alice"));
+    assert_eq!(request.identity.arn.as_deref(), Some("arn:aws:sts::123456789012:assumed-role/lab/alice"));
+}
+
+#[test]
+fn a_path_parameter_is_known_for_the_log_as_it_was_written() {
+    let event = event(serde_json::json!({"region": "mars"}), Value::Null, "");
+    assert_eq!((path_parameter(&event, "region"), path_parameter(&event, "instance_id")), (Some("mars"), None));
 }

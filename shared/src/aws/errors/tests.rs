@@ -5,7 +5,7 @@ use aws_smithy_mocks::mock;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::*;
-use crate::aws::error_codes::AWS_CODES;
+use crate::aws::error_codes::{AWS_CODES, is_refusal};
 use crate::testing::{self, ID, ec2_error};
 
 /// EC2's answer to StartInstances, read as an [`Error`].
@@ -132,9 +132,13 @@ async fn a_denied_call_says_on_what_and_whether_a_policy_is_missing_or_in_the_wa
     let missing = format!("{role} because no identity-based policy allows the ec2:StartInstances action");
     let denied = format!("{role} with an explicit deny in a service control policy");
     let silent = "You are not authorized to perform this operation.".to_owned();
+    // Neither half of the sentence alone says that a policy is missing.
+    let halves = [format!("{role} because no one knows"), format!("{role}, and no such policy allows it")];
     let arn = Some("arn:aws:ec2:us-east-1:123456789012:instance/i-1");
     for (message, resource, by) in
         [(missing, arn, Some(DeniedBy::NoAllow)), (denied, arn, Some(DeniedBy::ExplicitDeny)), (silent, None, None)]
+            .into_iter()
+            .chain(halves.map(|half| (half, arn, None)))
     {
         let error = read(403, "UnauthorizedOperation", message.leak()).await;
         let denial = error.denial.unwrap();
@@ -234,6 +238,8 @@ async fn an_answer_that_cannot_be_read_is_an_aws_error() {
     let answer = clients.ec2(&testing::region()).unwrap().start_instances().instance_ids(ID).send().await;
     let error = Error::from(answer.unwrap_err());
     assert_eq!((error.code, error.retryable), (Code::AwsError, true));
+    assert_eq!(error.detail, "The answer to ec2:StartInstances could not be read; it may have been carried out");
+    assert_eq!(error.aws.unwrap().request_id.as_deref(), Some("aws-request-1"));
 }
 
 #[derive(Debug)]
@@ -283,4 +289,17 @@ async fn a_refused_profile_says_which_roles_pass() {
     assert!(error.detail.starts_with(message) && error.detail.contains("which has no path"), "{}", error.detail);
     let other = read(403, "UnauthorizedOperation", "You are not authorized to perform this operation.").await;
     assert!(!other.detail.contains("path"), "{}", other.detail);
+}
+
+#[test]
+fn a_known_refusal_did_nothing_and_an_unknown_one_may_have() {
+    assert!(is_refusal("InsufficientInstanceCapacity") && is_refusal("UnauthorizedOperation"));
+    assert!(!is_refusal("InternalError") && !is_refusal("NobodyKnowsThisCode"));
+}
+
+#[test]
+fn after_a_timeout_and_a_failure_the_call_may_have_been_carried_out() {
+    let may_have = |error: Error| error.leaves_open();
+    assert!(may_have(Error::new(Code::AwsTimeout, "")) && may_have(Error::new(Code::AwsError, "").passing()));
+    assert!(!may_have(Error::new(Code::AwsError, "")) && !may_have(Error::new(Code::Throttled, "")));
 }

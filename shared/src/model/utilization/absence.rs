@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::metric_name::MetricName;
 use super::window::LOOK_BACK;
 use crate::model::instance::Instance;
+use crate::model::state::State;
 
 /// Why there is no value. Without `cloudwatch:GetMetricStatistics` there is no answer but a 403.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -83,7 +84,7 @@ impl Cause {
         // A point from before the last start says nothing of this one.
         let silent = newest.is_none_or(|age| age > running);
         let agents = metric.is_the_agents();
-        if instance.state != "running" {
+        if instance.state != State::Running {
             Self::NotRunning
         } else if silent && agents && instance.iam_instance_profile_arn.is_none() {
             Self::NoPermission
@@ -117,10 +118,10 @@ mod tests {
     #[test]
     fn each_cause_is_told_of_cpu() {
         let cpu = |newest, change: fn(&mut Instance)| cause(MetricName::CpuUtilization, newest, change);
-        assert_eq!(cpu(None, |i| i.state = "stopped".to_owned()), Cause::NotRunning);
-        assert_eq!(cpu(Some(400), |i| i.state = "stopped".to_owned()), Cause::NotRunning);
-        assert_eq!(cpu(None, |i| i.state = "terminated".to_owned()), Cause::NotRunning);
-        assert_eq!(cpu(None, |i| i.state = "shutting-down".to_owned()), Cause::NotRunning);
+        assert_eq!(cpu(None, |i| i.state = State::Stopped), Cause::NotRunning);
+        assert_eq!(cpu(Some(400), |i| i.state = State::Stopped), Cause::NotRunning);
+        assert_eq!(cpu(None, |i| i.state = State::Terminated), Cause::NotRunning);
+        assert_eq!(cpu(None, |i| i.state = State::ShuttingDown), Cause::NotRunning);
         assert_eq!(cpu(None, |i| i.age_seconds = Some(1199)), Cause::NotRunningLongEnough);
         assert_eq!(cpu(None, |i| i.age_seconds = Some(1200)), Cause::NotShown);
         assert_eq!(cpu(Some(700), |_| ()), Cause::DetailedMonitoringOff);
@@ -146,7 +147,7 @@ mod tests {
             "the newest point of CPUUtilization began 700 seconds ago and ended before the window: detailed monitoring is off: \
              EC2 publishes every five minutes, and CloudWatch can show a point minutes after its five minutes end"
         );
-        instance.state = "stopped".to_owned();
+        instance.state = State::Stopped;
         assert_eq!(
             reason(&instance, None),
             "there is no point of CPUUtilization in the window or in the last 30 minutes: i-0123456789abcdef0 is stopped, and \
@@ -157,7 +158,7 @@ mod tests {
     #[test]
     fn each_cause_is_told_of_memory() {
         let memory = |newest, change: fn(&mut Instance)| cause(MetricName::MemUsedPercent, newest, change);
-        assert_eq!(memory(None, |i| i.state = "pending".to_owned()), Cause::NotRunning);
+        assert_eq!(memory(None, |i| i.state = State::Pending), Cause::NotRunning);
         assert_eq!(memory(None, |_| ()), Cause::NoAgent);
         assert_eq!(memory(None, |i| i.age_seconds = Some(599)), Cause::NotRunningLongEnough);
         assert_eq!(memory(None, |i| i.iam_instance_profile_arn = None), Cause::NoPermission);

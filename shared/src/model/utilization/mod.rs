@@ -63,6 +63,7 @@ impl Document for Utilization {}
 #[cfg(test)]
 mod tests {
     use crate::model::instance::Instance;
+    use crate::model::state::State;
     use std::sync::LazyLock;
 
     use aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsInput;
@@ -76,7 +77,7 @@ mod tests {
             let instance = aws_sdk_ec2::types::Instance::builder().instance_id(ID).image_id("ami-0123456789abcdef0");
             let instance = instance.instance_type("c5.2xlarge".into()).build();
             Instance {
-                state: "running".to_owned(),
+                state: State::Running,
                 age_seconds: Some(86_400),
                 iam_instance_profile_arn: Some("arn:aws:iam::123456789012:instance-profile/CMLWorker".to_owned()),
                 managed: true,

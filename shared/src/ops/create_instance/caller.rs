@@ -94,4 +94,28 @@ mod tests {
         let nobody = lasting(&Identity::default(), &config);
         assert_eq!((nobody.id, nobody.arn), (None, None));
     }
+
+    #[test]
+    fn a_request_with_a_key_can_be_sent_again_by_the_same_caller_alone() {
+        let config = Config::read(|name| (name == "AWS_REGION").then(|| "us-east-1".to_owned())).unwrap();
+        let caller = |key: Option<&str>, id: &str| {
+            let request = Request::<InRegion> {
+                path: InRegion { region: crate::testing::region() },
+                query: Default::default(),
+                body: Default::default(),
+                raw_body: serde_json::json!({"name": "a"}),
+                idempotency_key: key.map(|key| key.to_owned().try_into().unwrap()),
+                identity: Identity {
+                    id: Some(id.to_owned()),
+                    arn: Some(format!("arn:aws:iam::123456789012:user/{id}")),
+                },
+            };
+            Caller::of(&request, &config)
+        };
+        let alice = caller(Some("k"), "alice");
+        assert_eq!(alice.arn.as_deref(), Some("arn:aws:iam::123456789012:user/alice"));
+        assert_eq!(alice.replay, caller(Some("k"), "alice").replay);
+        assert_ne!(alice.replay, caller(Some("k"), "bob").replay);
+        assert_eq!((alice.replay.is_some(), caller(None, "alice").replay), (true, None));
+    }
 }

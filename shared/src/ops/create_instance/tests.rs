@@ -678,7 +678,7 @@ async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
     let healthy = WaitQuery { dry_run: false, wait: Some(UntilUp::Healthy) };
     let answer = create_instance(&clients, &region(), &wanted(), &Caller::default(), healthy).await.unwrap();
     let Mutation::Unfinished(launched) = answer else { panic!("{answer:?}") };
-    assert_eq!(launched.instance.state, "running");
+    assert_eq!(launched.instance.state.as_str(), "running");
     let warning = launched.warnings.last().unwrap();
     assert!(warning.contains("cannot be read now") && warning.contains("ec2:DescribeInstanceStatus"), "{warning}");
     // What EC2 takes back is no launch.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ec2::types::InstanceStateName;
 use serde::Serialize;
 
 use crate::aws::clients::Clients;
@@ -12,7 +13,6 @@ use crate::input::{Invalid, Refusal, Repeated, read_map, texts};
 use crate::model::document::Document;
 use crate::model::field_selection::{Fields, Narrowed};
 use crate::model::image::ImageId;
-use crate::model::instance::ALIVE;
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_type::InstanceType;
 use crate::model::operation::Operation;
@@ -20,6 +20,7 @@ use crate::model::page_token::{Limit, PageToken, Pages};
 use crate::model::path::InRegion;
 use crate::model::region::Region;
 use crate::model::request::Request;
+use crate::model::state;
 use crate::model::tags::{OWNERSHIP_KEY, TagValue};
 
 /// What the outside knows of it.
@@ -108,7 +109,7 @@ crate::input::checked_string! {
     /// EC2's name of an instance state.
     State,
     schema(as = InstanceState, pattern = r"^(pending|running|shutting-down|stopping|stopped|terminated)$"),
-    |name| if ALIVE.contains(&name) || name == "terminated" { Ok(()) } else {
+    |name| if InstanceStateName::values().contains(&name) { Ok(()) } else {
         Err("must be pending, running, shutting-down, stopping, stopped or terminated")
     }
 }
@@ -180,7 +181,7 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
 fn filters(query: &ListQuery, managed_by: &str) -> BTreeMap<String, Vec<String>> {
     let mut filters = BTreeMap::new();
     if query.state.0.is_empty() {
-        filters.insert("instance-state-name".to_owned(), ALIVE.map(str::to_owned).to_vec());
+        filters.insert("instance-state-name".to_owned(), state::State::not_terminated());
     }
     let mut add = |name: &str, values: Vec<String>| {
         if !values.is_empty() {

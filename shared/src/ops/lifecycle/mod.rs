@@ -19,6 +19,7 @@ use crate::model::mutation::{Mutation, Permitted};
 use crate::model::path::Place;
 use crate::model::path::Worker;
 use crate::model::region::Region;
+use crate::model::state::State;
 use crate::model::state_change::StateChange;
 use crate::model::state_change::{InstanceResult, Outcome, Results, StateChanges};
 use crate::model::wait::{Until, WaitQuery};
@@ -108,7 +109,7 @@ pub(crate) enum Step {
 /// One of the three calls.
 pub(crate) trait Change: Call + Sized {
     /// What an instance in this state needs.
-    fn step(&self, state: &str) -> Step;
+    fn step(&self, state: &State) -> Step;
 
     /// What to send instead of a call that EC2 refused with this error, and how the answer explains it.
     fn instead(&self, _: &Error) -> Option<(Self, &'static str)> {

@@ -1,0 +1,107 @@
+//! The states of an instance.
+
+use std::fmt;
+
+use aws_sdk_ec2::types::{self, InstanceStateName};
+use serde::{Serialize, Serializer};
+
+/// The state that EC2 says an instance is in. Documents show EC2's own word for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// `pending`: it is launched or started.
+    Pending,
+    /// `running`.
+    Running,
+    /// `shutting-down`: it is terminated.
+    ShuttingDown,
+    /// `stopped`.
+    Stopped,
+    /// `stopping`.
+    Stopping,
+    /// `terminated`: EC2 shows it for another hour.
+    Terminated,
+    /// Another word than EC2's documentation has, or `unknown` if EC2 gives no state.
+    Unknown(String),
+}
+
+impl State {
+    /// The states of an instance that counts as a worker: EC2 shows a terminated one for another hour.
+    pub const NOT_TERMINATED: [Self; 5] =
+        [Self::Pending, Self::Running, Self::ShuttingDown, Self::Stopping, Self::Stopped];
+
+    /// Reads EC2's state.
+    #[must_use]
+    pub fn from_ec2(state: Option<&types::InstanceState>) -> Self {
+        match state.and_then(|state| state.name()) {
+            Some(InstanceStateName::Pending) => Self::Pending,
+            Some(InstanceStateName::Running) => Self::Running,
+            Some(InstanceStateName::ShuttingDown) => Self::ShuttingDown,
+            Some(InstanceStateName::Stopped) => Self::Stopped,
+            Some(InstanceStateName::Stopping) => Self::Stopping,
+            Some(InstanceStateName::Terminated) => Self::Terminated,
+            Some(other) => Self::Unknown(other.as_str().to_owned()),
+            None => Self::Unknown("unknown".to_owned()),
+        }
+    }
+
+    /// EC2's word for it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::ShuttingDown => "shutting-down",
+            Self::Stopped => "stopped",
+            Self::Stopping => "stopping",
+            Self::Terminated => "terminated",
+            Self::Unknown(word) => word,
+        }
+    }
+
+    /// The words of [`Self::NOT_TERMINATED`], for EC2's filter.
+    pub(crate) fn not_terminated() -> Vec<String> {
+        Self::NOT_TERMINATED.iter().map(ToString::to_string).collect()
+    }
+
+    /// Whether the instance is terminated, or on its way there: nothing leads back from either.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_written_with_ec2s_word_whether_we_know_it_or_not() {
+        for word in InstanceStateName::values().iter().copied().chain(["hibernating"]) {
+            let state = types::InstanceState::builder().name(word.into()).build();
+            let state = State::from_ec2(Some(&state));
+            assert_eq!(serde_json::to_value(&state).unwrap(), word);
+            assert_eq!(matches!(state, State::Unknown(_)), word == "hibernating", "{word}");
+        }
+        assert_eq!(State::from_ec2(None).as_str(), "unknown");
+    }
+
+    #[test]
+    fn all_states_but_one_are_not_terminated() {
+        let mut words = State::not_terminated();
+        words.push("terminated".to_owned());
+        words.sort();
+        assert_eq!(words, InstanceStateName::values());
+    }
+}
