@@ -43,6 +43,11 @@ impl Invalid {
         self.0.append(&mut other.0);
     }
 
+    /// The value, if it is a good one; otherwise its bad fields are added.
+    pub fn keep<T>(&mut self, value: Result<T, Self>) -> Option<T> {
+        value.map_err(|invalid| self.push(invalid)).ok()
+    }
+
     /// The value, if there is no bad field.
     ///
     /// # Errors

@@ -31,8 +31,8 @@ use crate::model::mutation::DryRun;
 use crate::model::network::{SecurityGroupId, SubnetId};
 use crate::model::owner::Owner;
 use crate::model::page_token::{Limit, PageToken, Pages, Position};
-use crate::model::path::Place;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
+use crate::model::path::TargetPath;
 use crate::model::region::Region;
 use crate::model::request::Request;
 use crate::model::tags::{OUR_KEYS, TagKey, TagValue};
@@ -359,14 +359,14 @@ proptest! {
             event.headers_mut().insert(IDEMPOTENCY_KEY, key.clone());
         }
         let is_good = |key: &HeaderValue| (1..=64).contains(&key.len()) && key.as_bytes().iter().all(u8::is_ascii_graphic);
-        if let Err(error) = Request::<Place, ListQuery, TagUpdate>::read(&event) {
+        if let Err(error) = Request::<TargetPath, ListQuery, TagUpdate>::read(&event) {
             prop_assert_eq!(error.code, Code::InvalidRequest);
             let names_key = error.fields.errors().iter().any(|error| error.field == IDEMPOTENCY_KEY);
             prop_assert_eq!(names_key, key.as_ref().is_some_and(|key| !is_good(key)));
         } else {
             prop_assert!(key.as_ref().is_none_or(is_good));
         }
-        if let Ok(request) = Request::<Worker, Nothing, Nothing>::read(&event) {
+        if let Ok(request) = Request::<InstancePath, Nothing, Nothing>::read(&event) {
             prop_assert_eq!(request.path.region.as_str(), "us-east-1");
         }
     }
@@ -374,7 +374,7 @@ proptest! {
     #[test]
     fn a_body_over_the_limit_is_never_parsed(beyond in 1..1000_usize, filler in "[ {\\[\"]") {
         let event = event(&filler.repeat(MAX_BODY_BYTES + beyond), false, &BTreeMap::new());
-        let refused = Request::<Worker, Nothing, TagUpdate>::read(&event).map(|_| ()).map_err(|error| error.code);
+        let refused = Request::<InstancePath, Nothing, TagUpdate>::read(&event).map(|_| ()).map_err(|error| error.code);
         prop_assert_eq!(refused, Err(Code::PayloadTooLarge));
     }
 }

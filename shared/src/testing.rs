@@ -14,7 +14,7 @@ use crate::config::{Config, DEFAULT_INSTANCE_TYPES};
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
 use crate::model::owner::Owner;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::region::Region;
 
 /// The instance of every test.
@@ -24,8 +24,8 @@ pub fn region() -> Region {
     Region::try_from("us-east-1".to_owned()).unwrap()
 }
 
-pub fn worker() -> Worker {
-    Worker { region: region(), instance_id: InstanceId::try_from(ID.to_owned()).unwrap() }
+pub fn worker() -> InstancePath {
+    InstancePath { region: region(), instance_id: InstanceId::try_from(ID.to_owned()).unwrap() }
 }
 
 /// Clients of one region that answer from `rules`, whichever matches, those of all services alike. No retries: a test

@@ -211,7 +211,7 @@ mod tests {
             |_| Error::new(Code::Throttled, "Request limit exceeded."),
             |_| Error::new(Code::AwsCredentialsInvalid, "expired"),
             |_| Error::new(Code::AwsTimeout, "late"),
-            |_| Error::new(Code::AwsError, "An internal error has occurred").passing(),
+            |_| Error::new(Code::AwsError, "An internal error has occurred").retryable(),
         ];
         for error in errors {
             assert_eq!(send_100(&[3], error).await, (at(&all), 1));

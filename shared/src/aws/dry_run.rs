@@ -3,7 +3,7 @@
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 
-use crate::aws::errors::Denied;
+use crate::aws::errors::IamAction;
 use crate::error::{Code, Error};
 use crate::model::mutation::{Mutation, Permitted};
 
@@ -13,13 +13,13 @@ use crate::model::mutation::{Mutation, Permitted};
 /// What EC2 refuses; and [`Code::AwsError`] if the endpoint ignored the parameter and carried the call out.
 pub fn permitted<T, O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> Result<Mutation<T>, Error>
 where
-    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match answer {
         Err(error) if error.code() == Some("DryRunOperation") => Ok(Mutation::DryRun(Permitted::YES)),
         Err(error) => Err(error.into()),
         Ok(_) => {
-            Err(Error::new(Code::AwsError, format!("The EC2 endpoint ignored DryRun and carried {} out", E::ACTION)))
+            Err(Error::new(Code::AwsError, format!("The EC2 endpoint ignored DryRun and carried {} out", E::NAME)))
         }
     }
 }

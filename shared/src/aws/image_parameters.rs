@@ -4,7 +4,7 @@ use aws_sdk_ssm::operation::RequestId;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 
 use crate::aws::clients::Clients;
-use crate::aws::errors::{Denied, unreadable};
+use crate::aws::errors::{IamAction, unreadable};
 use crate::error::{Code, Error};
 use crate::input::Invalid;
 use crate::model::image::ImageId;
@@ -39,7 +39,7 @@ pub async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) 
     let answer = clients.ssm(region)?.get_parameter().name(name.as_str()).send().await?;
     // The SDK reads an empty answer as one without a parameter. A missing one is an error of its own.
     let value = answer.parameter().and_then(|parameter| parameter.value());
-    let value = value.ok_or_else(|| unreadable(GetParameterError::ACTION, answer.request_id()))?;
+    let value = value.ok_or_else(|| unreadable(GetParameterError::NAME, answer.request_id()))?;
     // The value is not repeated: it could be anything.
     ImageId::try_from(value.to_owned())
         .map_err(|_| Error::new(Code::ImageNotFound, format!("The parameter {name} in {region} holds no AMI id")))

@@ -9,7 +9,7 @@ use crate::aws::filters::{filter, literal};
 use crate::error::{Code, Error};
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::region::Region;
 use crate::model::state::State;
 use crate::model::tags::OWNERSHIP_KEY;
@@ -18,7 +18,7 @@ use crate::model::tags::OWNERSHIP_KEY;
 ///
 /// # Errors
 /// [`Code::InstanceNotFound`] if EC2 does not know it, and whatever EC2 refuses.
-pub async fn find(clients: &Clients, worker: &Worker) -> Result<Instance, Error> {
+pub async fn find(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
     let answer =
         clients.ec2(&worker.region)?.describe_instances().instance_ids(worker.instance_id.as_str()).send().await?;
     answer
@@ -34,7 +34,7 @@ pub async fn find(clients: &Clients, worker: &Worker) -> Result<Instance, Error>
 ///
 /// # Errors
 /// As [`find`], and [`Code::NotManaged`] if it does not carry the ownership tag.
-pub async fn find_managed(clients: &Clients, worker: &Worker) -> Result<Instance, Error> {
+pub async fn find_managed(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
     ours(clients, &worker.instance_id, find(clients, worker).await?)
 }
 

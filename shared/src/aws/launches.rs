@@ -10,7 +10,7 @@ use crate::aws::deadline;
 use crate::aws::instances::shown;
 use crate::aws::once_shown::{SHOWN_EVERY, once_shown};
 use crate::error::{Code, Error};
-use crate::model::idempotency::{Replay, is_tagged, untagged};
+use crate::model::idempotency::{KeyedRequest, is_tagged, untagged};
 use crate::model::instance::Instance;
 use crate::model::launch::MAX_ATTEMPTS;
 use crate::model::region::Region;
@@ -23,7 +23,7 @@ pub const MOST_LAG: Duration = Duration::from_secs(15);
 /// Being sure takes [`MOST_LAG`], and an invocation has time for that once.
 pub(crate) const GENERATIONS: usize = 2;
 
-impl Replay {
+impl KeyedRequest {
     /// What earlier sendings of this request launched; nothing if there were none. More than one instance is there only if
     /// they knew nothing of each other. What other bodies launched with the same key is not of this request.
     ///
@@ -61,7 +61,7 @@ impl Replay {
         };
         timeout_at(deadline::last_word(), looks).await.unwrap_or_else(|_| {
             let detail = "This Idempotency-Key was used before, and no read shows yet what for";
-            Err(Error::new(Code::IdempotencyMismatch, detail).passing())
+            Err(Error::new(Code::IdempotencyMismatch, detail).retryable())
         })
     }
 

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use crate::aws::clients::Clients;
 use crate::error::Error;
 use crate::model::instance::Instance;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::utilization::{
     Absence, Metric, MetricName, Samples, Span, Utilization, UtilizationQuery, sdk_time, written,
 };
@@ -19,7 +19,7 @@ use crate::model::utilization::{
 /// What CloudWatch refuses.
 pub async fn measure(
     clients: &Clients,
-    worker: &Worker,
+    worker: &InstancePath,
     instance: &Instance,
     query: &UtilizationQuery,
     now: SystemTime,
@@ -46,7 +46,7 @@ pub async fn measure(
 /// publishes the same samples under several.
 async fn read(
     clients: &Clients,
-    worker: &Worker,
+    worker: &InstancePath,
     span: Span,
     metric: MetricName,
     instance: &Instance,

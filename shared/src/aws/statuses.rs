@@ -3,13 +3,13 @@
 use crate::aws::clients::Clients;
 use crate::error::Error;
 use crate::model::instance::Instance;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::status::InstanceStatus;
 
 /// Reads what EC2's status checks say of an instance that was read before.
 pub(crate) async fn read_status(
     clients: &Clients,
-    worker: &Worker,
+    worker: &InstancePath,
     instance: &Instance,
 ) -> Result<InstanceStatus, Error> {
     let answer = clients

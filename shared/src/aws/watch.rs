@@ -12,7 +12,7 @@ use crate::aws::statuses::read_status;
 use crate::error::{Code, Error};
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::state::State;
 use crate::model::wait::{Course, Until};
 
@@ -80,7 +80,12 @@ impl Wait {
     ///
     /// # Errors
     /// [`Code::IncorrectState`] if EC2 took the change back or something else undid it, with EC2's reason.
-    pub async fn watch(&self, clients: &Clients, worker: &Worker, told: Option<SystemTime>) -> Result<Progress, Error> {
+    pub async fn watch(
+        &self,
+        clients: &Clients,
+        worker: &InstancePath,
+        told: Option<SystemTime>,
+    ) -> Result<Progress, Error> {
         let mut seen = None;
         match timeout_at(self.end, self.look(clients, worker, told, &mut seen)).await {
             Ok(Ok(instance)) => Ok(Progress::Reached(instance)),
@@ -93,7 +98,7 @@ impl Wait {
     async fn look(
         &self,
         clients: &Clients,
-        worker: &Worker,
+        worker: &InstancePath,
         told: Option<SystemTime>,
         seen: &mut Option<Instance>,
     ) -> Result<Instance, Error> {
@@ -112,7 +117,7 @@ impl Wait {
         }
     }
 
-    async fn course(&self, clients: &Clients, worker: &Worker, instance: &Instance) -> Result<Course, Error> {
+    async fn course(&self, clients: &Clients, worker: &InstancePath, instance: &Instance) -> Result<Course, Error> {
         let course = self.until.course(&instance.state);
         if self.until == Until::Healthy && course == Course::Reached {
             let healthy = read_status(clients, worker, instance).await?.healthy;

@@ -125,47 +125,39 @@ impl Config {
     /// [`ConfigError`] with every bad variable.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut bad = Vec::new();
+        Self::noting(variable, &mut bad).ok_or(ConfigError(bad))
+    }
+
+    /// Reads all variables, so that `bad` has everything that is wrong with them.
+    fn noting(variable: impl Fn(&str) -> Option<String>, bad: &mut Vec<String>) -> Option<Self> {
         let region = variable(AWS_REGION).ok_or_else(|| "is not set".to_owned()).and_then(|text| region(&text));
-        let region = note(AWS_REGION, region, &mut bad);
-        let managed_by = note(CML_MANAGED_BY, managed_by(variable(CML_MANAGED_BY)), &mut bad);
-        let allowed = note(CML_ALLOWED_REGIONS, listed(variable(CML_ALLOWED_REGIONS), parsed), &mut bad);
+        let region = note(AWS_REGION, region, bad);
+        let managed_by = note(CML_MANAGED_BY, managed_by(variable(CML_MANAGED_BY)), bad);
+        let allowed = note(CML_ALLOWED_REGIONS, listed(variable(CML_ALLOWED_REGIONS), parsed), bad);
         let types = variable(CML_ALLOWED_INSTANCE_TYPES).unwrap_or_else(|| DEFAULT_INSTANCE_TYPES.to_owned());
-        let types = note(CML_ALLOWED_INSTANCE_TYPES, list(&types, instance_type_pattern), &mut bad);
+        let types = note(CML_ALLOWED_INSTANCE_TYPES, list(&types, instance_type_pattern), bad);
         let max_workers = variable(CML_MAX_WORKERS).map(|text| count(&text)).transpose();
-        let max_workers = note(CML_MAX_WORKERS, max_workers, &mut bad);
+        let max_workers = note(CML_MAX_WORKERS, max_workers, bad);
         let owners = variable(CML_IMAGE_OWNERS).unwrap_or_else(|| Owner::default().to_string());
-        let owners = note(CML_IMAGE_OWNERS, list(&owners, parsed), &mut bad);
+        let owners = note(CML_IMAGE_OWNERS, list(&owners, parsed), bad);
         let parameters = listed(variable(CML_IMAGE_PARAMETER_ARNS), parameters);
-        let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, &mut bad);
-        let roles = note(CML_ROLES_OF_PEOPLE, listed(variable(CML_ROLES_OF_PEOPLE), role_pattern), &mut bad);
-        let limits = Limits::read(&variable, &mut bad);
-        let deployment = Deployment::read(&variable, &mut bad);
-        match (region, managed_by, allowed, types, max_workers, owners, parameters, limits, deployment, roles) {
-            (
-                Some(region),
-                Some(managed_by),
-                Some(allowed_regions),
-                Some(allowed_instance_types),
-                Some(max_workers),
-                Some(image_owners),
-                Some(image_parameters),
-                Some(limits),
-                Some(deployment),
-                Some(roles),
-            ) => Ok(Self {
-                allowed_regions: if allowed_regions.is_empty() { vec![region.clone()] } else { allowed_regions },
-                region,
-                managed_by,
-                allowed_instance_types,
-                max_workers,
-                image_owners,
-                image_parameters,
-                limits,
-                deployment,
-                roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)].into_iter().chain(roles).collect(),
-            }),
-            _ => Err(ConfigError(bad)),
-        }
+        let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, bad);
+        let roles = note(CML_ROLES_OF_PEOPLE, listed(variable(CML_ROLES_OF_PEOPLE), role_pattern), bad);
+        let limits = Limits::read(&variable, bad);
+        let deployment = Deployment::read(&variable, bad);
+        let region = region?;
+        Some(Self {
+            allowed_regions: allowed.map(|regions| if regions.is_empty() { vec![region.clone()] } else { regions })?,
+            region,
+            managed_by: managed_by?,
+            allowed_instance_types: types?,
+            max_workers: max_workers?,
+            image_owners: owners?,
+            image_parameters: parameters?,
+            limits: limits?,
+            deployment: deployment?,
+            roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)].into_iter().chain(roles?).collect(),
+        })
     }
 
     /// Whether a type may be launched.

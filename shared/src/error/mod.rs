@@ -141,13 +141,13 @@ impl Error {
 
     /// The same error, marked as worth a retry: what stands in the way passes by itself.
     #[must_use]
-    pub fn passing(self) -> Self {
+    pub fn retryable(self) -> Self {
         Self { retryable: true, ..self }
     }
 
     /// Whether AWS may have carried out what this error is about.
     #[must_use]
-    pub fn leaves_open(&self) -> bool {
+    pub fn may_have_happened(&self) -> bool {
         self.code == Code::AwsTimeout || (self.code == Code::AwsError && self.retryable)
     }
 

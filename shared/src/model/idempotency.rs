@@ -14,14 +14,14 @@ use crate::model::tags::FINGERPRINT_KEY;
 
 /// One request that may be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replay {
+pub struct KeyedRequest {
     /// Key, region and caller in one: another caller's key is another key.
     scope: String,
     /// The body, whatever the order of its members.
     pub fingerprint: String,
 }
 
-impl Replay {
+impl KeyedRequest {
     /// The request of `caller` with this key and body.
     #[must_use]
     pub fn new(key: &IdempotencyKey, region: &Region, caller: Option<&str>, body: &Value) -> Self {
@@ -79,7 +79,7 @@ impl Replay {
 
 pub(crate) fn untagged(id: &str) -> Error {
     let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
-    Error::new(Code::IdempotencyMismatch, detail).passing()
+    Error::new(Code::IdempotencyMismatch, detail).retryable()
 }
 
 pub(crate) fn is_tagged(instance: &Instance) -> bool {
@@ -114,17 +114,20 @@ mod tests {
     use super::*;
     use crate::testing::region;
 
-    fn replay(key: &str, caller: &str, body: &Value) -> Replay {
-        Replay::new(&IdempotencyKey::try_from(key.to_owned()).unwrap(), &region(), Some(caller), body)
+    fn keyed_request(key: &str, caller: &str, body: &Value) -> KeyedRequest {
+        KeyedRequest::new(&IdempotencyKey::try_from(key.to_owned()).unwrap(), &region(), Some(caller), body)
     }
 
     #[test]
     fn a_token_is_one_keys_one_callers_and_one_attempts() {
         let body = serde_json::json!({"name": "a"});
-        let first = replay("k", "AIDA1", &body);
-        assert_eq!((first.token(0, 0), first.token(0, 0).len()), (replay("k", "AIDA1", &body).token(0, 0), 64));
-        let others =
-            [first.token(1, 0), replay("l", "AIDA1", &body).token(0, 0), replay("k", "AIDA2", &body).token(0, 0)];
+        let first = keyed_request("k", "AIDA1", &body);
+        assert_eq!((first.token(0, 0), first.token(0, 0).len()), (keyed_request("k", "AIDA1", &body).token(0, 0), 64));
+        let others = [
+            first.token(1, 0),
+            keyed_request("l", "AIDA1", &body).token(0, 0),
+            keyed_request("k", "AIDA2", &body).token(0, 0),
+        ];
         assert!(others.iter().all(|other| *other != first.token(0, 0)));
     }
 
@@ -132,21 +135,21 @@ mod tests {
     fn a_body_is_the_same_in_any_order() {
         let one: Value = serde_json::from_str(r#"{"a": {"c": [1, 2], "d": "x"}, "b": null}"#).unwrap();
         let other: Value = serde_json::from_str(r#"{"b": null, "a": {"d": "x", "c": [1, 2]}}"#).unwrap();
-        assert_eq!(replay("k", "c", &one).fingerprint, replay("k", "c", &other).fingerprint);
+        assert_eq!(keyed_request("k", "c", &one).fingerprint, keyed_request("k", "c", &other).fingerprint);
         let absent: Value = serde_json::json!({"a": {"c": [1, 2], "d": "x"}});
-        assert_eq!(replay("k", "c", &one).fingerprint, replay("k", "c", &absent).fingerprint);
+        assert_eq!(keyed_request("k", "c", &one).fingerprint, keyed_request("k", "c", &absent).fingerprint);
         let different: Value = serde_json::from_str(r#"{"b": null, "a": {"d": "x", "c": [2, 1]}}"#).unwrap();
-        assert_ne!(replay("k", "c", &one).fingerprint, replay("k", "c", &different).fingerprint);
+        assert_ne!(keyed_request("k", "c", &one).fingerprint, keyed_request("k", "c", &different).fingerprint);
     }
 
     /// Of `us-east-1`, the key `k` and the caller `AIDA1`. A release that made other tokens would launch again for a key that
     /// was used under the one before.
     #[test]
     fn tokens_and_fingerprints_stay_as_they_are() {
-        let replay = replay("k", "AIDA1", &serde_json::json!({"name": "a"}));
-        assert_eq!(replay.token(0, 0), hex(&format!("{} 0", hex("us-east-1\0k\0AIDA1"))));
-        assert_eq!(replay.token(3, 1), hex(&format!("{} 3 1", hex("us-east-1\0k\0AIDA1"))));
-        assert_eq!(replay.token(0, 0), "647587b9e5c4fd87180ccdfac3a8a93da822c4f92a82b946ee527c024f85951d");
-        assert_eq!(replay.fingerprint, "ce8b9bbb975ae333ec4479d5385c507d");
+        let keyed_request = keyed_request("k", "AIDA1", &serde_json::json!({"name": "a"}));
+        assert_eq!(keyed_request.token(0, 0), hex(&format!("{} 0", hex("us-east-1\0k\0AIDA1"))));
+        assert_eq!(keyed_request.token(3, 1), hex(&format!("{} 3 1", hex("us-east-1\0k\0AIDA1"))));
+        assert_eq!(keyed_request.token(0, 0), "647587b9e5c4fd87180ccdfac3a8a93da822c4f92a82b946ee527c024f85951d");
+        assert_eq!(keyed_request.fingerprint, "ce8b9bbb975ae333ec4479d5385c507d");
     }
 }

@@ -8,7 +8,7 @@ use crate::model::region::Region;
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid)]
-pub struct InRegion {
+pub struct RegionPath {
     /// The region.
     pub region: Region,
 }
@@ -17,7 +17,7 @@ pub struct InRegion {
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid)]
-pub struct Worker {
+pub struct InstancePath {
     /// The region.
     pub region: Region,
     /// The instance.
@@ -27,7 +27,7 @@ pub struct Worker {
 /// The path: one instance, or a region whose instances the body names.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[deserr(error = Invalid)]
-pub struct Place {
+pub struct TargetPath {
     /// The region.
     pub region: Region,
     /// The instance.

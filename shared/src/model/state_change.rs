@@ -58,7 +58,7 @@ impl StateChange {
         instance: &Instance,
         change: Option<&types::InstanceStateChange>,
     ) -> Result<Self, Error> {
-        let unnamed = || Error::new(Code::AwsError, "EC2 accepted the call but did not name the instance").passing();
+        let unnamed = || Error::new(Code::AwsError, "EC2 accepted the call but did not name the instance").retryable();
         let current_state = State::from_ec2(change.ok_or_else(unnamed)?.current_state());
         Ok(Self {
             changed: instance.state != current_state,

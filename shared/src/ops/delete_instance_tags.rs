@@ -10,7 +10,7 @@ use crate::input::{Invalid, Refusal, Repeated, boolean};
 use crate::model::instance_tags::InstanceTags;
 use crate::model::mutation::Mutation;
 use crate::model::operation::Operation;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::tags::{MAX_TAGS, TagKey};
 
@@ -52,7 +52,7 @@ fn at_least_one(keys: Repeated<TagKey>) -> Result<Vec<TagKey>, Refusal> {
 /// 400 for a key that is not allowed, 404 for an unknown instance, 403 for one that is not managed, and whatever EC2 refuses.
 pub async fn delete_instance_tags(
     clients: &Clients,
-    worker: &Worker,
+    worker: &InstancePath,
     keys: &[TagKey],
     dry_run: bool,
 ) -> Result<Mutation<InstanceTags>, Error> {
@@ -76,7 +76,10 @@ pub async fn delete_instance_tags(
 ///
 /// # Errors
 /// Those of the operation.
-pub async fn handle(clients: &Clients, request: Request<Worker, TagKeys>) -> Result<Mutation<InstanceTags>, Error> {
+pub async fn handle(
+    clients: &Clients,
+    request: Request<InstancePath, TagKeys>,
+) -> Result<Mutation<InstanceTags>, Error> {
     delete_instance_tags(clients, &request.path, &request.query.key, request.query.dry_run).await
 }
 

@@ -12,7 +12,7 @@ use crate::model::image::{Image, ImageId, ImageNamePattern, Images, sort_newest_
 use crate::model::operation::Operation;
 use crate::model::owner::Owner;
 use crate::model::page_token::{Limit, PageToken, Pages};
-use crate::model::path::InRegion;
+use crate::model::path::RegionPath;
 use crate::model::region::Region;
 use crate::model::request::Request;
 
@@ -115,7 +115,7 @@ fn filters(query: &ImageQuery) -> BTreeMap<String, Vec<String>> {
 ///
 /// # Errors
 /// Those of the operation.
-pub async fn handle(clients: &Clients, request: Request<InRegion, Wanted>) -> Result<Images, Error> {
+pub async fn handle(clients: &Clients, request: Request<RegionPath, Wanted>) -> Result<Images, Error> {
     let Wanted(query) = &request.query;
     get_ami_ids_by_name(clients, &request.path.region, query).await
 }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::input::Invalid;
 use crate::model::field_selection::{Fields, Narrowed};
 use crate::model::operation::Operation;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::request::Request;
 
 /// What the outside knows of it.
@@ -34,7 +34,11 @@ pub struct DetailsQuery {
 ///
 /// # Errors
 /// 404 for an unknown instance, and whatever EC2 refuses.
-pub async fn get_instance_details(clients: &Clients, worker: &Worker, query: &DetailsQuery) -> Result<Narrowed, Error> {
+pub async fn get_instance_details(
+    clients: &Clients,
+    worker: &InstancePath,
+    query: &DetailsQuery,
+) -> Result<Narrowed, Error> {
     Ok(query.fields.of(find(clients, worker).await?))
 }
 
@@ -42,7 +46,7 @@ pub async fn get_instance_details(clients: &Clients, worker: &Worker, query: &De
 ///
 /// # Errors
 /// Those of the operation.
-pub async fn handle(clients: &Clients, request: Request<Worker, DetailsQuery>) -> Result<Narrowed, Error> {
+pub async fn handle(clients: &Clients, request: Request<InstancePath, DetailsQuery>) -> Result<Narrowed, Error> {
     get_instance_details(clients, &request.path, &request.query).await
 }
 
@@ -101,8 +105,10 @@ mod tests {
     #[tokio::test]
     async fn another_region_is_refused_before_ec2_is_asked() {
         let read = mock!(Client::describe_instances).then_http_response(|| described("stopped", true));
-        let elsewhere =
-            Worker { region: crate::model::region::Region::try_from("eu-west-1".to_owned()).unwrap(), ..worker() };
+        let elsewhere = InstancePath {
+            region: crate::model::region::Region::try_from("eu-west-1".to_owned()).unwrap(),
+            ..worker()
+        };
         let error =
             get_instance_details(&testing::clients(&[&read]), &elsewhere, &DetailsQuery::default()).await.unwrap_err();
         assert_eq!((error.code, read.num_calls()), (Code::RegionNotAllowed, 0));

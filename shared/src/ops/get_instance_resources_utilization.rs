@@ -5,7 +5,7 @@ use crate::aws::instances::find;
 use crate::aws::metrics::measure;
 use crate::error::Error;
 use crate::model::operation::Operation;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::utilization::{Utilization, UtilizationQuery};
 
@@ -26,7 +26,7 @@ pub const OPERATION: Operation = Operation {
 /// 404 for an unknown instance, and whatever EC2 or CloudWatch refuses.
 pub async fn get_instance_resources_utilization(
     clients: &Clients,
-    worker: &Worker,
+    worker: &InstancePath,
     query: &UtilizationQuery,
 ) -> Result<Utilization, Error> {
     let instance = find(clients, worker).await?;
@@ -37,7 +37,7 @@ pub async fn get_instance_resources_utilization(
 ///
 /// # Errors
 /// Those of the operation.
-pub async fn handle(clients: &Clients, request: Request<Worker, UtilizationQuery>) -> Result<Utilization, Error> {
+pub async fn handle(clients: &Clients, request: Request<InstancePath, UtilizationQuery>) -> Result<Utilization, Error> {
     get_instance_resources_utilization(clients, &request.path, &request.query).await
 }
 

@@ -5,7 +5,7 @@ use crate::aws::instances::find;
 use crate::aws::statuses::read_status;
 use crate::error::Error;
 use crate::model::operation::Operation;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::status::InstanceStatus;
 
@@ -24,7 +24,7 @@ pub const OPERATION: Operation = Operation {
 ///
 /// # Errors
 /// 404 for an unknown instance, and whatever EC2 refuses.
-pub async fn get_instance_status(clients: &Clients, worker: &Worker) -> Result<InstanceStatus, Error> {
+pub async fn get_instance_status(clients: &Clients, worker: &InstancePath) -> Result<InstanceStatus, Error> {
     let instance = find(clients, worker).await?;
     read_status(clients, worker, &instance).await
 }
@@ -33,7 +33,7 @@ pub async fn get_instance_status(clients: &Clients, worker: &Worker) -> Result<I
 ///
 /// # Errors
 /// Those of the operation.
-pub async fn handle(clients: &Clients, request: Request<Worker>) -> Result<InstanceStatus, Error> {
+pub async fn handle(clients: &Clients, request: Request<InstancePath>) -> Result<InstanceStatus, Error> {
     get_instance_status(clients, &request.path).await
 }
 

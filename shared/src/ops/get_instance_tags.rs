@@ -6,7 +6,7 @@ use crate::aws::instances::find;
 use crate::error::Error;
 use crate::model::instance_tags::InstanceTags;
 use crate::model::operation::Operation;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::request::Request;
 
 /// What the outside knows of it.
@@ -26,7 +26,7 @@ pub const OPERATION: Operation = Operation {
 ///
 /// # Errors
 /// 404 for an unknown instance, and whatever EC2 refuses.
-pub async fn get_instance_tags(clients: &Clients, worker: &Worker) -> Result<InstanceTags, Error> {
+pub async fn get_instance_tags(clients: &Clients, worker: &InstancePath) -> Result<InstanceTags, Error> {
     let instance = find(clients, worker).await?;
     let id = worker.instance_id.as_str();
     let answer = clients.ec2(&worker.region)?.describe_tags().filters(filter("resource-id", id)).send().await?;
@@ -42,7 +42,7 @@ pub async fn get_instance_tags(clients: &Clients, worker: &Worker) -> Result<Ins
 ///
 /// # Errors
 /// Those of the operation.
-pub async fn handle(clients: &Clients, request: Request<Worker>) -> Result<InstanceTags, Error> {
+pub async fn handle(clients: &Clients, request: Request<InstancePath>) -> Result<InstanceTags, Error> {
     get_instance_tags(clients, &request.path).await
 }
 

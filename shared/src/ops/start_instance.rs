@@ -11,7 +11,7 @@ use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstancesBody;
 use crate::model::mutation::Mutation;
 use crate::model::operation::Operation;
-use crate::model::path::Place;
+use crate::model::path::TargetPath;
 use crate::model::request::Request;
 use crate::model::state::State;
 use crate::model::state_change::StateChanges;
@@ -71,7 +71,7 @@ impl Change for Start<'_> {
 /// Those of the operation.
 pub async fn handle(
     clients: &Clients,
-    request: Request<Place, WaitQuery<UntilUp>, InstancesBody>,
+    request: Request<TargetPath, WaitQuery<UntilUp>, InstancesBody>,
 ) -> Result<Mutation<StateChanges>, Error> {
     let Request { path, query, body, .. } = request;
     let order = Order::new(path, query, body.instance_ids)?;

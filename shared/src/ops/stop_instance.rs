@@ -14,7 +14,7 @@ use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstanceIds;
 use crate::model::mutation::Mutation;
 use crate::model::operation::Operation;
-use crate::model::path::Place;
+use crate::model::path::TargetPath;
 use crate::model::request::Request;
 use crate::model::state::State;
 use crate::model::state_change::StateChanges;
@@ -145,7 +145,7 @@ fn cannot_hibernate(error: &Error) -> bool {
 /// Those of the operation.
 pub async fn handle(
     clients: &Clients,
-    request: Request<Place, WaitQuery<UntilStopped>, StopBody>,
+    request: Request<TargetPath, WaitQuery<UntilStopped>, StopBody>,
 ) -> Result<Mutation<StateChanges>, Error> {
     let Request { path, query, body, .. } = request;
     let manner = body.manner();

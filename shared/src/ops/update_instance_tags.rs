@@ -8,7 +8,7 @@ use crate::input::{Invalid, Refusal};
 use crate::model::instance_tags::InstanceTags;
 use crate::model::mutation::{DryRun, Mutation};
 use crate::model::operation::Operation;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::tags::NewTags;
 
@@ -39,7 +39,7 @@ pub struct TagUpdate {
 /// 400 for a key that is not allowed, 404 for an unknown instance, 403 for one that is not managed, and whatever EC2 refuses.
 pub async fn update_instance_tags(
     clients: &Clients,
-    worker: &Worker,
+    worker: &InstancePath,
     update: &TagUpdate,
     dry_run: bool,
 ) -> Result<Mutation<InstanceTags>, Error> {
@@ -62,7 +62,7 @@ pub async fn update_instance_tags(
 /// Those of the operation.
 pub async fn handle(
     clients: &Clients,
-    request: Request<Worker, DryRun, TagUpdate>,
+    request: Request<InstancePath, DryRun, TagUpdate>,
 ) -> Result<Mutation<InstanceTags>, Error> {
     update_instance_tags(clients, &request.path, &request.body, request.query.dry_run).await
 }

@@ -4,7 +4,7 @@ use shared::api::openapi::input;
 use shared::error::Code;
 use shared::model::mutation::DryRun;
 use shared::model::operation::Operation;
-use shared::model::path::{InRegion, Worker};
+use shared::model::path::{InstancePath, RegionPath};
 use shared::model::utilization::UtilizationQuery;
 use shared::model::wait::{UntilStopped, UntilTerminated, UntilUp, WaitQuery};
 use shared::ops::delete_instance_tags::TagKeys;
@@ -158,12 +158,12 @@ fn health() -> Call {
 
 fn on_instance(summary: &'static str, codes: &[Code]) -> Call {
     let call = in_region(summary, &[&[Code::InstanceNotFound], codes].concat());
-    Call { parameters: in_path(input::<Worker>()), ..call }
+    Call { parameters: in_path(input::<InstancePath>()), ..call }
 }
 
 fn in_region(summary: &'static str, codes: &[Code]) -> Call {
     let call = call(summary, &[&IN_A_REGION, codes].concat());
-    Call { parameters: in_path(input::<InRegion>()), ..call }
+    Call { parameters: in_path(input::<RegionPath>()), ..call }
 }
 
 fn call(summary: &'static str, codes: &[Code]) -> Call {

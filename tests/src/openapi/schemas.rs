@@ -10,7 +10,7 @@ use shared::model::instance_ids::InstancesBody;
 use shared::model::instance_tags::InstanceTags;
 use shared::model::launch::{Alternative, CapacityReservation, Cpu, CreateInstance, Placement, Spot};
 use shared::model::mutation::Permitted;
-use shared::model::path::Worker;
+use shared::model::path::InstancePath;
 use shared::model::state_change::Entries;
 use shared::model::state_change::StateChange;
 use shared::model::status::InstanceStatus;
@@ -118,7 +118,8 @@ fn inputs() -> Components {
     add::<UntilStopped>(&mut all);
     add::<UntilTerminated>(&mut all);
     add::<UntilUp>(&mut all);
-    for refer in [ImageQuery::schemas, ListQuery::schemas, TagKeys::schemas, UtilizationQuery::schemas, Worker::schemas]
+    for refer in
+        [ImageQuery::schemas, ListQuery::schemas, TagKeys::schemas, UtilizationQuery::schemas, InstancePath::schemas]
     {
         refer(&mut all);
     }

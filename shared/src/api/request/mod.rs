@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::api::json;
 use crate::error::{Code, Error};
-use crate::input::{Invalid, both};
+use crate::input::Invalid;
 use crate::model::idempotency_key::IdempotencyKey;
 use crate::model::request::{Identity, Request};
 
@@ -33,13 +33,17 @@ where
     Input: Deserr<Invalid>,
 {
     fn read(event: &lambda_http::Request) -> Result<Self, Error> {
-        let raw_body = body(event)?;
-        let path = deserr::deserialize(path(event));
-        let query = deserr::deserialize(query(event));
-        // A body that is no JSON is reported once, with the raw one.
-        let body = raw_body.clone().map_err(|_| Invalid::default()).and_then(deserr::deserialize);
-        let (((path, query), body), (raw_body, idempotency_key)) =
-            both(both(both(path, query), body), both(raw_body, idempotency_key(event)))?;
+        let mut invalid = Invalid::default();
+        let path = invalid.keep(deserr::deserialize(path(event)));
+        let query = invalid.keep(deserr::deserialize(query(event)));
+        let raw_body = invalid.keep(body(event)?);
+        let body = raw_body.clone().and_then(|body| invalid.keep(deserr::deserialize(body)));
+        let idempotency_key = invalid.keep(idempotency_key(event));
+        let (Some(path), Some(query), Some(raw_body), Some(body), Some(idempotency_key)) =
+            (path, query, raw_body, body, idempotency_key)
+        else {
+            return Err(invalid.into());
+        };
         Ok(Self { path, query, body, raw_body, idempotency_key, identity: identity(event) })
     }
 }

@@ -4,9 +4,9 @@ use super::*;
 use crate::input::Nothing;
 use crate::model::launch::CreateInstance;
 use crate::model::mutation::DryRun;
-use crate::model::path::InRegion;
-use crate::model::path::Place;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
+use crate::model::path::RegionPath;
+use crate::model::path::TargetPath;
 use crate::ops::delete_instance_tags::TagKeys;
 use crate::ops::get_all_instances::ListQuery;
 use crate::ops::stop_instance::StopBody;
@@ -26,7 +26,7 @@ fn a_good_request_is_read() {
         serde_json::json!({"dry_run": ["true"]}),
         "",
     );
-    let request = Request::<Worker, DryRun>::read(&event).unwrap();
+    let request = Request::<InstancePath, DryRun>::read(&event).unwrap();
     assert_eq!(
         (request.path.region.as_str(), request.path.instance_id.as_str(), request.query.dry_run),
         ("us-east-1", ID, true)
@@ -46,7 +46,7 @@ fn the_tag_values_of_body_and_query_are_known_for_the_log() {
 fn one_answer_names_the_bad_fields_of_path_query_and_body() {
     let path = serde_json::json!({"region": "US-EAST-1", "instance_id": "i-1"});
     let query = serde_json::json!({"dry_run": ["yes"], "force": ["true"]});
-    let refused = Request::<Worker, DryRun>::read(&event(path, query, r#"{"x": 1}"#));
+    let refused = Request::<InstancePath, DryRun>::read(&event(path, query, r#"{"x": 1}"#));
     let mut fields = fields(refused);
     fields.sort();
     assert_eq!(fields, ["dry_run", "force", "instance_id", "region", "x"]);
@@ -54,7 +54,8 @@ fn one_answer_names_the_bad_fields_of_path_query_and_body() {
 
 #[test]
 fn the_path_with_an_instance_and_the_path_without_are_both_read() {
-    let read = |path: Value, body: &str| Request::<Place, Nothing, StopBody>::read(&event(path, Value::Null, body));
+    let read =
+        |path: Value, body: &str| Request::<TargetPath, Nothing, StopBody>::read(&event(path, Value::Null, body));
     let one = read(serde_json::json!({"region": "us-east-1", "instance_id": ID}), "").unwrap();
     assert_eq!((one.path.instance_id.unwrap().as_str(), one.body.instance_ids), (ID, None));
     let many = serde_json::json!({"instance_ids": [ID], "force": true}).to_string();
@@ -68,7 +69,7 @@ fn the_path_with_an_instance_and_the_path_without_are_both_read() {
 fn a_parameter_that_is_given_twice_is_refused_where_one_is_taken() {
     let path = serde_json::json!({"region": "us-east-1", "instance_id": ID});
     let query = serde_json::json!({"dry_run": ["true", "false"]});
-    assert_eq!(fields(Request::<Worker, DryRun>::read(&event(path, query, ""))), ["dry_run"]);
+    assert_eq!(fields(Request::<InstancePath, DryRun>::read(&event(path, query, ""))), ["dry_run"]);
 }
 
 #[test]
@@ -85,11 +86,11 @@ fn tag_filters_and_repeated_filters_are_read() {
 #[test]
 fn keys_to_delete_are_never_none() {
     let path = serde_json::json!({"region": "us-east-1", "instance_id": ID});
-    assert_eq!(fields(Request::<Worker, TagKeys>::read(&event(path.clone(), Value::Null, ""))), ["key"]);
+    assert_eq!(fields(Request::<InstancePath, TagKeys>::read(&event(path.clone(), Value::Null, ""))), ["key"]);
     let query = serde_json::json!({"key": ["a", "managedBY"]});
-    assert_eq!(fields(Request::<Worker, TagKeys>::read(&event(path.clone(), query, ""))), ["key[1]"]);
+    assert_eq!(fields(Request::<InstancePath, TagKeys>::read(&event(path.clone(), query, ""))), ["key[1]"]);
     let query = serde_json::json!({"key": ["a", "b"]});
-    assert_eq!(Request::<Worker, TagKeys>::read(&event(path, query, "")).unwrap().query.key.len(), 2);
+    assert_eq!(Request::<InstancePath, TagKeys>::read(&event(path, query, "")).unwrap().query.key.len(), 2);
 }
 
 #[test]
@@ -115,19 +116,19 @@ fn a_body_over_the_limit_is_a_413() {
 fn the_scheduled_event_is_no_body() {
     let event = from_str(include_str!("../../../../events/health-schedule.json")).unwrap();
     assert!(Request::<Nothing, Nothing, Nothing>::read(&event).is_ok());
-    assert_eq!(fields(Request::<Worker>::read(&event)), ["region", "instance_id"]);
+    assert_eq!(fields(Request::<InstancePath>::read(&event)), ["region", "instance_id"]);
 }
 
 #[test]
 fn what_stands_twice_is_refused() {
     let path = || serde_json::json!({"region": "us-east-1"});
     let twice = event(path(), Value::Null, r#"{"instance_ids": ["i-1"], "instance_ids": ["i-2"]}"#);
-    assert_eq!(fields(Request::<Place, Nothing, Value>::read(&twice)), ["instance_ids"]);
+    assert_eq!(fields(Request::<TargetPath, Nothing, Value>::read(&twice)), ["instance_ids"]);
     let mut keys = event(path(), Value::Null, "{}");
     for key in ["one", "one"] {
         keys.headers_mut().append(IDEMPOTENCY_KEY, key.parse().unwrap());
     }
-    assert_eq!(fields(Request::<InRegion, Nothing, Value>::read(&keys)), [IDEMPOTENCY_KEY]);
+    assert_eq!(fields(Request::<RegionPath, Nothing, Value>::read(&keys)), [IDEMPOTENCY_KEY]);
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn who_signed_is_whom_api_gateway_names() {
     event["requestContext"]["identity"] = serde_json::json!({
         "caller": "AROAEXAMPLE:alice", "userArn": "arn:aws:sts::123456789012:assumed-role/lab/alice",
     });
-    let request = Request::<InRegion, Nothing, Value>::read(&from_str(&event.to_string()).unwrap()).unwrap();
+    let request = Request::<RegionPath, Nothing, Value>::read(&from_str(&event.to_string()).unwrap()).unwrap();
     assert_eq!(request.identity.id.as_deref(), Some("AROAEXAMPLE:alice"));
     assert_eq!(request.identity.arn.as_deref(), Some("arn:aws:sts::123456789012:assumed-role/lab/alice"));
 }

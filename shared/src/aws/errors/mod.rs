@@ -12,15 +12,15 @@ use crate::error::{AwsAnswer, Code, Denial, DeniedBy, Error};
 use crate::input::Invalid;
 
 /// The IAM action behind an SDK call, named by the call's error type. AWS does not always say which one it denied.
-pub trait Denied {
+pub trait IamAction {
     /// For example `ec2:StartInstances`.
-    const ACTION: &'static str;
+    const NAME: &'static str;
 }
 
 /// Ties each error type to its action: an SDK call without a row here does not compile with `?`.
 macro_rules! actions {
     ($($error:path => $action:literal),+ $(,)?) => {
-        $(impl Denied for $error { const ACTION: &'static str = $action; })+
+        $(impl IamAction for $error { const NAME: &'static str = $action; })+
     };
 }
 
@@ -42,41 +42,41 @@ actions! {
 
 impl<E> From<SdkError<E, HttpResponse>> for Error
 where
-    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
         match &error {
             SdkError::ServiceError(answer) => {
                 answered(answer.err(), answer.raw().status().as_u16(), error.request_id())
             }
-            SdkError::TimeoutError(_) => timeout(E::ACTION),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => timeout(E::ACTION),
-            SdkError::ResponseError(_) => unreadable(E::ACTION, error.request_id()),
+            SdkError::TimeoutError(_) => timeout(E::NAME),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => timeout(E::NAME),
+            SdkError::ResponseError(_) => unreadable(E::NAME, error.request_id()),
             _ if no_credentials(&error) => {
                 Self::new(Code::AwsCredentialsInvalid, "The function has no usable AWS credentials")
             }
             _ => {
-                let detail = format!("The connection to AWS failed during {}; it may have been carried out", E::ACTION);
-                Self::new(Code::AwsError, detail).passing()
+                let detail = format!("The connection to AWS failed during {}; it may have been carried out", E::NAME);
+                Self::new(Code::AwsError, detail).retryable()
             }
         }
     }
 }
 
 /// Reads an error that AWS answered with.
-fn answered<E: Denied + ProvideErrorMetadata>(error: &E, status: u16, aws_request_id: Option<&str>) -> Error {
+fn answered<E: IamAction + ProvideErrorMetadata>(error: &E, status: u16, aws_request_id: Option<&str>) -> Error {
     // An answer without a code is no error of EC2's: a truncated document, a proxy's HTML page.
-    let Some(aws_code) = error.code() else { return unreadable(E::ACTION, aws_request_id) };
+    let Some(aws_code) = error.code() else { return unreadable(E::NAME, aws_request_id) };
     let message = error.message().unwrap_or("AWS gave no message");
-    let (code, field) = read_code(E::ACTION, aws_code, message);
-    let action = if aws_code == FIRST_SPOT_LAUNCH { "iam:CreateServiceLinkedRole" } else { E::ACTION };
+    let (code, field) = read_code(E::NAME, aws_code, message);
+    let action = if aws_code == FIRST_SPOT_LAUNCH { "iam:CreateServiceLinkedRole" } else { E::NAME };
     let denial = (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, action)));
     let remedy = denial.as_ref().filter(|denial| denial.action == "iam:PassRole").map_or("", |_| PASSABLE_ROLES);
     let detail = match code {
         // Of a wrong signature AWS quotes the request that it signed itself, session token included.
-        Code::AwsCredentialsInvalid => format!("AWS does not accept the function's credentials for {}", E::ACTION),
+        Code::AwsCredentialsInvalid => format!("AWS does not accept the function's credentials for {}", E::NAME),
         _ if quotes_a_signed_request(message) => {
-            format!("AWS refuses {} in words that quote the signed request", E::ACTION)
+            format!("AWS refuses {} in words that quote the signed request", E::NAME)
         }
         _ => format!("{}{remedy}", without_encoded_message(message)),
     };
@@ -171,7 +171,7 @@ fn without_encoded_message(message: &str) -> &str {
 /// An answer without what it should have.
 pub(crate) fn unreadable(action: &str, aws_request_id: Option<&str>) -> Error {
     let detail = format!("The answer to {action} could not be read; it may have been carried out");
-    Error { aws: AwsAnswer::boxed(None, aws_request_id), ..Error::new(Code::AwsError, detail).passing() }
+    Error { aws: AwsAnswer::boxed(None, aws_request_id), ..Error::new(Code::AwsError, detail).retryable() }
 }
 
 pub(crate) fn timeout(action: &str) -> Error {

@@ -299,7 +299,7 @@ fn a_known_refusal_did_nothing_and_an_unknown_one_may_have() {
 
 #[test]
 fn after_a_timeout_and_a_failure_the_call_may_have_been_carried_out() {
-    let may_have = |error: Error| error.leaves_open();
-    assert!(may_have(Error::new(Code::AwsTimeout, "")) && may_have(Error::new(Code::AwsError, "").passing()));
+    let may_have = |error: Error| error.may_have_happened();
+    assert!(may_have(Error::new(Code::AwsTimeout, "")) && may_have(Error::new(Code::AwsError, "").retryable()));
     assert!(!may_have(Error::new(Code::AwsError, "")) && !may_have(Error::new(Code::Throttled, "")));
 }

@@ -268,9 +268,11 @@ impl Deserr<Invalid> for CreateInstance {
         let body = Value::deserialize_from_value(value, at)?;
         let together = together(&body);
         let Value::Object(mut fields) = body else { return Err(Invalid::at(at, "must be an object")) };
-        let image = image_choice(&mut fields, at);
-        let launch = Launch::deserialize_from_value(Value::Object(fields).into_value(), at);
-        let ((image, launch), ()) = both(both(image, launch), together)?;
+        let mut invalid = Invalid::default();
+        let image = invalid.keep(image_choice(&mut fields, at));
+        let launch = invalid.keep(Launch::deserialize_from_value(Value::Object(fields).into_value(), at));
+        let fits = invalid.keep(together);
+        let (Some(image), Some(launch), Some(())) = (image, launch, fits) else { return Err(invalid) };
         Ok(Self { image, launch })
     }
 }

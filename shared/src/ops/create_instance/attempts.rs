@@ -9,7 +9,7 @@ use super::launching::Launching;
 use super::request::run_instances;
 use crate::aws::deadline;
 use crate::aws::doubt::Doubt;
-use crate::aws::errors::{Denied, timeout};
+use crate::aws::errors::{IamAction, timeout};
 use crate::aws::instances::shown;
 use crate::error::{Code, Error};
 use crate::input::{FieldError, Invalid};
@@ -27,14 +27,14 @@ impl Launching<'_> {
                 let late = Error::new(Code::AwsTimeout, "There was no time left to launch: nothing was launched");
                 return Err(after(&failed, late));
             }
-            let token = self.caller.replay.as_ref().map(|replay| replay.token(number, generation));
+            let token = self.caller.keyed_request.as_ref().map(|keyed_request| keyed_request.token(number, generation));
             let doubt = Doubt::default();
             match self.launch_as(attempt, image, token, doubt.clone()).await {
                 Ok((instance, created)) => {
-                    if let Some(replay) = &self.caller.replay {
+                    if let Some(keyed_request) = &self.caller.keyed_request {
                         // EC2 keeps a token for longer than it shows what was launched with it, and may answer other
                         // parameters under it with success: then this is another request's.
-                        replay.check_answer(&instance, created)?;
+                        keyed_request.check_answer(&instance, created)?;
                     }
                     let warnings = self.launch.warnings(&attempt.instance_type);
                     return Ok(Launched { instance, warnings, failed_attempts: failed, created, is_read: false });
@@ -62,7 +62,7 @@ impl Launching<'_> {
         let sent = self.clients.now();
         let call = run_instances(self, attempt, image).set_client_token(token).customize().interceptor(doubt);
         let answer: RunInstancesOutput =
-            timeout_at(deadline::last_word(), call.send()).await.map_err(|_| timeout(RunInstancesError::ACTION))??;
+            timeout_at(deadline::last_word(), call.send()).await.map_err(|_| timeout(RunInstancesError::NAME))??;
         let instance = answer.instances().first().ok_or_else(unnamed)?;
         let instance = shown(self.clients, self.region, instance);
         let created = instance.launch_time.is_none() || instance.is_launched_since(sent);
@@ -71,7 +71,7 @@ impl Launching<'_> {
 
     /// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.
     fn as_repeatable(&self, error: Error, doubt: &Doubt) -> Error {
-        if self.caller.replay.is_some() || !(error.leaves_open() || doubt.is_there()) {
+        if self.caller.keyed_request.is_some() || !(error.may_have_happened() || doubt.is_there()) {
             return error;
         }
         let advice = "without an Idempotency-Key the same call could launch another: list the instances first";

@@ -1,8 +1,8 @@
 //! Who asks for a launch.
 
 use crate::config::Config;
-use crate::model::idempotency::Replay;
-use crate::model::path::InRegion;
+use crate::model::idempotency::KeyedRequest;
+use crate::model::path::RegionPath;
 use crate::model::request::{Identity, Request};
 
 /// Who asks, and whether the answer can be asked for again.
@@ -11,16 +11,17 @@ pub struct Caller {
     /// The caller's ARN, for the tag `CreatedBy`; unknown outside API Gateway.
     pub arn: Option<String>,
     /// The request as one that may be sent again; none without an `Idempotency-Key`.
-    pub replay: Option<Replay>,
+    pub keyed_request: Option<KeyedRequest>,
 }
 
 impl Caller {
     /// Who sent a request, and whether it may be sent again.
     #[must_use]
-    pub fn of<Query, Input>(request: &Request<InRegion, Query, Input>, config: &Config) -> Self {
+    pub fn of<Query, Input>(request: &Request<RegionPath, Query, Input>, config: &Config) -> Self {
         let identity = lasting(&request.identity, config);
-        let replay = |key| Replay::new(key, &request.path.region, identity.id.as_deref(), &request.raw_body);
-        Self { arn: identity.arn.clone(), replay: request.idempotency_key.as_ref().map(replay) }
+        let keyed_request =
+            |key| KeyedRequest::new(key, &request.path.region, identity.id.as_deref(), &request.raw_body);
+        Self { arn: identity.arn.clone(), keyed_request: request.idempotency_key.as_ref().map(keyed_request) }
     }
 }
 
@@ -99,8 +100,8 @@ mod tests {
     fn a_request_with_a_key_can_be_sent_again_by_the_same_caller_alone() {
         let config = Config::read(|name| (name == "AWS_REGION").then(|| "us-east-1".to_owned())).unwrap();
         let caller = |key: Option<&str>, id: &str| {
-            let request = Request::<InRegion> {
-                path: InRegion { region: crate::testing::region() },
+            let request = Request::<RegionPath> {
+                path: RegionPath { region: crate::testing::region() },
                 query: Default::default(),
                 body: Default::default(),
                 raw_body: serde_json::json!({"name": "a"}),
@@ -114,8 +115,8 @@ mod tests {
         };
         let alice = caller(Some("k"), "alice");
         assert_eq!(alice.arn.as_deref(), Some("arn:aws:iam::123456789012:user/alice"));
-        assert_eq!(alice.replay, caller(Some("k"), "alice").replay);
-        assert_ne!(alice.replay, caller(Some("k"), "bob").replay);
-        assert_eq!((alice.replay.is_some(), caller(None, "alice").replay), (true, None));
+        assert_eq!(alice.keyed_request, caller(Some("k"), "alice").keyed_request);
+        assert_ne!(alice.keyed_request, caller(Some("k"), "bob").keyed_request);
+        assert_eq!((alice.keyed_request.is_some(), caller(None, "alice").keyed_request), (true, None));
     }
 }

@@ -8,7 +8,7 @@ use crate::model::document::Document;
 use crate::model::instance::Instance;
 use crate::model::instance_type::InstanceType;
 use crate::model::launch::Launch;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 
 /// What create answers: the instance, and what the caller should know about it.
 #[derive(Debug, Clone, Serialize)]
@@ -50,7 +50,7 @@ pub(crate) fn twins_of<'a>(id: &'a str, launched: &'a [Instance]) -> impl Iterat
 
 impl Launched {
     /// The same launch, which no read shows.
-    pub(crate) fn unseen(self, worker: &Worker, why: &str) -> Self {
+    pub(crate) fn unseen(self, worker: &InstancePath, why: &str) -> Self {
         let warning = format!("{} is launched, but no read shows it yet: {why}", worker.instance_id);
         self.with_warnings([warning])
     }

@@ -30,7 +30,7 @@ use crate::model::image::ImageChoice;
 use crate::model::launch::CreateInstance;
 use crate::model::mutation::Mutation;
 use crate::model::operation::Operation;
-use crate::model::path::InRegion;
+use crate::model::path::RegionPath;
 use crate::model::region::Region;
 use crate::model::request::Request;
 use crate::model::wait::{UntilUp, WaitQuery};
@@ -86,8 +86,8 @@ impl Launching<'_> {
 
     /// What an earlier sending of the same request launched.
     async fn earlier(&self) -> Result<Option<Launched>, Error> {
-        let Some(replay) = &self.caller.replay else { return Ok(None) };
-        Ok(Launched::again(replay.find(self.clients, self.region).await?, self.launch))
+        let Some(keyed_request) = &self.caller.keyed_request else { return Ok(None) };
+        Ok(Launched::again(keyed_request.find(self.clients, self.region).await?, self.launch))
     }
 
     /// Launches, under other tokens if EC2 has bound the first ones to a launch that never was.
@@ -96,14 +96,14 @@ impl Launching<'_> {
         room?;
         let image = image?;
         for generation in 0..GENERATIONS {
-            match (self.first_with_capacity(&image, generation).await, &self.caller.replay) {
+            match (self.first_with_capacity(&image, generation).await, &self.caller.keyed_request) {
                 // EC2 knows the token from a launch with other parameters. If that was this very request, an image name or
                 // SSM parameter leads elsewhere by now, and either the look-up came before EC2's reads showed the first
                 // launch or that one failed and is bound to its token all the same.
-                (Err(error), Some(replay)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
+                (Err(error), Some(keyed_request)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
                     let found = match generation {
-                        0 => replay.find_for_sure(self.clients, self.region).await?,
-                        _ => replay.find(self.clients, self.region).await?,
+                        0 => keyed_request.find_for_sure(self.clients, self.region).await?,
+                        _ => keyed_request.find(self.clients, self.region).await?,
                     };
                     if let Some(launched) = Launched::again(found, self.launch) {
                         return Ok(launched);
@@ -114,7 +114,7 @@ impl Launching<'_> {
         }
         let detail = "EC2 has bound this Idempotency-Key to two launches, and no read shows one: if that stays so, use a new \
                       key";
-        Err(Error::new(Code::IdempotencyMismatch, detail).passing())
+        Err(Error::new(Code::IdempotencyMismatch, detail).retryable())
     }
 }
 
@@ -124,7 +124,7 @@ impl Launching<'_> {
 /// Those of the operation.
 pub async fn handle(
     clients: &Clients,
-    request: Request<InRegion, WaitQuery<UntilUp>, CreateInstance>,
+    request: Request<RegionPath, WaitQuery<UntilUp>, CreateInstance>,
 ) -> Result<Mutation<Launched>, Error> {
     let caller = Caller::of(&request, clients.config());
     create_instance(clients, &request.path.region, &request.body, &caller, request.query).await

@@ -85,7 +85,7 @@ fn on_each_resource(launching: &Launching, attempt: &Attempt) -> Vec<TagSpecific
     let tags: Vec<Tag> = [tag(NAME_KEY, launch.name.as_str()), tag(OWNERSHIP_KEY, clients.managed_by())]
         .into_iter()
         .chain(caller.arn.as_ref().map(|arn| tag(CREATED_BY_KEY, &as_value(arn))))
-        .chain(caller.replay.as_ref().map(|replay| tag(FINGERPRINT_KEY, &replay.fingerprint)))
+        .chain(caller.keyed_request.as_ref().map(|keyed_request| tag(FINGERPRINT_KEY, &keyed_request.fingerprint)))
         .chain(launch.tags.to_ec2())
         .collect();
     let kinds = [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface];

@@ -10,11 +10,11 @@ use crate::aws::instances;
 use crate::aws::once_shown::{SHOWN_WITHIN, once_shown};
 use crate::aws::watch::{Progress, Wait};
 use crate::error::{Code, Error};
-use crate::model::idempotency::Replay;
+use crate::model::idempotency::KeyedRequest;
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
 use crate::model::mutation::Mutation;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
 
 /// Why the caller's next call may not find a launch.
 const NOT_YET: &str = "calls for it may answer 404 or 403 for some seconds more";
@@ -27,7 +27,7 @@ impl Launching<'_> {
         wait: Option<Wait>,
     ) -> Result<Mutation<Launched>, Error> {
         let instance_id = InstanceId::try_from(launched.instance.instance_id.clone()).map_err(|_| unnamed())?;
-        let worker = Worker { region: self.region.clone(), instance_id };
+        let worker = InstancePath { region: self.region.clone(), instance_id };
         let is_read = launched.is_read;
         let answer = match wait {
             // What an earlier sending launched may have been stopped since: then there is nothing to wait for.
@@ -37,8 +37,10 @@ impl Launching<'_> {
             None if !is_read => Mutation::Done(once_found(self.clients, &worker, launched).await),
             _ => Mutation::Done(launched),
         };
-        let twins = match &self.caller.replay {
-            Some(replay) if !is_read && self.launch.falls_back() => twins(self.clients, &worker, replay).await,
+        let twins = match &self.caller.keyed_request {
+            Some(keyed_request) if !is_read && self.launch.falls_back() => {
+                twins(self.clients, &worker, keyed_request).await
+            }
             _ => Vec::new(),
         };
         Ok(answer.map(|launched| launched.with_warnings(twins)))
@@ -49,7 +51,7 @@ impl Launching<'_> {
 /// read: only EC2 taking it back is an error.
 async fn watch(
     clients: &Clients,
-    worker: &Worker,
+    worker: &InstancePath,
     launched: Launched,
     wait: Wait,
 ) -> Result<Mutation<Launched>, Error> {
@@ -69,16 +71,16 @@ async fn watch(
 }
 
 /// What else the same key launched, if EC2 can be asked now: the launch is answered all the same.
-async fn twins(clients: &Clients, worker: &Worker, replay: &Replay) -> Vec<String> {
-    let launched = timeout_at(deadline::at_most(SHOWN_WITHIN), replay.launched(clients, &worker.region)).await;
+async fn twins(clients: &Clients, worker: &InstancePath, keyed_request: &KeyedRequest) -> Vec<String> {
+    let launched = timeout_at(deadline::at_most(SHOWN_WITHIN), keyed_request.launched(clients, &worker.region)).await;
     let launched = launched.ok().and_then(Result::ok).unwrap_or_default();
-    let launched: Vec<Instance> = launched.into_iter().filter(|found| replay.is_ours(found)).collect();
+    let launched: Vec<Instance> = launched.into_iter().filter(|found| keyed_request.is_ours(found)).collect();
     twins_of(worker.instance_id.as_str(), &launched).collect()
 }
 
 /// The launched worker as a read shows it, tagged as ours: without that the caller's next call would be refused. If none
 /// does, what RunInstances said of it: the launch is not lost because of a read.
-async fn once_found(clients: &Clients, worker: &Worker, launched: Launched) -> Launched {
+async fn once_found(clients: &Clients, worker: &InstancePath, launched: Launched) -> Launched {
     let look = || async {
         match instances::find(clients, worker).await {
             Err(error) if error.code == Code::InstanceNotFound => Ok(None),

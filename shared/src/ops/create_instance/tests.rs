@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::aws::deadline;
 use crate::input::Invalid;
-use crate::model::idempotency::Replay;
+use crate::model::idempotency::KeyedRequest;
 use crate::model::idempotency_key::IdempotencyKey;
 use crate::model::instance_type::InstanceType;
 use crate::model::launch::MAX_ATTEMPTS;
@@ -164,7 +164,7 @@ async fn a_callers_arn_is_a_tag_value_however_long_it_is() {
         .match_requests(move |r| r.tag_specifications().iter().all(|s| s.tags().contains(&cut)))
         .then_http_response(launched);
     let clients = testing::clients(&[&images, &run, &shown()]);
-    let caller = Caller { arn: Some(arn), replay: None };
+    let caller = Caller { arn: Some(arn), keyed_request: None };
     assert!(done(create_instance(&clients, &region(), &wanted(), &caller, NO_WAIT).await).created);
 }
 
@@ -314,7 +314,7 @@ async fn spot_falls_back_to_on_demand_only_when_told_to() {
 
 fn with_key(body: &Value) -> Caller {
     let key = IdempotencyKey::try_from("key-1".to_owned()).unwrap();
-    Caller { arn: None, replay: Some(Replay::new(&key, &region(), Some("AIDA1"), body)) }
+    Caller { arn: None, keyed_request: Some(KeyedRequest::new(&key, &region(), Some("AIDA1"), body)) }
 }
 
 /// DescribeInstances' answer with an instance that was launched with this token.
@@ -334,9 +334,9 @@ fn found(state: &str, token: &str, fingerprint: &str) -> Rule {
 #[tokio::test]
 async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_nothing() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let replay = caller.replay.clone().unwrap();
+    let keyed_request = caller.keyed_request.clone().unwrap();
     for attempt in 0..3 {
-        let earlier = found("running", &replay.token(attempt, 0), &replay.fingerprint);
+        let earlier = found("running", &keyed_request.token(attempt, 0), &keyed_request.fingerprint);
         // Neither image nor capacity is asked about: both may be gone.
         let clients = testing::clients(&[&earlier]);
         let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
@@ -347,14 +347,14 @@ async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_n
 #[tokio::test]
 async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let replay = caller.replay.clone().unwrap();
+    let keyed_request = caller.keyed_request.clone().unwrap();
     for (state, attempt, fingerprint) in [
         ("running", 0, "other"),
         // The other body had more alternatives than this one.
         ("running", MAX_ATTEMPTS - 1, "other"),
-        ("terminated", 0, replay.fingerprint.as_str()),
+        ("terminated", 0, keyed_request.fingerprint.as_str()),
     ] {
-        let earlier = found(state, &replay.token(attempt, 0), fingerprint);
+        let earlier = found(state, &keyed_request.token(attempt, 0), fingerprint);
         let error = create_instance(&testing::clients(&[&earlier]), &region(), &with_alternatives(), &caller, NO_WAIT)
             .await
             .unwrap_err();
@@ -377,10 +377,11 @@ fn one_after_the_other(documents: Vec<String>) -> Rule {
 #[tokio::test]
 async fn an_instance_that_ec2_shows_without_its_tags_is_nobodys_launch_yet() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let replay = caller.replay.clone().unwrap();
-    let bare = launched_with("pending", &replay.token(0, 0), "").replace("IdempotencyFingerprint", "Lab");
-    for (fingerprint, code) in [(replay.fingerprint.as_str(), None), ("other", Some(Code::IdempotencyMismatch))] {
-        let tagged = launched_with("pending", &replay.token(0, 0), fingerprint);
+    let keyed_request = caller.keyed_request.clone().unwrap();
+    let bare = launched_with("pending", &keyed_request.token(0, 0), "").replace("IdempotencyFingerprint", "Lab");
+    for (fingerprint, code) in [(keyed_request.fingerprint.as_str(), None), ("other", Some(Code::IdempotencyMismatch))]
+    {
+        let tagged = launched_with("pending", &keyed_request.token(0, 0), fingerprint);
         let shown = one_after_the_other(vec![bare.clone(), bare.clone(), tagged]);
         let again =
             create_instance(&testing::clients(&[&shown]), &region(), &with_alternatives(), &caller, NO_WAIT).await;
@@ -399,11 +400,11 @@ async fn an_instance_that_ec2_shows_without_its_tags_is_nobodys_launch_yet() {
 #[tokio::test]
 async fn what_a_key_launched_twice_at_the_same_moment_is_named() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let replay = caller.replay.clone().unwrap();
+    let keyed_request = caller.keyed_request.clone().unwrap();
     let (images, run) = (images(IMAGE), mock!(Client::run_instances).then_http_response(launched));
     let nothing = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>".to_owned();
     let of = |id: &str, state: &str, token: usize| {
-        launched_with(state, &replay.token(token, 0), &replay.fingerprint).replace(ID, id)
+        launched_with(state, &keyed_request.token(token, 0), &keyed_request.fingerprint).replace(ID, id)
     };
     let reservation = |document: &str| {
         let (_, after) = document.split_once("<reservationSet>").unwrap();
@@ -461,7 +462,7 @@ async fn what_ec2_answers_for_another_request_of_the_key_is_no_launch_of_this_on
     let tagged = |fingerprint: &str| {
         format!("<tagSet><item><key>IdempotencyFingerprint</key><value>{fingerprint}</value></item></tagSet>")
     };
-    let own = tagged(&caller.replay.as_ref().unwrap().fingerprint);
+    let own = tagged(&caller.keyed_request.as_ref().unwrap().fingerprint);
     for (tags, seconds, expected) in [
         (tagged("another's"), 9, Err(false)),
         (own.clone(), 9, Ok(false)),
@@ -548,7 +549,7 @@ async fn a_refusal_names_the_alternative_that_it_is_about() {
 async fn an_instance_with_another_token_is_no_earlier_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let (images, other) = (images(IMAGE), found("running", "somebody-elses", ""));
-    let token = caller.replay.as_ref().unwrap().token(0, 0);
+    let token = caller.keyed_request.as_ref().unwrap().token(0, 0);
     let run = mock!(Client::run_instances)
         .match_requests(move |r| r.client_token() == Some(&token))
         .then_http_response(launched);
@@ -596,13 +597,13 @@ async fn a_launch_is_not_lost_because_of_a_read() {
 #[tokio::test]
 async fn a_retry_that_ec2_refuses_because_the_image_name_leads_elsewhere_is_answered_with_the_first_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let replay = caller.replay.clone().unwrap();
+    let keyed_request = caller.keyed_request.clone().unwrap();
     let run = mock!(Client::run_instances)
         .then_http_response(|| ec2_error(400, "IdempotentParameterMismatch", "EC2's words."));
     // The first read lags behind the first launch.
     let reads = Mutex::new(
-        ["somebody-elses", &replay.token(0, 0)]
-            .map(|token| launched_with("running", token, &replay.fingerprint))
+        ["somebody-elses", &keyed_request.token(0, 0)]
+            .map(|token| launched_with("running", token, &keyed_request.fingerprint))
             .into_iter(),
     );
     let lagging =
@@ -692,10 +693,10 @@ async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
 #[tokio::test]
 async fn two_requests_of_one_key_are_told_apart_and_neither_is_a_twin_of_the_other() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let replay = caller.replay.clone().unwrap();
+    let keyed_request = caller.keyed_request.clone().unwrap();
     // EC2's tokens can be a zone's: the same token launched in two of them, for two bodies.
-    let other = launched_with("running", &replay.token(0, 0), "other").replace(ID, "i-0aaaaaaaaaaaaaaa1");
-    let ours = launched_with("running", &replay.token(0, 0), &replay.fingerprint);
+    let other = launched_with("running", &keyed_request.token(0, 0), "other").replace(ID, "i-0aaaaaaaaaaaaaaa1");
+    let ours = launched_with("running", &keyed_request.token(0, 0), &keyed_request.fingerprint);
     let (_, ours) = ours.split_once("<reservationSet>").unwrap();
     let both = other.replace("</reservationSet></DescribeInstancesResponse>", ours);
     let by_token = mock!(Client::describe_instances).then_http_response(move || xml(200, both.clone()));
@@ -708,8 +709,8 @@ async fn two_requests_of_one_key_are_told_apart_and_neither_is_a_twin_of_the_oth
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_bound_to_a_launch_that_never_was_is_given_up_once_no_read_can_show_one_any_more() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let replay = caller.replay.clone().unwrap();
-    let (first, second) = (replay.token(0, 0), replay.token(0, 1));
+    let keyed_request = caller.keyed_request.clone().unwrap();
+    let (first, second) = (keyed_request.token(0, 0), keyed_request.token(0, 1));
     let bound = mock!(Client::run_instances)
         .match_requests(move |r| r.client_token() == Some(&first))
         .then_http_response(|| ec2_error(400, "IdempotentParameterMismatch", "EC2's words."));
@@ -738,9 +739,9 @@ async fn a_token_that_is_bound_to_a_launch_that_never_was_is_given_up_once_no_re
 #[tokio::test]
 async fn a_replay_of_a_worker_that_was_stopped_since_waits_for_nothing() {
     let caller = with_key(&json!({"name": "cml-1"}));
-    let replay = caller.replay.clone().unwrap();
+    let keyed_request = caller.keyed_request.clone().unwrap();
     for state in ["stopped", "stopping", "running"] {
-        let earlier = found(state, &replay.token(0, 0), &replay.fingerprint);
+        let earlier = found(state, &keyed_request.token(0, 0), &keyed_request.fingerprint);
         let query = WaitQuery { wait: Some(UntilUp::Running), dry_run: false };
         let clients = testing::clients(&[&earlier]);
         let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, query).await);

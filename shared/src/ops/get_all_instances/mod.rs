@@ -17,7 +17,7 @@ use crate::model::instance_id::InstanceId;
 use crate::model::instance_type::InstanceType;
 use crate::model::operation::Operation;
 use crate::model::page_token::{Limit, PageToken, Pages};
-use crate::model::path::InRegion;
+use crate::model::path::RegionPath;
 use crate::model::region::Region;
 use crate::model::request::Request;
 use crate::model::state;
@@ -205,7 +205,7 @@ fn filters(query: &ListQuery, managed_by: &str) -> BTreeMap<String, Vec<String>>
 ///
 /// # Errors
 /// Those of the operation.
-pub async fn handle(clients: &Clients, request: Request<InRegion, ListQuery>) -> Result<InstanceList, Error> {
+pub async fn handle(clients: &Clients, request: Request<RegionPath, ListQuery>) -> Result<InstanceList, Error> {
     get_all_instances(clients, &request.path.region, &request.query).await
 }
 

@@ -16,8 +16,8 @@ use crate::model::instance::{Instance, incorrect_state};
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstanceIds;
 use crate::model::mutation::{Mutation, Permitted};
-use crate::model::path::Place;
-use crate::model::path::Worker;
+use crate::model::path::InstancePath;
+use crate::model::path::TargetPath;
 use crate::model::region::Region;
 use crate::model::state::State;
 use crate::model::state_change::StateChange;
@@ -34,7 +34,7 @@ pub struct Order {
 /// To what it is to be done. Many instances are not waited for: each could take all the time there is.
 #[derive(Debug, Clone)]
 enum Target {
-    One(Worker, Option<Wait>),
+    One(InstancePath, Option<Wait>),
     Many(Region, Vec<InstanceId>),
 }
 
@@ -43,11 +43,15 @@ impl Order {
     ///
     /// # Errors
     /// [`Invalid`] if path and body both name instances or neither does, or if many are to be waited for.
-    pub fn new<W: Into<Until>>(place: Place, query: WaitQuery<W>, ids: Option<InstanceIds>) -> Result<Self, Invalid> {
-        let Place { region, instance_id } = place;
+    pub fn new<W: Into<Until>>(
+        place: TargetPath,
+        query: WaitQuery<W>,
+        ids: Option<InstanceIds>,
+    ) -> Result<Self, Invalid> {
+        let TargetPath { region, instance_id } = place;
         let wait = query.wait.map(|until| Wait::new(until.into()));
         let target = match instance_id {
-            Some(instance_id) => Target::one(Worker { region, instance_id }, ids, wait)?,
+            Some(instance_id) => Target::one(InstancePath { region, instance_id }, ids, wait)?,
             None => Target::many(region, ids, wait)?,
         };
         Ok(Self { target, dry_run: query.dry_run })
@@ -64,7 +68,7 @@ impl Order {
 
     /// For one instance.
     #[cfg(test)]
-    pub(crate) fn one(worker: Worker, dry_run: bool, wait: Option<Wait>) -> Self {
+    pub(crate) fn one(worker: InstancePath, dry_run: bool, wait: Option<Wait>) -> Self {
         Self { target: Target::One(worker, wait), dry_run }
     }
 
@@ -76,7 +80,7 @@ impl Order {
 }
 
 impl Target {
-    fn one(worker: Worker, ids: Option<InstanceIds>, wait: Option<Wait>) -> Result<Self, Invalid> {
+    fn one(worker: InstancePath, ids: Option<InstanceIds>, wait: Option<Wait>) -> Result<Self, Invalid> {
         match ids {
             Some(_) => Err(Invalid::field("instance_ids", "is for the path without an instance: this one has its own")),
             None => Ok(Self::One(worker, wait)),
@@ -153,7 +157,7 @@ impl<C: Change> Job<C> {
     async fn one(
         &self,
         clients: &Clients,
-        worker: &Worker,
+        worker: &InstancePath,
         wait: Option<&Wait>,
     ) -> Result<Mutation<StateChanges>, Error> {
         let (id, instance) = (&worker.instance_id, find_managed(clients, worker).await?);
@@ -217,8 +221,8 @@ impl<C: Change> Job<C> {
             }
             (None, Step::Nothing) => Ok(Outcome::Changed(StateChange::none(id, instance))),
             (None, Step::Refuse(wish)) => Err(incorrect_state(id, instance, wish)),
-            (None, Step::RefuseForNow(wish)) => Err(incorrect_state(id, instance, wish).passing()),
-            (None, Step::Send) => Err(Error::new(Code::AwsError, format!("{id} was not sent to EC2")).passing()),
+            (None, Step::RefuseForNow(wish)) => Err(incorrect_state(id, instance, wish).retryable()),
+            (None, Step::Send) => Err(Error::new(Code::AwsError, format!("{id} was not sent to EC2")).retryable()),
         }
     }
 }
@@ -230,7 +234,7 @@ fn noted(answers: all_or_none::Answers, note: Option<&'static str>) -> Answers {
 /// The change, or what has become of it when the wait is over.
 async fn follow(
     clients: &Clients,
-    worker: &Worker,
+    worker: &InstancePath,
     wait: Option<&Wait>,
     told: SystemTime,
     change: StateChange,
@@ -250,7 +254,7 @@ async fn follow(
     })
 }
 
-fn unwatched(worker: &Worker, error: Error) -> Error {
+fn unwatched(worker: &InstancePath, error: Error) -> Error {
     let id = &worker.instance_id;
     let detail = format!("EC2 accepted the call for {id}, but cannot be asked about it now: {}", error.detail);
     Error { detail, ..error }

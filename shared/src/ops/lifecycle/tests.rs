@@ -183,7 +183,7 @@ fn there_are_1_to_100_ids() {
 #[test]
 fn either_the_path_or_the_body_names_instances() {
     let order = |instance_id: Option<usize>, ids: Option<usize>, wait: bool| {
-        let place = Place { region: region(), instance_id: instance_id.map(id) };
+        let place = TargetPath { region: region(), instance_id: instance_id.map(id) };
         let query = WaitQuery { dry_run: false, wait: wait.then_some(UntilStopped::Stopped) };
         let order = Order::new(place, query, ids.map(|n| InstanceIds(vec![id(n)])));
         order.map_err(|invalid| invalid.errors().iter().map(|error| error.field.clone()).collect::<Vec<_>>())

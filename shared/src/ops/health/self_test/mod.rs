@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::aws::clients::Clients;
 use crate::aws::dry_run::permitted;
-use crate::aws::errors::Denied;
+use crate::aws::errors::IamAction;
 use crate::aws::filters;
 use crate::aws::image_parameters;
 use crate::aws::instances::ours_and_alive;
@@ -246,17 +246,17 @@ async fn mutations(
 /// What a read says of its action.
 fn tried<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
 where
-    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    (E::ACTION, answer.map(|_| ()).map_err(|error| Reason::refused(error.into())))
+    (E::NAME, answer.map(|_| ()).map_err(|error| Reason::refused(error.into())))
 }
 
 /// What a dry run says of its action.
 fn asked<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
 where
-    E: Denied + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    (E::ACTION, permitted::<(), _, _>(answer).map(|_| ()).map_err(Reason::refused))
+    (E::NAME, permitted::<(), _, _>(answer).map(|_| ()).map_err(Reason::refused))
 }
 
 impl Reason {
