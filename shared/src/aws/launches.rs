@@ -99,3 +99,63 @@ impl KeyedRequest {
         Ok(ours.into_iter().map(|(_, _, instance)| instance).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::Client;
+    use aws_smithy_mocks::{Rule, mock};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{self, region, xml};
+
+    fn keyed_request() -> KeyedRequest {
+        KeyedRequest::new(&"k".to_owned().try_into().unwrap(), &region(), Some("AIDA1"), &json!({"name": "a"}))
+    }
+
+    /// What DescribeInstances shows of an instance of this key: its last digit, its state, and whose request it is of.
+    fn shown(digit: usize, state: &str, fingerprint: Option<&str>) -> String {
+        let tag = |print| format!("<item><key>IdempotencyFingerprint</key><value>{print}</value></item>");
+        format!(
+            "<item><instancesSet><item><instanceId>i-0123456789abcdef{digit}</instanceId><clientToken>{}</clientToken>\
+             <instanceState><name>{state}</name></instanceState><tagSet>{}</tagSet></item></instancesSet></item>",
+            keyed_request().token(digit, 0),
+            fingerprint.map(tag).unwrap_or_default()
+        )
+    }
+
+    fn reads(instances: &[String]) -> Rule {
+        let document = format!(
+            "<DescribeInstancesResponse><reservationSet>{}</reservationSet></DescribeInstancesResponse>",
+            instances.concat()
+        );
+        mock!(Client::describe_instances).then_http_response(move || xml(200, document.clone()))
+    }
+
+    /// The ids that are found, and how many reads that took.
+    async fn find(instances: &[String]) -> (Result<Vec<String>, Code>, usize) {
+        let rule = reads(instances);
+        let found = keyed_request().find(&testing::clients(&[&rule]), &region()).await;
+        let ids = found.map(|found| found.into_iter().map(|instance| instance.instance_id).collect());
+        (ids.map_err(|error| error.code), rule.num_calls())
+    }
+
+    #[tokio::test]
+    async fn nothing_is_looked_for_again_once_ours_is_shown_or_all_are_known_to_be_others() {
+        let own = keyed_request().fingerprint;
+        let first = Ok(vec!["i-0123456789abcdef0".to_owned()]);
+        assert_eq!(find(&[shown(0, "running", Some(&own)), shown(1, "pending", None)]).await, (first, 1));
+        let others = [shown(0, "running", Some("another's")), shown(1, "terminated", None)];
+        assert_eq!(find(&others).await, (Err(Code::IdempotencyMismatch), 1));
+        assert_eq!(find(&[]).await, (Ok(Vec::new()), 1));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_gone_comes_first_and_then_what_was_tried_first() {
+        let own = keyed_request().fingerprint;
+        let launched =
+            [shown(0, "terminated", Some(&own)), shown(2, "running", Some(&own)), shown(1, "pending", Some(&own))];
+        let order = [1, 2, 0].map(|digit| format!("i-0123456789abcdef{digit}"));
+        assert_eq!(find(&launched).await.0, Ok(order.to_vec()));
+    }
+}

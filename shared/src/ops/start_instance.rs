@@ -189,6 +189,7 @@ mod tests {
         let read = mock!(Client::describe_instances).then_http_response(|| described("running", true));
         let wait = Wait::short(Until::Running, Duration::ZERO);
         let answer = start_instance(&testing::clients(&[&read]), &Order::one(worker(), false, Some(wait))).await;
-        assert_eq!((json(answer)["changed"].clone(), read.num_calls()), (false.into(), 1));
+        let Ok(Mutation::Done(StateChanges::One(change))) = answer else { panic!("{answer:?}") };
+        assert_eq!((change.changed, read.num_calls()), (false, 1));
     }
 }

@@ -195,3 +195,30 @@ fn either_the_path_or_the_body_names_instances() {
     assert_eq!(order(None, Some(1), true).unwrap_err(), ["wait"]);
     assert_eq!(order(None, None, true).unwrap_err(), ["instance_ids", "wait"]);
 }
+
+/// A start that is waited for, whose later reads EC2 refuses with this code.
+async fn started_and_then_refused(status: u16, code: &'static str) -> Result<Mutation<StateChanges>, Error> {
+    let reads = std::sync::atomic::AtomicUsize::new(0);
+    let read = mock!(Client::describe_instances).then_http_response(move || {
+        match reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => testing::described("stopped", true),
+            _ => ec2_error(status, code, "EC2's words."),
+        }
+    });
+    let call = mock!(Client::start_instances)
+        .then_http_response(|| testing::state_change("StartInstances", "stopped", "pending"));
+    let wait = Wait::short(Until::Running, std::time::Duration::from_secs(5));
+    let order = Order::one(testing::worker(), false, Some(wait));
+    start_instance(&testing::clients(&[&read, &call]), &order).await
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_watched_is_told_with_the_reason_unless_a_later_look_helps() {
+    let error = started_and_then_refused(403, "UnauthorizedOperation").await.unwrap_err();
+    assert_eq!((error.code, error.missing_permission()), (Code::MissingPermission, Some("ec2:DescribeInstances")));
+    let said = format!("EC2 accepted the call for {}, but cannot be asked about it now: EC2's words.", testing::ID);
+    assert_eq!(error.detail, said);
+    let throttled = started_and_then_refused(503, "RequestLimitExceeded").await;
+    let Ok(Mutation::Unfinished(StateChanges::One(change))) = throttled else { panic!("{throttled:?}") };
+    assert_eq!((change.current_state.as_str(), change.changed), ("pending", true));
+}
