@@ -14,7 +14,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak simulate mutants lint tables openapi build deploy smoke watch
+.PHONY: help run test fuzz soak simulate mutants lint tables generate build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -56,12 +56,12 @@ lint: $(VENV)/installed ## Check formatting, code, documentation, templates and 
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
 
-tables: $(VENV)/installed ## Write anew the instance types that nest, from AWS's data; then run make openapi
+tables: $(VENV)/installed ## Write anew the instance types that nest, from AWS's data; then run make generate
 	$(VENV)/bin/python -B tests/aws/instance_types.py
 
-openapi: ## Write openapi.yaml anew from the types
+generate: ## Write anew what the operations' rows and types say: openapi.yaml, tables of README and iam/README.md, watch routes
 	cargo build --workspace
-	@target/debug/openapi
+	@target/debug/generate
 
 build: ## Build the functions for AWS into target/lambda/<operation>/bootstrap
 	cargo build --release

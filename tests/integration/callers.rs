@@ -16,8 +16,8 @@ fn instances() -> String {
 #[tokio::test]
 async fn an_unsigned_call_is_a_403_on_every_route() {
     for operation in shared::ops::OPERATIONS {
-        let path = operation.path.replace("{region}", REGION).replace("{instance_id}", "i-0123456789abcdef0");
-        let answer = world().api.unsigned().request(operation.method, &path, None).await;
+        let path = operation.path().replace("{region}", REGION).replace("{instance_id}", "i-0123456789abcdef0");
+        let answer = world().api.unsigned().request(operation.method(), &path, None).await;
         assert_eq!(answer.status, 403, "{}: {}", operation.name, answer.text);
     }
 }
@@ -41,8 +41,7 @@ fn routes() -> Vec<(&'static str, String, String)> {
         (method, called.clone(), format!("v1/{method}{called}"))
     };
     let of = |operation: shared::model::operation::Operation| {
-        let one = route(operation.method, operation.path);
-        std::iter::once(one).chain(operation.batch_path.map(|path| route("POST", path)))
+        operation.routes.iter().map(|known| route(known.method, known.path))
     };
     shared::ops::OPERATIONS.into_iter().flat_map(of).collect()
 }

@@ -12,7 +12,7 @@ use crate::world::{REGION, World, assert_problem, unique, world};
 
 /// Calls the operation so that each of its AWS calls is made, unless one before is denied. `mark` is in every one of them.
 pub async fn call(world: &World, operation: &Operation, id: &str, mark: &str, image_name: &str) -> Answer {
-    let path = operation.path.replace("{region}", REGION).replace("{instance_id}", id);
+    let path = operation.path().replace("{region}", REGION).replace("{instance_id}", id);
     let (query, body): (Vec<(&str, &str)>, _) = match operation.name {
         "create-instance" => {
             let mut body = world.launch_body(mark);
@@ -27,7 +27,7 @@ pub async fn call(world: &World, operation: &Operation, id: &str, mark: &str, im
     };
     // With a key, a launch also looks for what an earlier sending of it launched.
     let api = world.api.with_header("Idempotency-Key", mark);
-    api.request(operation.method, &with_query(&path, &query), body).await
+    api.request(operation.method(), &with_query(&path, &query), body).await
 }
 
 /// Whether the request is one of the call's: it names the instance, or the mark.

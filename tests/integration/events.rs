@@ -15,7 +15,7 @@ async fn each_event_file_is_answered_by_its_binary() {
     assert!(details.contains(&functions.aws.workers.demo[0]), "the first worker is {}", functions.aws.workers.demo[0]);
     // Reads first, then what changes the demo worker, and its termination last.
     let mut operations = OPERATIONS;
-    operations.sort_by_key(|operation| (operation.method != "GET", operation.name == "terminate-instance"));
+    operations.sort_by_key(|operation| (operation.method() != "GET", operation.name == "terminate-instance"));
     for operation in operations {
         let answer = functions.invoke(operation.name, &event(operation.name)).await;
         let expected = if operation.name == "create-instance" { 201 } else { 200 };

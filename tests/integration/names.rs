@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+use shared::model::operation::Operation;
 use shared::ops::OPERATIONS;
 use tests::stack::repository;
 
@@ -24,9 +25,9 @@ fn text(path: &str) -> String {
 
 /// Every route, with the operation's name: one an operation, and one more for those that take many instances.
 fn routes() -> BTreeSet<(&'static str, &'static str, &'static str)> {
-    let single = OPERATIONS.iter().map(|operation| (operation.name, operation.method, operation.path));
-    let batch = OPERATIONS.iter().filter_map(|operation| Some((operation.name, "POST", operation.batch_path?)));
-    single.chain(batch).collect()
+    let of =
+        |operation: Operation| operation.routes.iter().map(move |route| (operation.name, route.method, route.path));
+    OPERATIONS.into_iter().flat_map(of).collect()
 }
 
 /// `StartInstance` → `start-instance`.
@@ -85,8 +86,7 @@ fn the_permission_table_has_the_operations_with_their_actions() {
             (cells[0].trim_end_matches('`').to_owned(), actions)
         })
         .collect();
-    let actions =
-        |operation: &shared::model::operation::Operation| operation.actions.iter().map(|a| (*a).to_owned()).collect();
+    let actions = |operation: &Operation| operation.actions.iter().map(|a| (*a).to_owned()).collect();
     assert_eq!(table, OPERATIONS.iter().map(|operation| (operation.name.to_owned(), actions(operation))).collect());
 }
 
@@ -94,9 +94,9 @@ fn the_permission_table_has_the_operations_with_their_actions() {
 fn each_main_names_its_route_its_actions_and_its_event_and_has_at_most_40_lines() {
     for operation in OPERATIONS {
         let main = text(&format!("functions/{}/src/main.rs", operation.name));
-        assert!(main.starts_with(&format!("//! `{} {}", operation.method, operation.path)), "{}", operation.name);
-        if let Some(path) = operation.batch_path {
-            assert!(main.contains(&format!("\n//! `POST {path}`")), "{}", operation.name);
+        assert!(main.starts_with(&format!("//! `{} {}", operation.method(), operation.path())), "{}", operation.name);
+        for route in operation.routes.iter().skip(1) {
+            assert!(main.contains(&format!("\n//! `{} {}`", route.method, route.path)), "{}", operation.name);
         }
         let actions = operation.actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ");
         assert!(main.contains(&format!("//! IAM: {actions}.")), "{}", operation.name);
@@ -110,7 +110,7 @@ fn each_event_calls_its_operations_route() {
     for operation in OPERATIONS {
         let event: serde_json::Value = serde_json::from_str(&text(&format!("events/{}.json", operation.name))).unwrap();
         let route = (event["httpMethod"].as_str(), event["resource"].as_str());
-        assert_eq!(route, (Some(operation.method), Some(operation.path)), "{}", operation.name);
+        assert_eq!(route, (Some(operation.method()), Some(operation.path())), "{}", operation.name);
     }
 }
 

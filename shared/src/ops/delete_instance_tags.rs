@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::input::{Invalid, Refusal, Repeated, boolean};
 use crate::model::instance_tags::InstanceTags;
 use crate::model::mutation::Mutation;
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::tags::{MAX_TAGS, TagKey};
@@ -17,10 +17,17 @@ use crate::model::tags::{MAX_TAGS, TagKey};
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "delete-instance-tags",
-    method: "DELETE",
-    path: "/regions/{region}/instances/{instance_id}/tags",
-    batch_path: None,
+    routes: &[Route {
+        method: "DELETE",
+        path: "/regions/{region}/instances/{instance_id}/tags",
+        summary: "Remove tags from a worker.",
+        takes: "`key`, repeated; `dry_run`",
+        answers: "the whole resulting set",
+    }],
+    callers: Callers::Operator,
     actions: &["ec2:DescribeInstances", "ec2:DeleteTags"],
+    purpose: "reads owner and tags, then removes the named ones",
+    calls: &[Call::read("ec2:DescribeInstances"), Call::change("ec2:DeleteTags")],
 };
 
 /// The query: `?key=a&key=b`, and `dry_run`.

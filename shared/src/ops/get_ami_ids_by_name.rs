@@ -9,7 +9,7 @@ use crate::aws::filters::ec2_filter;
 use crate::error::Error;
 use crate::input::{Invalid, Refusal, Repeated, both, texts};
 use crate::model::image::{Image, ImageId, ImageNamePattern, Images, sort_newest_first};
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::owner::Owner;
 use crate::model::page_token::{Limit, PageToken, Pages};
 use crate::model::path::RegionPath;
@@ -19,10 +19,17 @@ use crate::model::request::Request;
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "get-ami-ids-by-name",
-    method: "GET",
-    path: "/regions/{region}/images",
-    batch_path: None,
+    routes: &[Route {
+        method: "GET",
+        path: "/regions/{region}/images",
+        summary: "Find the available images of a name, newest first.",
+        takes: "`name`, with `*` and `?` a pattern, or `image_id`, repeated; `owner` `limit` `next_token`",
+        answers: "`images`, on each page newest first and deprecated ones last, `next_token`",
+    }],
+    callers: Callers::Reader,
     actions: &["ec2:DescribeImages"],
+    purpose: "the images with that name",
+    calls: &[Call::read("ec2:DescribeImages")],
 };
 
 /// The query: `?name=cml-2.8.1-*&owner=self`. `name` and `image_id` must both match if both are given, and one of them is.

@@ -5,17 +5,24 @@ use crate::aws::instances::find;
 use crate::error::Error;
 use crate::input::Invalid;
 use crate::model::field_selection::{Fields, Narrowed};
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
 
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "get-instance-details",
-    method: "GET",
-    path: "/regions/{region}/instances/{instance_id}",
-    batch_path: None,
+    routes: &[Route {
+        method: "GET",
+        path: "/regions/{region}/instances/{instance_id}",
+        summary: "Read one instance.",
+        takes: "`fields`",
+        answers: "instance",
+    }],
+    callers: Callers::Reader,
     actions: &["ec2:DescribeInstances"],
+    purpose: "the instance",
+    calls: &[Call::read("ec2:DescribeInstances")],
 };
 
 /// The query: `?fields=state,public_ip`.

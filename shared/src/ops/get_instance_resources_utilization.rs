@@ -4,7 +4,7 @@ use crate::aws::clients::Clients;
 use crate::aws::instances::find;
 use crate::aws::metrics::measure;
 use crate::error::Error;
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::utilization::{Utilization, UtilizationQuery};
@@ -12,10 +12,17 @@ use crate::model::utilization::{Utilization, UtilizationQuery};
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "get-instance-resources-utilization",
-    method: "GET",
-    path: "/regions/{region}/instances/{instance_id}/utilization",
-    batch_path: None,
+    routes: &[Route {
+        method: "GET",
+        path: "/regions/{region}/instances/{instance_id}/utilization",
+        summary: "Read an instance's CPU and memory.",
+        takes: "`window`: `30s`, `1m` to `1440m`, `1h` to `24h`, default `5m`; `series`",
+        answers: "`cpu`, `memory`",
+    }],
+    callers: Callers::Reader,
     actions: &["ec2:DescribeInstances", "cloudwatch:GetMetricStatistics"],
+    purpose: "the instance, then its CPU and memory metrics",
+    calls: &[Call::read("ec2:DescribeInstances"), Call::read("cloudwatch:GetMetricStatistics")],
 };
 
 /// Reads both metrics over a window that ends now.

@@ -4,7 +4,7 @@ use crate::aws::clients::Clients;
 use crate::aws::instances::find;
 use crate::aws::statuses::read_status;
 use crate::error::Error;
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::status::InstanceStatus;
@@ -12,10 +12,17 @@ use crate::model::status::InstanceStatus;
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "get-instance-status",
-    method: "GET",
-    path: "/regions/{region}/instances/{instance_id}/status",
-    batch_path: None,
+    routes: &[Route {
+        method: "GET",
+        path: "/regions/{region}/instances/{instance_id}/status",
+        summary: "Read an instance's status checks.",
+        takes: "",
+        answers: "status checks, `healthy`",
+    }],
+    callers: Callers::Reader,
     actions: &["ec2:DescribeInstances", "ec2:DescribeInstanceStatus"],
+    purpose: "the instance, then its status checks and scheduled events",
+    calls: &[Call::read("ec2:DescribeInstances"), Call::read("ec2:DescribeInstanceStatus")],
 };
 
 /// Reads what EC2's status checks say of an instance, in whatever state it is.

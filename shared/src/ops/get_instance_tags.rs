@@ -5,17 +5,24 @@ use crate::aws::filters::filter;
 use crate::aws::instances::find;
 use crate::error::Error;
 use crate::model::instance_tags::InstanceTags;
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
 
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "get-instance-tags",
-    method: "GET",
-    path: "/regions/{region}/instances/{instance_id}/tags",
-    batch_path: None,
+    routes: &[Route {
+        method: "GET",
+        path: "/regions/{region}/instances/{instance_id}/tags",
+        summary: "Read an instance's tags.",
+        takes: "",
+        answers: "`tags`",
+    }],
+    callers: Callers::Reader,
     actions: &["ec2:DescribeInstances", "ec2:DescribeTags"],
+    purpose: "tells a missing instance from one without tags, then reads them",
+    calls: &[Call::read("ec2:DescribeInstances"), Call::read("ec2:DescribeTags")],
 };
 
 /// Reads the tags of an instance, managed or not.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstancesBody;
 use crate::model::mutation::Mutation;
-use crate::model::operation::Operation;
+use crate::model::operation::{self, Callers, Operation, Route};
 use crate::model::path::TargetPath;
 use crate::model::request::Request;
 use crate::model::state::State;
@@ -21,10 +21,26 @@ use crate::ops::lifecycle::{Change, Order, Step, carry_out};
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "start-instance",
-    method: "POST",
-    path: "/regions/{region}/instances/{instance_id}/start",
-    batch_path: Some("/regions/{region}/instances/start"),
+    routes: &[
+        Route {
+            method: "POST",
+            path: "/regions/{region}/instances/{instance_id}/start",
+            summary: "Start a stopped worker.",
+            takes: "`dry_run`; `wait`: `running` `healthy`",
+            answers: "state change",
+        },
+        Route {
+            method: "POST",
+            path: "/regions/{region}/instances/start",
+            summary: "Start stopped workers.",
+            takes: "body `{\"instance_ids\":[…]}`; `dry_run`",
+            answers: "`results`, a state change each",
+        },
+    ],
+    callers: Callers::Operator,
     actions: &["ec2:DescribeInstances", "ec2:StartInstances"],
+    purpose: "reads owner and state, then starts; `wait=healthy` also takes `ec2:DescribeInstanceStatus`",
+    calls: &[operation::Call::read("ec2:DescribeInstances"), operation::Call::change("ec2:StartInstances")],
 };
 
 /// Starts instances; those that are pending or running are left alone.

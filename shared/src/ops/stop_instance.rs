@@ -13,7 +13,7 @@ use crate::input::Invalid;
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstanceIds;
 use crate::model::mutation::Mutation;
-use crate::model::operation::Operation;
+use crate::model::operation::{self, Callers, Operation, Route};
 use crate::model::path::TargetPath;
 use crate::model::request::Request;
 use crate::model::state::State;
@@ -24,10 +24,26 @@ use crate::ops::lifecycle::{Change, Order, Step, carry_out};
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "stop-instance",
-    method: "POST",
-    path: "/regions/{region}/instances/{instance_id}/stop",
-    batch_path: Some("/regions/{region}/instances/stop"),
+    routes: &[
+        Route {
+            method: "POST",
+            path: "/regions/{region}/instances/{instance_id}/stop",
+            summary: "Stop a running worker.",
+            takes: "body `force`, `hibernate`; `dry_run`; `wait`: `stopped`",
+            answers: "state change",
+        },
+        Route {
+            method: "POST",
+            path: "/regions/{region}/instances/stop",
+            summary: "Stop running workers.",
+            takes: "body `{\"instance_ids\":[…]}`, `force`, `hibernate`; `dry_run`",
+            answers: "`results`, a state change each",
+        },
+    ],
+    callers: Callers::Operator,
     actions: &["ec2:DescribeInstances", "ec2:StopInstances"],
+    purpose: "reads owner and state, then stops",
+    calls: &[operation::Call::read("ec2:DescribeInstances"), operation::Call::change("ec2:StopInstances")],
 };
 
 /// The body: which instances, and how to stop them.

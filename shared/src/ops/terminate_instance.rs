@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstancesBody;
 use crate::model::mutation::Mutation;
-use crate::model::operation::Operation;
+use crate::model::operation::{self, Callers, Operation, Route};
 use crate::model::path::TargetPath;
 use crate::model::request::Request;
 use crate::model::state::State;
@@ -21,10 +21,26 @@ use crate::ops::lifecycle::{Change, Order, Step, carry_out};
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "terminate-instance",
-    method: "DELETE",
-    path: "/regions/{region}/instances/{instance_id}",
-    batch_path: Some("/regions/{region}/instances/terminate"),
+    routes: &[
+        Route {
+            method: "DELETE",
+            path: "/regions/{region}/instances/{instance_id}",
+            summary: "Terminate a worker for good.",
+            takes: "`dry_run`; `wait`: `terminated`",
+            answers: "state change",
+        },
+        Route {
+            method: "POST",
+            path: "/regions/{region}/instances/terminate",
+            summary: "Terminate workers for good.",
+            takes: "body `{\"instance_ids\":[…]}`; `dry_run`",
+            answers: "`results`, a state change each",
+        },
+    ],
+    callers: Callers::Launcher,
     actions: &["ec2:DescribeInstances", "ec2:TerminateInstances"],
+    purpose: "reads owner and state, then terminates",
+    calls: &[operation::Call::read("ec2:DescribeInstances"), operation::Call::change("ec2:TerminateInstances")],
 };
 
 /// Terminates instances; those that are shutting down or terminated are left alone.

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::input::{Invalid, Refusal};
 use crate::model::instance_tags::InstanceTags;
 use crate::model::mutation::{DryRun, Mutation};
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::tags::NewTags;
@@ -15,10 +15,17 @@ use crate::model::tags::NewTags;
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "update-instance-tags",
-    method: "PATCH",
-    path: "/regions/{region}/instances/{instance_id}/tags",
-    batch_path: None,
+    routes: &[Route {
+        method: "PATCH",
+        path: "/regions/{region}/instances/{instance_id}/tags",
+        summary: "Set tags on a worker.",
+        takes: "body `{\"tags\":{…}}`; `dry_run`",
+        answers: "the whole resulting set",
+    }],
+    callers: Callers::Operator,
     actions: &["ec2:DescribeInstances", "ec2:CreateTags"],
+    purpose: "reads owner and tags, then writes the new ones",
+    calls: &[Call::read("ec2:DescribeInstances"), Call::change("ec2:CreateTags")],
 };
 
 /// The body: `{"tags": {"key": "value"}}`.

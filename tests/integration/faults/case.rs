@@ -10,7 +10,9 @@ use tests::stub::{REQUEST_ID, Recorded};
 use tokio::sync::OnceCell;
 
 use super::classes::{Expected, FAULTS, Fault, SENTENCE, Service};
-use super::points::{Point, Purpose, add_subject, points};
+use shared::model::operation::Purpose;
+
+use super::points::{Point, add_subject, points};
 use crate::denied::call;
 use crate::world::{World, unique};
 
@@ -170,7 +172,7 @@ impl Case {
     }
 
     fn changes_something(&self) -> bool {
-        self.operation.method != "GET"
+        self.operation.method() != "GET"
     }
 
     /// Whether EC2 did what was asked for before the call came again.

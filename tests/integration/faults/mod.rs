@@ -141,7 +141,9 @@ fn good() -> Happened {
 
 #[test]
 fn each_kind_of_mistake_is_noticed() {
-    let is_meant = |case: &&Case| case.point.purpose == points::Purpose::Change && case.fault.name == "throttles";
+    let is_meant = |case: &&Case| {
+        case.point.purpose == shared::model::operation::Purpose::Change && case.fault.name == "throttles"
+    };
     let start = OPERATIONS.iter().find(|operation| operation.name == "start-instance").unwrap();
     let case = cases(start).iter().find(is_meant).copied().unwrap();
     assert_eq!(case.mistakes(&good()), Vec::<String>::new());

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use shared::model::operation::Operation;
+use shared::model::operation::{Call, Operation, Purpose};
 use tests::stub::Recorded;
 
 use super::classes::Service;
@@ -15,19 +15,6 @@ pub struct Point {
     pub action: &'static str,
     /// What it is for, where an operation makes the same call twice.
     pub purpose: Purpose,
-}
-
-/// What a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Reads what the operation answers with, or needs to know first.
-    Read,
-    /// Looks for what an earlier sending of a launch launched.
-    LookUp,
-    /// Changes something.
-    Change,
-    /// Sees whether EC2 shows a launch; the launch is not lost because of it.
-    See,
 }
 
 impl Point {
@@ -57,33 +44,10 @@ impl Point {
 }
 
 /// The calls of an operation, in their order. A launch asks for a parameter only if that names its image.
-///
-/// # Panics
-/// If an operation was added and not written down here.
 pub fn points(operation: &Operation) -> Vec<Point> {
-    let read = |action| Point { action, purpose: Purpose::Read };
-    let change = |action| vec![read("DescribeInstances"), Point { action, purpose: Purpose::Change }];
-    match operation.name {
-        "create-instance" => vec![
-            Point { action: "DescribeInstances", purpose: Purpose::LookUp },
-            read("GetParameter"),
-            read("DescribeImages"),
-            Point { action: "RunInstances", purpose: Purpose::Change },
-            Point { action: "DescribeInstances", purpose: Purpose::See },
-        ],
-        "start-instance" => change("StartInstances"),
-        "stop-instance" => change("StopInstances"),
-        "terminate-instance" => change("TerminateInstances"),
-        "update-instance-tags" => change("CreateTags"),
-        "delete-instance-tags" => change("DeleteTags"),
-        "get-instance-details" | "get-all-instances" => vec![read("DescribeInstances")],
-        "get-instance-status" => vec![read("DescribeInstances"), read("DescribeInstanceStatus")],
-        "get-instance-tags" => vec![read("DescribeInstances"), read("DescribeTags")],
-        "get-instance-resources-utilization" => vec![read("DescribeInstances"), read("GetMetricStatistics")],
-        "get-ami-ids-by-name" => vec![read("DescribeImages")],
-        "health" => vec![read("DescribeRegions")],
-        other => panic!("{other} has no points of failure here"),
-    }
+    let point =
+        |call: &Call| Point { action: call.action.split_once(':').map_or("", |(_, name)| name), purpose: call.purpose };
+    operation.calls.iter().map(point).collect()
 }
 
 static SUBJECTS: Mutex<Option<HashSet<String>>> = Mutex::new(None);

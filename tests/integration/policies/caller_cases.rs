@@ -1,5 +1,8 @@
 //! Callers of the API: which route each policy opens, and from where.
 
+use std::collections::BTreeSet;
+
+use shared::model::operation::Callers;
 use shared::ops::OPERATIONS;
 use tests::iam::Check;
 use tests::stack::{ACCOUNT_ID, REGION};
@@ -39,6 +42,7 @@ const MORE_ROUTES: [(&str, [bool; 3]); 6] = [
 ];
 
 const CALLERS: [Mode; 3] = [Mode::Reader, Mode::Operator, Mode::Launcher];
+const CALLERS_OF_ROWS: [Callers; 3] = [Callers::Reader, Callers::Operator, Callers::Launcher];
 
 /// The cases of all callers.
 pub fn cases() -> Vec<Case> {
@@ -47,8 +51,8 @@ pub fn cases() -> Vec<Case> {
 
 fn route(operation: &str) -> String {
     let operation = OPERATIONS.iter().find(|known| known.name == operation).unwrap();
-    let path = operation.path.replace("{region}", REGION).replace("{instance_id}", "i-0123456789abcdef0");
-    format!("{}{path}", operation.method)
+    let path = operation.path().replace("{region}", REGION).replace("{instance_id}", "i-0123456789abcdef0");
+    format!("{}{path}", operation.method())
 }
 
 fn invoke(resource: &str, address: &str) -> Check {
@@ -66,7 +70,10 @@ fn case(mode: Mode, says: impl Into<String>, check: Check, allowed: bool) -> Cas
 }
 
 fn routes() -> Vec<Case> {
-    assert!(OPERATIONS.iter().all(|operation| ROUTES.iter().any(|(name, _)| *name == operation.name)));
+    // Each row says for itself who may call the operation: this table is the judge of that.
+    let verdicts = |callers| CALLERS_OF_ROWS.map(|mode| if mode >= callers { A } else { D });
+    let rows: BTreeSet<_> = OPERATIONS.iter().map(|operation| (operation.name, verdicts(operation.callers))).collect();
+    assert_eq!(rows, BTreeSet::from(ROUTES));
     let operations = ROUTES.map(|(operation, verdicts)| (route(operation), verdicts));
     let more = MORE_ROUTES.map(|(route, verdicts)| (route.to_owned(), verdicts));
     let of_route = |(route, verdicts): (String, [bool; 3])| {

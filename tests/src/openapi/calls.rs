@@ -3,7 +3,7 @@
 use shared::api::openapi::input;
 use shared::error::Code;
 use shared::model::mutation::DryRun;
-use shared::model::operation::Operation;
+use shared::model::operation::{Operation, Route};
 use shared::model::path::{InstancePath, RegionPath};
 use shared::model::utilization::UtilizationQuery;
 use shared::model::wait::{UntilStopped, UntilTerminated, UntilUp, WaitQuery};
@@ -34,7 +34,6 @@ const IN_A_REGION: [Code; 8] = [
 
 /// One call of an operation, but for its route.
 pub(super) struct Call {
-    summary: &'static str,
     parameters: Vec<Parameter>,
     /// The body's schema, and whether there must be a body.
     body: Option<(&'static str, bool)>,
@@ -45,16 +44,21 @@ pub(super) struct Call {
 
 /// The routes of an operation: its own, and the one for many instances. None if it is not described here: a test notices.
 pub(super) fn routes(operation: &Operation) -> Vec<(HttpMethod, &'static str, Described)> {
-    let method = match operation.method {
+    let described = operation.routes.iter().zip(calls(operation)).enumerate();
+    let described = described.map(|(place, (route, call))| {
+        let id = if place == 0 { operation.name.to_owned() } else { format!("{}s", operation.name) };
+        (method(route), route.path, call.described(id, route.summary))
+    });
+    described.collect()
+}
+
+fn method(route: &Route) -> HttpMethod {
+    match route.method {
         "DELETE" => HttpMethod::Delete,
         "PATCH" => HttpMethod::Patch,
         "POST" => HttpMethod::Post,
         _ => HttpMethod::Get,
-    };
-    let one = (method, Some(operation.path), operation.name.to_owned());
-    let many = (HttpMethod::Post, operation.batch_path, format!("{}s", operation.name));
-    let described = [one, many].into_iter().zip(calls(operation));
-    described.filter_map(|((method, path, id), call)| Some((method, path?, call.described(id)))).collect()
+    }
 }
 
 /// The calls of an operation: its own, and the one for many instances.
@@ -63,39 +67,39 @@ pub(super) fn calls(operation: &Operation) -> Vec<Call> {
         "create-instance" => vec![create()],
         "start-instance" => {
             let codes = [Code::IncorrectState, Code::QuotaExceeded, Code::InsufficientCapacity];
-            let one = lifecycle("Start a stopped worker.", input::<WaitQuery<UntilUp>>(), &codes);
-            vec![one, many("Start stopped workers.", INSTANCES_BODY)]
+            let one = lifecycle(input::<WaitQuery<UntilUp>>(), &codes);
+            vec![one, many(INSTANCES_BODY)]
         }
         "stop-instance" => {
             let codes = [Code::IncorrectState, Code::OperationNotPermitted];
-            let one = lifecycle("Stop a running worker.", input::<WaitQuery<UntilStopped>>(), &codes);
-            vec![Call { body: Some((STOP_BODY, false)), ..one }, many("Stop running workers.", STOP_MANY_BODY)]
+            let one = lifecycle(input::<WaitQuery<UntilStopped>>(), &codes);
+            vec![Call { body: Some((STOP_BODY, false)), ..one }, many(STOP_MANY_BODY)]
         }
         "terminate-instance" => {
             let codes = [Code::IncorrectState, Code::OperationNotPermitted];
-            let one = lifecycle("Terminate a worker for good.", input::<WaitQuery<UntilTerminated>>(), &codes);
-            vec![one, many("Terminate workers for good.", INSTANCES_BODY)]
+            let one = lifecycle(input::<WaitQuery<UntilTerminated>>(), &codes);
+            vec![one, many(INSTANCES_BODY)]
         }
         "get-instance-details" => {
-            vec![read("Read one instance.", "NarrowedInstance").query(input::<DetailsQuery>())]
+            vec![read("NarrowedInstance").query(input::<DetailsQuery>())]
         }
         "get-all-instances" => {
-            let call = in_region("List a region's instances, one page of EC2's a call.", &[]);
+            let call = in_region(&[]);
             vec![call.query(input::<ListQuery>()).answer(200, document("A page.", &["InstanceList"]))]
         }
-        "get-instance-status" => vec![read("Read an instance's status checks.", "InstanceStatus")],
+        "get-instance-status" => vec![read("InstanceStatus")],
         "get-ami-ids-by-name" => {
-            let call = in_region("Find the available images of a name, newest first.", &[]);
+            let call = in_region(&[]);
             vec![call.query(input::<ImageQuery>()).answer(200, document("The images.", &["Images"]))]
         }
         "health" => vec![health()],
         "update-instance-tags" => {
-            vec![Call { body: Some(("TagUpdate", true)), ..tags("Set tags on a worker.", input::<DryRun>()) }]
+            vec![Call { body: Some(("TagUpdate", true)), ..tags(input::<DryRun>()) }]
         }
-        "delete-instance-tags" => vec![tags("Remove tags from a worker.", input::<TagKeys>())],
-        "get-instance-tags" => vec![read("Read an instance's tags.", "InstanceTags")],
+        "delete-instance-tags" => vec![tags(input::<TagKeys>())],
+        "get-instance-tags" => vec![read("InstanceTags")],
         "get-instance-resources-utilization" => {
-            vec![read("Read an instance's CPU and memory.", "Utilization").query(input::<UtilizationQuery>())]
+            vec![read("Utilization").query(input::<UtilizationQuery>())]
         }
         _ => Vec::new(),
     }
@@ -110,7 +114,7 @@ fn create() -> Call {
         Code::QuotaExceeded,
         Code::InsufficientCapacity,
     ];
-    let mut call = in_region("Launch a worker.", &codes)
+    let mut call = in_region(&codes)
         .query(input::<WaitQuery<UntilUp>>())
         .answer(201, located(document("It is launched.", &["Launched"]), true))
         .answer(202, located(document("It is launched, and the time to wait is up.", &["Launched"]), true))
@@ -123,52 +127,52 @@ fn create() -> Call {
 }
 
 /// Start, stop or terminate one instance.
-fn lifecycle(summary: &'static str, query: Object, codes: &[Code]) -> Call {
-    on_instance(summary, &[&[Code::NotManaged], codes].concat())
+fn lifecycle(query: Object, codes: &[Code]) -> Call {
+    on_instance(&[&[Code::NotManaged], codes].concat())
         .query(query)
         .answer(200, document("EC2 accepted it, or it was there already; or a dry run.", &["StateChange", "Permitted"]))
         .answer(202, document("EC2 accepted it, and the time to wait is up.", &["StateChange"]))
 }
 
 /// The same for many instances: what is refused of one of them is in its result.
-fn many(summary: &'static str, body: &'static str) -> Call {
-    let call = in_region(summary, &[]).query(input::<DryRun>());
+fn many(body: &'static str) -> Call {
+    let call = in_region(&[]).query(input::<DryRun>());
     let call = call.answer(200, document("A result for each; or a dry run.", &["Results", "Permitted"]));
     Call { body: Some((body, true)), ..call }
 }
 
 /// Change one instance's tags.
-fn tags(summary: &'static str, query: Object) -> Call {
+fn tags(query: Object) -> Call {
     let answer = document("All its tags; or a dry run.", &["InstanceTags", "Permitted"]);
-    on_instance(summary, &[Code::NotManaged]).query(query).answer(200, answer)
+    on_instance(&[Code::NotManaged]).query(query).answer(200, answer)
 }
 
 /// Read something of one instance.
-fn read(summary: &'static str, schema: &str) -> Call {
-    on_instance(summary, &[]).answer(200, document("What AWS says of it.", &[schema]))
+fn read(schema: &str) -> Call {
+    on_instance(&[]).answer(200, document("What AWS says of it.", &[schema]))
 }
 
 /// A failed check is in the answer: the function itself refuses only a malformed request.
 fn health() -> Call {
-    call("Check that EC2 can be reached, and if asked to, every permission.", &[Code::AwsTimeout])
+    call(&[Code::AwsTimeout])
         .query(input::<HealthQuery>())
         .answer(200, document("Every check passed, or some did.", &["Health"]))
         .answer(503, document("No check passed.", &["Health"]))
 }
 
-fn on_instance(summary: &'static str, codes: &[Code]) -> Call {
-    let call = in_region(summary, &[&[Code::InstanceNotFound], codes].concat());
+fn on_instance(codes: &[Code]) -> Call {
+    let call = in_region(&[&[Code::InstanceNotFound], codes].concat());
     Call { parameters: in_path(input::<InstancePath>()), ..call }
 }
 
-fn in_region(summary: &'static str, codes: &[Code]) -> Call {
-    let call = call(summary, &[&IN_A_REGION, codes].concat());
+fn in_region(codes: &[Code]) -> Call {
+    let call = call(&[&IN_A_REGION, codes].concat());
     Call { parameters: in_path(input::<RegionPath>()), ..call }
 }
 
-fn call(summary: &'static str, codes: &[Code]) -> Call {
+fn call(codes: &[Code]) -> Call {
     let codes = [&[Code::InvalidRequest, Code::PayloadTooLarge], codes].concat();
-    Call { summary, parameters: Vec::new(), body: None, answers: Vec::new(), codes }
+    Call { parameters: Vec::new(), body: None, answers: Vec::new(), codes }
 }
 
 impl Call {
@@ -182,14 +186,14 @@ impl Call {
         self
     }
 
-    fn described(self, id: String) -> Described {
+    fn described(self, id: String, summary: &str) -> Described {
         let body = self.body.map(|(schema, required)| {
             let required = if required { Required::True } else { Required::False };
             RequestBodyBuilder::new().content("application/json", content(&[schema])).required(Some(required)).build()
         });
         let mut described = OperationBuilder::new()
             .operation_id(Some(id))
-            .summary(Some(self.summary))
+            .summary(Some(summary))
             .parameters(Some(self.parameters))
             .request_body(body);
         for (status, response) in refused(&self.codes) {

@@ -1,6 +1,6 @@
 //! `openapi.yaml`: the API as an OpenAPI 3.1 document, from the types of `shared` and its table of operations.
 //!
-//! It is there to test with, and to make clients from; nothing serves it. `make openapi` writes it.
+//! It is there to test with, and to make clients from; nothing serves it. `make generate` writes it.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub fn file() -> PathBuf {
 /// # Errors
 /// None that can happen: the document is plain values.
 pub fn yaml() -> Result<String> {
-    Ok(format!("# Written by `make openapi` from the types in shared/; do not edit.\n{}", document().to_yaml()?))
+    Ok(format!("# Written by `make generate` from the types in shared/; do not edit.\n{}", document().to_yaml()?))
 }
 
 /// The document.

@@ -29,7 +29,7 @@ use crate::error::{Code, Error};
 use crate::model::image::ImageChoice;
 use crate::model::launch::CreateInstance;
 use crate::model::mutation::Mutation;
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::RegionPath;
 use crate::model::region::Region;
 use crate::model::request::Request;
@@ -38,10 +38,23 @@ use crate::model::wait::{UntilUp, WaitQuery};
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "create-instance",
-    method: "POST",
-    path: "/regions/{region}/instances",
-    batch_path: None,
+    routes: &[Route {
+        method: "POST",
+        path: "/regions/{region}/instances",
+        summary: "Launch a worker.",
+        takes: "body below; `dry_run`; `wait`: `running` `healthy`; header `Idempotency-Key`",
+        answers: "201 instance, `warnings`, `failed_attempts`, `created`, `Location`",
+    }],
+    callers: Callers::Launcher,
     actions: &["ec2:DescribeImages", "ec2:DescribeInstances", "ec2:RunInstances", "ec2:CreateTags"],
+    purpose: "with an `Idempotency-Key`, finds what an earlier sending launched; turns `image_name` into an image id and reads its volumes; launches; tags instance, volumes and network interfaces in the launch itself; answers once a read shows the instance; `wait=healthy` also takes `ec2:DescribeInstanceStatus`",
+    calls: &[
+        Call::look_up("ec2:DescribeInstances"),
+        Call::read("ssm:GetParameter"),
+        Call::read("ec2:DescribeImages"),
+        Call::change("ec2:RunInstances"),
+        Call::see("ec2:DescribeInstances"),
+    ],
 };
 
 /// Launches one instance: tagged as ours by RunInstances itself, IMDSv2 only, its root volume encrypted unless refused.

@@ -15,7 +15,7 @@ use crate::model::field_selection::{Fields, Narrowed};
 use crate::model::image::ImageId;
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_type::InstanceType;
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::page_token::{Limit, PageToken, Pages};
 use crate::model::path::RegionPath;
 use crate::model::region::Region;
@@ -26,10 +26,17 @@ use crate::model::tags::{OWNERSHIP_KEY, TagValue};
 /// What the outside knows of it.
 pub const OPERATION: Operation = Operation {
     name: "get-all-instances",
-    method: "GET",
-    path: "/regions/{region}/instances",
-    batch_path: None,
+    routes: &[Route {
+        method: "GET",
+        path: "/regions/{region}/instances",
+        summary: "List a region's instances, one page of EC2's a call.",
+        takes: "`limit` `next_token` `managed` `fields`, repeated `state` `instance_type` `image_id` `instance_id` `tag.<key>`",
+        answers: "`instances`, `next_token`",
+    }],
+    callers: Callers::Reader,
     actions: &["ec2:DescribeInstances"],
+    purpose: "one page of instances",
+    calls: &[Call::read("ec2:DescribeInstances")],
 };
 
 /// The query. Different filters must all match; of a repeated one, any.

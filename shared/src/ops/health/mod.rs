@@ -13,13 +13,25 @@ use crate::aws::deadline;
 use crate::error::{Code, Error};
 use crate::input::{Invalid, Nothing, Refusal, boolean};
 use crate::model::document::Document;
-use crate::model::operation::Operation;
+use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::request::Request;
 use crate::ops::health::self_test::{Permission, Verdict, self_test, unanswered};
 
 /// What the outside knows of it.
-pub const OPERATION: Operation =
-    Operation { name: "health", method: "GET", path: "/health", batch_path: None, actions: &["ec2:DescribeRegions"] };
+pub const OPERATION: Operation = Operation {
+    name: "health",
+    routes: &[Route {
+        method: "GET",
+        path: "/health",
+        summary: "Check that EC2 can be reached, and if asked to, every permission.",
+        takes: "`permissions`",
+        answers: "`status` `regions` `checks` `permissions`; 503 if all checks fail",
+    }],
+    callers: Callers::Reader,
+    actions: &["ec2:DescribeRegions"],
+    purpose: "proves that endpoint, credentials and permission work",
+    calls: &[Call::read("ec2:DescribeRegions")],
+};
 
 /// The most that a check may take; a region that needs longer is not healthy.
 const LONGEST_CHECK: Duration = Duration::from_secs(10);
