@@ -286,4 +286,20 @@ mod tests {
         assert_eq!(seen.state, State::Running);
         assert_eq!(because.missing_permission(), Some("ec2:DescribeInstanceStatus"));
     }
+
+    #[tokio::test]
+    async fn a_wait_whose_time_is_used_up_gets_some_seconds_more_and_a_longer_one_keeps_its_end() {
+        let used_up = Wait::short(Until::Running, Duration::ZERO).with_time_left();
+        assert!(used_up.end > Instant::now() + SHOWN_WITHIN / 2);
+        let long = Wait::short(Until::Running, 2 * SHOWN_WITHIN);
+        assert_eq!(long.with_time_left().end, long.end);
+    }
+
+    #[test]
+    fn only_an_instance_on_its_way_can_come() {
+        let can_come = |until, state| Wait { until, every: EVERY, end: Instant::now() }.can_come(&state);
+        assert!(can_come(Until::Running, State::Pending) && can_come(Until::Healthy, State::Running));
+        assert!(can_come(Until::Stopped, State::Stopping) && can_come(Until::Terminated, State::Stopped));
+        assert!(!can_come(Until::Running, State::Running) && !can_come(Until::Running, State::Stopped));
+    }
 }
