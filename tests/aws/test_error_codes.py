@@ -1,4 +1,4 @@
-"""The list of error codes is whole, and decides about each. That it agrees with the code's own table is a test in error.rs."""
+"""The list of error codes is whole, and decides about each. That it agrees with the code's own table is a test in shared/src/aws/errors/tests.rs."""
 
 from error_codes import known, rows
 from service_models import operation

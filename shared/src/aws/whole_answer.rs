@@ -76,7 +76,7 @@ mod tests {
             for error in read(200, half).await {
                 let error = error.unwrap();
                 assert_eq!((error.code, error.retryable), (Code::AwsError, true), "{half}: {}", error.detail);
-                assert!(error.detail.contains("may have been carried out"), "{}", error.detail);
+                assert!(error.detail.contains("could not be read; it may have been carried out"), "{}", error.detail);
             }
         }
         let whole = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>";

@@ -1,6 +1,6 @@
 //! The AWS calls of the operations: where each fault is tried.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use shared::model::operation::{Call, Operation, Purpose};
@@ -44,7 +44,17 @@ impl Point {
 }
 
 /// The calls of an operation, in their order. A launch asks for a parameter only if that names its image.
+///
+/// # Panics
+/// If a row names other calls than permissions. A launch also needs the permission to tag, which is no call of its own, and
+/// its parameter only if it names one.
 pub fn points(operation: &Operation) -> Vec<Point> {
+    let called: BTreeSet<&str> = operation.calls.iter().map(|call| call.action).collect();
+    let needed =
+        operation.actions.iter().copied().filter(|action| *action != "ec2:CreateTags" || called.contains(action));
+    let needed: BTreeSet<&str> = needed.collect();
+    let called = called.into_iter().filter(|action| *action != "ssm:GetParameter");
+    assert_eq!(called.collect::<BTreeSet<_>>(), needed, "{}", operation.name);
     let point =
         |call: &Call| Point { action: call.action.split_once(':').map_or("", |(_, name)| name), purpose: call.purpose };
     operation.calls.iter().map(point).collect()

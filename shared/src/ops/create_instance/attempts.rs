@@ -30,7 +30,8 @@ impl Launching<'_> {
             let token = self.caller.keyed_request.as_ref().map(|keyed_request| keyed_request.token(number, generation));
             let doubt = Doubt::default();
             match self.launch_as(attempt, image, token, doubt.clone()).await {
-                Ok((instance, created)) => {
+                Ok(None) => return Err(unnamed()),
+                Ok(Some((instance, created))) => {
                     if let Some(keyed_request) = &self.caller.keyed_request {
                         // EC2 keeps a token for longer than it shows what was launched with it, and may answer other
                         // parameters under it with success: then this is another request's.
@@ -50,23 +51,23 @@ impl Launching<'_> {
         Err(unnamed())
     }
 
-    /// Sends one attempt. Says too whether it launched now: EC2 may know the token from another sending, which the look-up
-    /// did not find.
+    /// Sends one attempt, and reads the instance of EC2's answer, if the answer names one. Says too whether it was launched
+    /// now: EC2 may know the token from another sending, which the look-up did not find.
     async fn launch_as(
         &self,
         attempt: &Attempt,
         image: &LaunchImage,
         token: Option<String>,
         doubt: Doubt,
-    ) -> Result<(Instance, bool), Error> {
+    ) -> Result<Option<(Instance, bool)>, Error> {
         let sent = self.clients.now();
         let call = run_instances(self, attempt, image).set_client_token(token).customize().interceptor(doubt);
         let answer: RunInstancesOutput =
             timeout_at(deadline::last_word(), call.send()).await.map_err(|_| timeout(RunInstancesError::NAME))??;
-        let instance = answer.instances().first().ok_or_else(unnamed)?;
+        let Some(instance) = answer.instances().first() else { return Ok(None) };
         let instance = shown(self.clients, self.region, instance);
         let created = instance.launch_time.is_none() || instance.is_launched_since(sent);
-        Ok((Instance { image_name: image.name.clone(), ..instance }, created))
+        Ok(Some((Instance { image_name: image.name.clone(), ..instance }, created)))
     }
 
     /// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.

@@ -748,3 +748,13 @@ async fn a_replay_of_a_worker_that_was_stopped_since_waits_for_nothing() {
         assert_eq!((again.instance.state.as_str(), again.created, earlier.num_calls()), (state, false, 1));
     }
 }
+
+#[tokio::test]
+async fn a_launch_whose_answer_names_no_instance_is_told_as_that_and_nothing_else() {
+    let images = images(IMAGE);
+    let run = mock!(Client::run_instances)
+        .then_http_response(|| xml(200, "<RunInstancesResponse><instancesSet/></RunInstancesResponse>"));
+    let error = create(&[&images, &run], &wanted(), false).await.unwrap_err();
+    assert_eq!((error.code, error.retryable, run.num_calls()), (Code::AwsError, false, 1));
+    assert_eq!(error.detail, "EC2 accepted the launch but named no instance: list the instances before trying again");
+}
