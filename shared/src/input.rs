@@ -1,6 +1,7 @@
-//! Reading what a caller sent, so that one refusal names every bad field.
+//! Reads the input of callers. One refusal names every bad field.
 //!
-//! Inputs derive [`deserr::Deserr`] with [`Invalid`] as their error: it collects, where serde stops at the first.
+//! Input types derive [`deserr::Deserr`] with [`Invalid`] as their error. deserr collects all errors, while serde stops at
+//! the first one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
-    /// The path in the caller's own terms: `instance_id`, `tags.Name`, `extra_volumes[0].size_gib`.
+    /// The path of the field as the caller writes it: `instance_id`, `tags.Name`, `extra_volumes[0].size_gib`.
     pub field: String,
     /// What the field must be.
     pub detail: String,
@@ -23,46 +24,46 @@ pub struct FieldError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Invalid(Vec<FieldError>);
 
-/// What a single value must be. The field's name is added by whoever knows where the value stood.
+/// What a single value must be. The code that knows where the value stands adds the name of its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(pub String);
 
 impl Invalid {
-    /// One bad field.
+    /// An error with one bad field.
     pub fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
-    /// One bad field, where it stands.
+    /// An error with one bad field, which is named by its location.
     pub fn at(location: ValuePointerRef, detail: impl Into<String>) -> Self {
         Self::field(path(location), detail)
     }
 
-    /// Adds those.
+    /// Appends the bad fields of `other`.
     pub fn push(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
 
-    /// The value, if it is a good one; otherwise its bad fields are added.
+    /// Returns the value if it is good; otherwise appends its bad fields.
     pub fn keep<T>(&mut self, value: Result<T, Self>) -> Option<T> {
         value.map_err(|invalid| self.push(invalid)).ok()
     }
 
-    /// The value, if there is no bad field.
+    /// Returns the value if there is no bad field.
     ///
     /// # Errors
-    /// These bad fields.
+    /// These bad fields, if there are any.
     pub fn none_or<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 
-    /// The bad fields, in the order in which they were met.
+    /// The bad fields, in the order in which they were found.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
         &self.0
     }
 
-    /// These and those.
+    /// The bad fields of both.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.push(other);
@@ -80,7 +81,7 @@ impl fmt::Display for Invalid {
 /// Both values, or the bad fields of both.
 ///
 /// # Errors
-/// [`Invalid`] if either is.
+/// [`Invalid`] if either value is an error.
 pub fn both<A, B>(a: Result<A, Invalid>, b: Result<B, Invalid>) -> Result<(A, B), Invalid> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
@@ -136,7 +137,7 @@ fn path(location: ValuePointerRef) -> String {
     }
 }
 
-/// A value that is a string where a list must be, or the like.
+/// The error for a value of the wrong kind, such as a string where a list must be.
 pub(crate) fn wrong_kind<V: IntoValue>(actual: Value<V>, accepted: &[ValueKind], location: ValuePointerRef) -> Invalid {
     let error = ErrorKind::IncorrectValueKind { actual, accepted };
     deserr::take_cf_content(Invalid::error(None, error, location))
@@ -160,12 +161,12 @@ fn kind_name(kind: ValueKind) -> &'static str {
     }
 }
 
-/// Reads `{key: value}` with both sides checked and every bad entry reported.
+/// Reads an object `{key: value}`, checks its keys and values, and reports every bad entry.
 ///
 /// deserr's own maps drop the errors of values and report a bad key without its name.
 ///
 /// # Errors
-/// [`Invalid`] with each bad entry, or if the value is no object.
+/// [`Invalid`] with each bad entry, or if the value is not an object.
 pub fn read_map<K, T, V>(value: Value<V>, location: ValuePointerRef) -> Result<BTreeMap<K, T>, Invalid>
 where
     K: Ord + TryFrom<String, Error = Refusal>,
@@ -213,13 +214,13 @@ pub(crate) fn boolean(text: String) -> Result<bool, Refusal> {
     text.parse().map_err(|_| Refusal("must be true or false".to_owned()))
 }
 
-/// For requests without a query or without a body: whatever is given is a field that the request does not have.
+/// The query or the body of requests that have none. Any field that a caller gives is refused as unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, deserr::Deserr)]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Nothing {}
 
-/// Declares a string type that is checked once, where it enters: `TryFrom<String>`, `Deserr`, `Display`, `Serialize`.
-/// `schema(…)` says the same as the check, for `openapi.yaml`; `make fuzz` compares the two.
+/// Declares a string type whose text is checked once, where it enters. The type has `TryFrom<String>`, `Deserr`, `Display`
+/// and `Serialize`. `schema(…)` states the rule of the check for `openapi.yaml`; `make fuzz` compares the two.
 macro_rules! checked_string {
     ($(#[$doc:meta])* $name:ident, schema($($schema:tt)*), $check:expr) => {
         $(#[$doc])*
@@ -272,7 +273,7 @@ pub(crate) fn texts<T: ToString>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
 }
 
-/// Whether `text` is `prefix` and 8 or 17 lower-case hexadecimal digits: the form of every EC2 resource id.
+/// Whether `text` is `prefix` followed by 8 or 17 lower-case hexadecimal digits: the form of every EC2 resource id.
 pub(crate) fn is_resource_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
         matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))

@@ -1,15 +1,15 @@
-//! Managing Cisco Modeling Labs workers on EC2: everything the 13 Lambda functions share.
+//! Manages Cisco Modeling Labs workers on EC2: the code that all 13 Lambda functions share.
 //!
-//! Data flows one way: an event becomes a typed [`Request`] or a 400 ([`api`]), an operation ([`ops`]) turns its inputs
-//! into a document or an [`Error`], and [`api`] turns either into the response. [`serve()`] is that loop.
+//! Data flows one way: [`api`] turns an event into a typed [`Request`](model::request::Request) or a 400, an operation ([`ops`]) turns its inputs
+//! into a document or an [`Error`](error::Error), and [`api`] turns the document or the error into the response. [`serve()`] is this loop.
 //!
 //! ```text
 //! api      events and answers: API Gateway, EventBridge, the Lambda runtime    knows no EC2
 //! ops      the 13 operations, a file each
-//! aws      clients, calls, and what their answers mean                         knows no HTTP
-//! config   the environment variables, once, typed
+//! aws      clients, calls, and what their answers mean                         knows no caller
+//! config   the environment variables, read once into types
 //! model    what callers send and what they get: values and their parsing       no client, no `.await`
-//! error    the one error, and what AWS's codes mean
+//! error    the one error type, and the problem document that callers read
 //! input    one refusal that names every bad field
 //! ```
 
@@ -28,5 +28,3 @@ mod testing;
 
 pub use api::serve::serve;
 pub use aws::clients::Clients;
-pub use error::Error;
-pub use model::request::Request;

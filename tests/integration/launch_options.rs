@@ -1,4 +1,4 @@
-//! Each field of create-instance, as EC2 receives it. The README's table has the same fields.
+//! Each field of create-instance, as EC2 receives it. The table of `docs/API.md` has the same fields.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -253,8 +253,8 @@ const ELSEWHERE: [&str; 3] = ["name", "alternatives", "on_demand_fallback"];
 
 #[test]
 fn the_readme_has_a_row_for_each_field_and_a_test_for_each_row() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let (_, table) = readme.split_once("| field | type and default | permission | peers |").unwrap();
+    let api = fs::read_to_string(repository().join("docs/API.md")).unwrap();
+    let (_, table) = api.split_once("| field | type and default | permission | peers |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
     let rows = table.lines().skip(2).flat_map(|row| row.split('|').nth(1).unwrap().split(','));
     let documented: BTreeSet<String> = rows.map(|field| field.trim().trim_matches('`').to_owned()).collect();

@@ -1,4 +1,4 @@
-//! The limits of README's table: what is at one is accepted, what is beyond it is refused before AWS hears of it.
+//! The limits of the table in `docs/API.md`: what is at one is accepted, what is beyond it is refused before AWS hears of it.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ struct Call {
 
 /// A limit.
 struct Limit {
-    /// Its row in README.
+    /// Its row in `docs/API.md`.
     row: &'static str,
     /// How much is accepted.
     most: usize,
@@ -53,7 +53,7 @@ fn tag(key: usize, value: usize) -> Value {
     Value::Object(Map::from_iter([("k".repeat(key), "v".repeat(value).into())]))
 }
 
-/// The limits, in README's order, as calls about this worker: its id, and a name for launches.
+/// The limits, in the order of `docs/API.md`, as calls about this worker: its id, and a name for launches.
 fn limits(id: &str, name: &str) -> Vec<Limit> {
     let instances = format!("/regions/{REGION}/instances");
     let mut limits = Vec::new();
@@ -156,8 +156,8 @@ async fn each_limit_is_where_it_is_said_to_be_and_beyond_it_aws_hears_nothing() 
 
 #[test]
 fn the_readme_has_a_row_for_each_limit_and_no_other() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let (_, table) = readme.split_once("| limit | most |").unwrap();
+    let api = fs::read_to_string(repository().join("docs/API.md")).unwrap();
+    let (_, table) = api.split_once("| limit | most |").unwrap();
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with("| ")).collect();
     let limits = limits("i-0123456789abcdef0", "nobody");
     let expected: Vec<String> = limits.iter().map(|Limit { row, most, .. }| format!("| {row} | {most} |")).collect();

@@ -1,7 +1,7 @@
 //! `GET /health`, and the EventBridge schedule: can this deployment reach EC2?
 //!
 //! IAM: `ec2:DescribeRegions`.
-//! With `?permissions=true` it tries every action of every operation; none of them is needed for that.
+//! With `?permissions=true` it tries every action of every operation. It works even if the role has none of them.
 //! Event: `events/health.json`, `events/health-schedule.json`.
 
 use shared::ops;

@@ -1,4 +1,4 @@
-//! JSON as a caller wrote it: `serde_json` keeps the last of two members of one name, and says nothing.
+//! Reads JSON and refuses repeated members: of two members with one name `serde_json` silently keeps the last.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::input::Invalid;
 /// Reads a document.
 ///
 /// # Errors
-/// The field `body` if it is no JSON; otherwise each member that stands twice.
+/// The field `body` if it is no JSON; otherwise each member that is given twice.
 pub(crate) fn read(bytes: &[u8]) -> Result<Value, Invalid> {
     let twice = RefCell::new(Vec::new());
     let mut document = serde_json::Deserializer::from_slice(bytes);
@@ -22,12 +22,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value, Invalid> {
     twice.fold(Invalid::default(), Invalid::and).none_or(value)
 }
 
-/// How many members that stand twice are named, and how far a path is written: an answer of which the caller chooses both would
-/// be many times as large as the request.
+/// The largest number of repeated members that an answer names. Without this and the next limit the answer could be many
+/// times as large as the request.
 const MOST_NAMED: usize = 20;
+/// The length at which the path of a repeated member is cut off.
 const LONGEST_PATH: usize = 200;
 
-/// A place in the document, and where the members that stand twice are written down.
+/// A place in the document, and the list of all repeated members.
 struct Here<'a> {
     path: String,
     twice: &'a RefCell<Vec<String>>,

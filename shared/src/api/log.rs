@@ -8,9 +8,10 @@ use crate::api::request;
 use crate::error::Error;
 use crate::model::document::Document;
 
-/// One line per failure, with what an operator needs to find it again; never a body, a tag value or a credential.
+/// Writes one line per failure, with what an operator needs to find it again. It never writes a body, a tag value or a
+/// credential.
 ///
-/// A scheduled health check has no caller, so the log gets its answer; so it does when the answer is a failed check.
+/// A scheduled health check has no caller, so its answer is logged. The answer of a failed check is always logged.
 pub(super) fn log<D: Document>(event: &lambda_http::Request, context: &Context, result: &Result<D, Error>) {
     let (request_id, function) = (&context.request_id, &context.env_config.function_name);
     match result {
@@ -39,7 +40,7 @@ fn log_error(event: &lambda_http::Request, context: &Context, instance_id: Optio
         aws_code = error.aws_code(),
         aws_request_id = error.aws.as_ref().and_then(|aws| aws.request_id.as_deref()),
         missing_permission = error.missing_permission(),
-        // EC2 quotes what it refuses.
+        // EC2 quotes the values that it refuses.
         "{}", without_values(&error.detail, request::tag_values(event))
     );
 }
@@ -51,9 +52,9 @@ fn json<D: Document>(context: &Context, document: &D) -> String {
 /// What the log shows instead of a tag value.
 const MASK: &str = "[tag value]";
 
-/// The text with these tag values masked, where they stand as words of their own: a tag value can hold what no log should.
+/// The text with these tag values masked where they are whole words: a tag value can hold something that no log should show.
 fn without_values(text: &str, mut values: Vec<String>) -> String {
-    // A value can be part of another one: the longer first.
+    // A value can be part of another one, so the longer ones come first.
     values.sort_by_key(|value| Reverse(value.len()));
     values.iter().filter(|value| !value.is_empty()).fold(text.to_owned(), |text, value| without_value(&text, value))
 }
@@ -69,7 +70,7 @@ fn without_value(text: &str, value: &str) -> String {
     masked
 }
 
-/// Whether the seam between two texts is inside a word: a tag value `a` is no reason to mask every `a`.
+/// Whether two texts meet inside a word. A tag value `a` is no reason to mask every `a`.
 fn one_word(left: &str, right: &str) -> bool {
     left.ends_with(char::is_alphanumeric) && right.starts_with(char::is_alphanumeric)
 }

@@ -1,4 +1,4 @@
-//! Events and answers: API Gateway, EventBridge and the Lambda runtime. Knows no EC2.
+//! Events and answers of API Gateway, EventBridge and the Lambda runtime. Nothing here knows EC2.
 
 mod json;
 mod log;

@@ -1,4 +1,4 @@
-//! What `openapi.yaml` says of the types in this crate beyond their derives. Only the crate `tests` has this compiled in.
+//! The schemas of this crate's types in `openapi.yaml` that a derive cannot write. Only the crate `tests` compiles this module.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ use crate::model::volume::{ExtraVolume, Volume};
 /// Schemas by name, as [`ToSchema::schemas`] collects those that a type refers to.
 pub type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// The schema of a type whose members have names.
+/// The schema of a type with named members.
 #[must_use]
 pub fn object<T: ToSchema>() -> Object {
     match T::schema() {
@@ -27,8 +27,8 @@ pub fn object<T: ToSchema>() -> Object {
     }
 }
 
-/// The schema of an object that callers send: it has no other members, and those must be there that its parser misses in
-/// an empty one.
+/// The schema of an object that callers send. It allows no other members, and requires those that the parser misses in an
+/// empty object.
 #[must_use]
 pub fn input<T: ToSchema + Deserr<Invalid>>() -> Object {
     let missed = deserr::deserialize::<T, _, Invalid>(serde_json::Value::Object(Map::new())).err().unwrap_or_default();
@@ -39,7 +39,7 @@ pub fn input<T: ToSchema + Deserr<Invalid>>() -> Object {
     object
 }
 
-/// `fields=state,public_ip`: as OpenAPI has it, a list that is written with commas.
+/// `fields=state,public_ip`: in OpenAPI this is a list that is written with commas.
 impl PartialSchema for Fields {
     fn schema() -> RefOr<Schema> {
         let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(INSTANCE_FIELDS));
@@ -103,7 +103,7 @@ impl ToSchema for CreateInstance {
     }
 }
 
-/// A volume of which no image says how large it is.
+/// A volume whose size no image gives.
 impl PartialSchema for ExtraVolume {
     fn schema() -> RefOr<Schema> {
         let mut volume = object::<Volume>();
@@ -118,7 +118,7 @@ impl ToSchema for ExtraVolume {
     }
 }
 
-/// A type's schema or null, as derives write an `Option`.
+/// The schema of a type or null, as derives write an `Option`.
 fn optional<T: ToSchema>(description: &str) -> RefOr<Schema> {
     let null = ObjectBuilder::new().schema_type(Type::Null);
     let value = Ref::from_schema_name(T::name());

@@ -1,4 +1,4 @@
-//! Writing an answer as HTTP.
+//! Writes an answer as HTTP.
 
 use lambda_http::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use lambda_http::request::RequestContext;
@@ -11,7 +11,7 @@ use crate::model::document::Document;
 /// The response to `event`.
 ///
 /// # Errors
-/// If the document is no JSON or a header no header; both would be faults of this crate.
+/// A document that cannot be written as JSON, or a header that is not valid; both would be faults of this crate.
 pub fn respond<D: Document>(
     event: &lambda_http::Request,
     request_id: &str,
@@ -35,8 +35,8 @@ fn answer<D: Document>(
     Ok(response.body(document.json(request_id)?.into())?)
 }
 
-/// The path that the caller sees: behind a domain name of one's own it begins with that name's base path, and not with the
-/// stage. Only the request context has it.
+/// The path that the caller sees. Behind a custom domain name it begins with that name's base path, and not with the stage.
+/// Only the request context has it.
 fn called_path(event: &lambda_http::Request) -> String {
     let seen = match event.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.path.clone(),
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(response.status(), 201);
         assert_eq!(response.headers()[LOCATION], format!("/v1/regions/us-east-1/instances/{ID}"));
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
-        // Behind a domain name of one's own the caller sees its base path, and no stage.
+        // Behind a custom domain name the caller sees its base path, and no stage.
         let behind = serde_json::json!({
             "resource": "/regions/{region}/instances", "path": "/workers/regions/us-east-1/instances", "httpMethod": "POST",
             "headers": {}, "multiValueHeaders": {},

@@ -1,4 +1,5 @@
-//! The Lambda runtime: init, one request after the other, a deadline, and the one place where failures are logged.
+//! Serves an operation in the Lambda runtime: it initializes once, and then handles one request after the other, each with
+//! a deadline and a log line if it fails.
 
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt;
@@ -24,15 +25,15 @@ where
     D: Document + Send + Sync,
 {
     lambda_http::tracing::init_default_subscriber();
-    // Lives as long as the execution environment does: leaked once, and every handler borrows it.
+    // The clients live as long as the execution environment does: they are leaked once, and every handler borrows them.
     let clients: &'static Clients = Box::leak(Box::new(Clients::from_env().await?));
     let handle = &handle;
     let service = service_fn(move |event: lambda_http::Request| async move { answer(clients, &event, handle).await });
     lambda_runtime::run(Adapter::from(service).map_request(with_every_header)).await
 }
 
-/// The event with each header as often as it was sent. API Gateway writes headers down twice: all of them, and the last one of
-/// each name; lambda_http lets the last one replace all.
+/// The event with each header as often as it was sent. API Gateway sends headers twice: a list of all of them, and one with
+/// the last of each name. lambda_http lets the second list replace the first.
 fn with_every_header(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     if let LambdaRequest::ApiGatewayV1(request) = &mut event.payload
         && !request.multi_value_headers.is_empty()
@@ -42,11 +43,10 @@ fn with_every_header(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<Lambd
     event
 }
 
-/// The work of one invocation: reads the event, has it handled inside the time that there is, logs a failure, and writes the
-/// response.
+/// Handles one invocation: reads the event, calls the operation with a deadline, logs a failure, and writes the response.
 ///
 /// # Errors
-/// A response that HTTP cannot write: a fault of this crate.
+/// A response that cannot be written as HTTP, which is a fault of this crate.
 pub async fn answer<'c, R, Handle, Answer, D>(
     clients: &'c Clients,
     event: &lambda_http::Request,
@@ -80,7 +80,7 @@ mod tests {
         with_every_header(LambdaEvent::new(payload, lambda_http::Context::default())).payload.into()
     }
 
-    /// The header as the operations see it, of an event as API Gateway writes it.
+    /// The header as the operations see it, if the caller sent these values through API Gateway.
     fn seen(sent: &[&str]) -> Vec<String> {
         let mut event = event();
         let members = |event: &mut serde_json::Value, name: &str, value| {

@@ -1,8 +1,9 @@
-//! One call of EC2 for many instances, where EC2 takes all of them or none.
+//! Sends one EC2 call for many instances. EC2 carries such a call out for all of them or for none.
 //!
-//! An error about some of them fails the call for the others too. Those that it names are set aside and the others sent
-//! again; if it names none, the part is halved and both halves are sent. So n instances take 2n-1 calls at most. Of 100,
-//! 1 that EC2 refuses takes 2 calls, or 15 if EC2 does not name it; 7 take 8 at most, or 71.
+//! An error about some instances fails the call for the others too. Instances that the error names are set aside, and the
+//! call is sent again for the others. If the error names none, the call is sent for each half. So n instances take at most
+//! 2n-1 calls. If EC2 refuses 1 of 100, that takes 2 calls, or 15 if EC2 does not name it; if it refuses 7, that takes at
+//! most 8, or 71.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,15 +15,16 @@ use crate::aws::deadline;
 use crate::error::{Code, Error};
 use crate::model::instance_id::InstanceId;
 
-/// No call is sent or waited for any longer: what is known by then is answered.
+/// The longest time for all calls. After it no call is sent or waited for, and the answer has what is known by then.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// What EC2 said of each instance; nothing if it accepted the call and did not say.
+/// EC2's answer about each instance: its state change, or the error. The change is missing if EC2 accepted the call without
+/// naming it.
 pub(crate) type Answers = BTreeMap<InstanceId, Result<Option<InstanceStateChange>, Error>>;
 
 /// A call of EC2 that takes many instances.
 pub(crate) trait Call: Sync {
-    /// Sends it, or asks for permission only; then there are no changes in the answer.
+    /// Sends the call. A dry run only asks for permission, and its answer has no state changes.
     fn send(
         &self,
         instance_ids: &[InstanceId],
@@ -30,7 +32,7 @@ pub(crate) trait Call: Sync {
     ) -> impl Future<Output = Result<Vec<InstanceStateChange>, Error>> + Send;
 }
 
-/// When the calls of a request that begins now have to be done.
+/// The moment by which the calls of a request that begins now must be done.
 pub(crate) fn end() -> Instant {
     deadline::at_most(LONGEST)
 }
@@ -72,7 +74,7 @@ fn find(changes: &[InstanceStateChange], id: &InstanceId) -> Option<InstanceStat
     changes.iter().find(|change| change.instance_id() == Some(id.as_str())).cloned()
 }
 
-/// Whom of a part the error is about, and the parts to send again.
+/// Splits a refused part into the instances that the error is about, and the parts to send again.
 fn split(error: &Error, part: Vec<InstanceId>) -> (Vec<InstanceId>, [Vec<InstanceId>; 2]) {
     if part.len() == 1 || !is_about_instances(error) {
         return (part, [Vec::new(), Vec::new()]);
@@ -85,8 +87,8 @@ fn split(error: &Error, part: Vec<InstanceId>) -> (Vec<InstanceId>, [Vec<Instanc
     (named, [others, second_half])
 }
 
-/// Whether fewer instances could fare better. Not if the role, the credentials, AWS or the network is at fault; and where
-/// it is unknown what EC2 did, the call must not be sent again.
+/// Whether the call could succeed for fewer instances. It cannot if the role, the credentials, AWS or the network is at
+/// fault. If it is unknown what EC2 did, the call must not be sent again either.
 fn is_about_instances(error: &Error) -> bool {
     match error.code {
         Code::MissingPermission
@@ -94,14 +96,14 @@ fn is_about_instances(error: &Error) -> bool {
         | Code::Throttled
         | Code::AwsCredentialsInvalid
         | Code::AwsTimeout => false,
-        // A refusal that the table does not know, against a failure of EC2's own.
+        // True for a refusal that the table of codes does not know, and false for a failure of EC2 itself.
         Code::AwsError => !error.retryable,
-        // Also where a product is not subscribed to: one of the instances can be of it, and the others not.
+        // This includes a missing subscription to a product, which can concern one instance and not the others.
         _ => true,
     }
 }
 
-/// Whether the text has the id as a word: an id of 8 digits can be the beginning of one of 17.
+/// Whether the text has the id as a whole word. An id of 8 digits can be the beginning of an id of 17 digits.
 fn names(text: &str, id: &InstanceId) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id.as_str())
 }
@@ -116,9 +118,9 @@ mod tests {
     /// An EC2 that refuses every call with one of the bad ids in it.
     struct Ec2 {
         bad: BTreeSet<InstanceId>,
-        /// What it says, of the ids that it says it of.
+        /// Makes EC2's error from the bad ids of the call.
         refusal: fn(&[&InstanceId]) -> Error,
-        /// The size of each call.
+        /// The number of ids in each call.
         calls: Mutex<Vec<usize>>,
     }
 
@@ -137,7 +139,7 @@ mod tests {
         (0..100).map(|n| InstanceId::try_from(format!("i-{n:017x}")).unwrap()).collect()
     }
 
-    /// The ids that failed, and how many calls were sent, with bad ids at these places of 100.
+    /// Sends a call for 100 ids with bad ones at these places. Returns the ids that failed, and the number of calls.
     async fn send_100(bad: &[usize], refusal: fn(&[&InstanceId]) -> Error) -> (BTreeSet<InstanceId>, usize) {
         let bad: BTreeSet<InstanceId> = bad.iter().map(|n| ids()[*n].clone()).collect();
         let ec2 = Ec2 { bad, refusal, calls: Mutex::default() };
@@ -205,7 +207,7 @@ mod tests {
     async fn an_error_about_the_caller_or_aws_fails_all_and_is_not_sent_again() {
         let all: Vec<usize> = (0..100).collect();
         let errors: [fn(&[&InstanceId]) -> Error; 6] = [
-            // Naming one instance is what EC2 does when the role may touch none.
+            // EC2 names one instance even if the role may touch none.
             |bad| Error::new(Code::MissingPermission, format!("not authorized on arn:aws:ec2:::instance/{}", bad[0])),
             |_| Error::new(Code::AccountNotActive, "This account is currently blocked."),
             |_| Error::new(Code::Throttled, "Request limit exceeded."),

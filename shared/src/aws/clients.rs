@@ -1,4 +1,4 @@
-//! AWS clients, built once per execution environment: one pair per allowed region.
+//! AWS clients, built once per execution environment: one set for each allowed region.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -9,6 +9,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_ec2::config::SharedHttpClient;
 use aws_sdk_ec2::config::retry::RetryPartition;
+use aws_sdk_ec2::error::BoxError;
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -20,63 +21,64 @@ use crate::error::{Code, Error};
 use crate::model::region::Region;
 use crate::model::time::rfc3339;
 
-/// The authorities that every endpoint of the standard partition chains to: Amazon Root CA 1-4 and Starfield Services
-/// Root G2. Parsing the system's 145 instead costs 6.5 ms of each cold start.
+/// The certificate authorities to which every endpoint of the standard partition chains: Amazon Root CA 1-4 and Starfield
+/// Services Root G2. Parsing the system's 145 instead costs 6.5 ms of each cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
-/// Files of trusted authorities that win over [`AMAZON_ROOTS`], as every AWS SDK and OpenSSL read them.
+/// The variables that name a file of trusted authorities, as every AWS SDK and OpenSSL read them. Such a file replaces
+/// [`AMAZON_ROOTS`].
 const CA_FILES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
 
-/// One connection attempt; the SDK tries again.
+/// The longest time for one attempt to connect; the SDK tries again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The first byte of an answer. RunInstances, the slowest, answers within seconds.
+/// The longest time to the first byte of an answer. RunInstances, the slowest call, answers within seconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(9);
-/// One attempt of a call, to the last byte.
+/// The longest time for one attempt of a call, to the last byte of the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// All attempts of a call together, below the budget of the invocation, which ends them too.
+/// The longest time for all attempts of a call together. It is less than the budget of the invocation, which ends a call too.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
-/// Attempts of a call: two more after what may pass by itself, each after a pause that doubles, with jitter. Nothing else
-/// in this crate sends a call again that the SDK gave up.
+/// How often a call is sent at most. After an error that may pass by itself the SDK sends it two more times, each after a
+/// pause that doubles, with jitter. Nothing else in this crate repeats a call that the SDK gave up.
 const ATTEMPTS: u32 = 3;
 
-/// The AWS clients of one function and the guards that stand before them.
+/// The AWS clients of one function, and the configuration that limits what they may be used for.
 #[derive(Debug)]
 pub struct Clients {
     config: Config,
     regions: BTreeMap<Region, RegionClients>,
-    /// The SDK's clock, which signs the requests, is everybody's.
+    /// The clock by which the SDK signs the requests. All other code uses it too.
     clock: SharedTimeSource,
 }
 
 /// The clients of one region.
 #[derive(Debug, Clone)]
 pub struct RegionClients {
-    /// EC2.
+    /// The EC2 client.
     pub ec2: aws_sdk_ec2::Client,
-    /// CloudWatch.
+    /// The CloudWatch client.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
-    /// Systems Manager, if images may be named by its parameters: most deployments need not wait for it at their start.
+    /// The Systems Manager client, if its parameters may name images. Most deployments do without it and start faster.
     pub ssm: Option<aws_sdk_ssm::Client>,
 }
 
 impl Clients {
-    /// Builds the clients that the environment asks for.
+    /// Builds the clients from the environment variables.
     ///
     /// # Errors
     /// A bad variable, or a configured file of authorities that cannot be read.
-    pub async fn from_env() -> Result<Self, lambda_runtime::Error> {
+    pub async fn from_env() -> Result<Self, BoxError> {
         let config = Config::from_env()?;
         let sdk = sdk_config(&config).await?;
         Ok(Self::new(config, &sdk))
     }
 
-    /// Builds the clients that a configuration allows, each for its region, of what they have in common.
+    /// Builds the clients of every region that the configuration allows, from the SDK settings that they share.
     #[must_use]
     pub fn new(config: Config, sdk: &SdkConfig) -> Self {
         Self::with_retries(config, sdk, None)
     }
 
-    /// The same with a stock of retries of their own: the SDK's is one for the whole process.
+    /// Builds the clients like `new`, but with their own stock of retries. The SDK's stock is shared by the whole process.
     #[must_use]
     pub fn with_retries(config: Config, sdk: &SdkConfig, retries: Option<&RetryPartition>) -> Self {
         let with_ssm = !config.image_parameters.is_empty();
@@ -85,19 +87,19 @@ impl Clients {
         Self { regions: regions.collect(), config, clock: sdk.time_source().unwrap_or_default() }
     }
 
-    /// Clients that were built elsewhere, for tests.
+    /// Takes clients that a test has built.
     #[cfg(test)]
     pub(crate) fn of(config: Config, regions: BTreeMap<Region, RegionClients>) -> Self {
         Self { config, regions, clock: SharedTimeSource::default() }
     }
 
-    /// This moment: the one clock of whatever has clients.
+    /// The current time. All code that has clients uses this clock.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.clock.now()
     }
 
-    /// This moment, RFC 3339 in UTC: EC2's own times sort with it as text.
+    /// The current time as RFC 3339 text in UTC, which sorts together with EC2's own times.
     #[must_use]
     pub(crate) fn now_as_text(&self) -> String {
         rfc3339(&self.now().into()).unwrap_or_default()
@@ -109,37 +111,38 @@ impl Clients {
         &self.config
     }
 
-    /// Value of the ownership tag.
+    /// The value of the ownership tag.
     #[must_use]
     pub fn managed_by(&self) -> &str {
         &self.config.managed_by
     }
 
-    /// EC2 in a region.
+    /// The EC2 client of a region.
     ///
     /// # Errors
-    /// [`Code::RegionNotAllowed`] outside `CML_ALLOWED_REGIONS`.
+    /// [`Code::RegionNotAllowed`] for a region outside `CML_ALLOWED_REGIONS`.
     pub fn ec2(&self, region: &Region) -> Result<&aws_sdk_ec2::Client, Error> {
         self.region(region).map(|clients| &clients.ec2)
     }
 
-    /// EC2 in each allowed region.
+    /// The EC2 client of each allowed region.
     pub fn ec2_of_each_region(&self) -> impl Iterator<Item = (&Region, &aws_sdk_ec2::Client)> {
         self.regions.iter().map(|(region, clients)| (region, &clients.ec2))
     }
 
-    /// CloudWatch in a region.
+    /// The CloudWatch client of a region.
     ///
     /// # Errors
-    /// [`Code::RegionNotAllowed`] outside `CML_ALLOWED_REGIONS`.
+    /// [`Code::RegionNotAllowed`] for a region outside `CML_ALLOWED_REGIONS`.
     pub fn cloudwatch(&self, region: &Region) -> Result<&aws_sdk_cloudwatch::Client, Error> {
         self.region(region).map(|clients| &clients.cloudwatch)
     }
 
-    /// Systems Manager in a region.
+    /// The Systems Manager client of a region.
     ///
     /// # Errors
-    /// [`Code::RegionNotAllowed`] outside `CML_ALLOWED_REGIONS`; a deployment without `CML_IMAGE_PARAMETER_ARNS` has none.
+    /// [`Code::RegionNotAllowed`] for a region outside `CML_ALLOWED_REGIONS`; another error if the deployment has no
+    /// `CML_IMAGE_PARAMETER_ARNS` and so no such client.
     pub fn ssm(&self, region: &Region) -> Result<&aws_sdk_ssm::Client, Error> {
         let ssm = self.region(region)?.ssm.as_ref();
         ssm.ok_or_else(|| Error::new(Code::AwsError, "This deployment may read no parameter"))
@@ -179,7 +182,7 @@ impl RegionClients {
     }
 }
 
-/// What every client has, whoever it is made for: its tries, and how long each may take.
+/// The settings of every client: how often it tries a call, and how long each try may take.
 #[must_use]
 pub fn settings() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -187,12 +190,12 @@ pub fn settings() -> ConfigLoader {
         .timeout_config(timeouts())
 }
 
-async fn sdk_config(config: &Config) -> Result<SdkConfig, lambda_runtime::Error> {
+async fn sdk_config(config: &Config) -> Result<SdkConfig, BoxError> {
     let loader = settings()
         .region(aws_config::Region::new(config.region.to_string()))
         .http_client(http_client(trusted_authorities(config)?)?);
-    // Lambda hands the role's keys over in the environment; looking no further saves 1 ms of each cold start.
-    // Elsewhere a developer's profile or an instance profile works through the default chain.
+    // Lambda passes the role's keys in the environment, and looking nowhere else saves 1 ms of each cold start. Outside of
+    // Lambda a developer's profile or an instance profile works through the default chain.
     let loader = match std::env::var_os("AWS_ACCESS_KEY_ID") {
         Some(_) => loader.credentials_provider(EnvironmentVariableCredentialsProvider::new()),
         None => loader,
@@ -209,7 +212,7 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-fn http_client(authorities: TrustStore) -> Result<SharedHttpClient, lambda_runtime::Error> {
+fn http_client(authorities: TrustStore) -> Result<SharedHttpClient, BoxError> {
     let tls = TlsContext::builder().with_trust_store(authorities).build()?;
     Ok(aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
@@ -217,7 +220,7 @@ fn http_client(authorities: TrustStore) -> Result<SharedHttpClient, lambda_runti
         .build_https())
 }
 
-fn trusted_authorities(config: &Config) -> Result<TrustStore, lambda_runtime::Error> {
+fn trusted_authorities(config: &Config) -> Result<TrustStore, BoxError> {
     let configured =
         CA_FILES.iter().find_map(|name| Some((name, std::env::var_os(name).filter(|file| !file.is_empty())?)));
     match configured {

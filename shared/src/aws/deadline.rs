@@ -1,4 +1,4 @@
-//! The time that one invocation has: one budget for all that it does, known wherever time is spent.
+//! The time budget of one invocation. It is one budget for everything, and all code that spends time can read it.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,14 +6,15 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Error};
 
-/// API Gateway gives up after 29 seconds; a caller shall get our 504, not its own.
+/// The longest time of an invocation. API Gateway gives up after 29 seconds, and the caller should get our 504 and not API
+/// Gateway's.
 const LONGEST: Duration = Duration::from_secs(25);
-/// Kept back from the function's remaining time, so that an answer still gets out.
+/// The part of the function's remaining time that is kept for sending the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
-/// Kept back from the budget by whoever has something to tell when the time is up.
+/// The part of the budget that is kept for an answer which tells what is known when the time is up.
 const LAST_WORD: Duration = Duration::from_secs(1);
-/// What a call that changes something should have before it is sent. EC2 answers within seconds: with less time left,
-/// the likely result is a change that nobody is told of.
+/// The time that must be left to send a call that changes something. EC2 answers within seconds. With less time left, the
+/// likely result is a change of which nobody is told.
 const CALL_TIME: Duration = Duration::from_secs(4);
 
 tokio::task_local! {
@@ -21,7 +22,7 @@ tokio::task_local! {
     static END: Instant;
 }
 
-/// The work's result, or a 504 when the time is up that Lambda leaves it.
+/// Returns the result of the work, or a 504 when the time that Lambda leaves is up.
 pub(crate) async fn within<T>(
     deadline: SystemTime,
     now: SystemTime,
@@ -38,12 +39,12 @@ pub(crate) async fn within<T>(
 fn budget(deadline: SystemTime, now: SystemTime) -> Duration {
     match deadline.duration_since(now) {
         Ok(remaining) => remaining.saturating_sub(ANSWER_TIME).min(LONGEST),
-        // Lambda never hands over an event that is late already. `cargo lambda watch` does: its deadline is a constant.
+        // Lambda never passes an event that is late already. `cargo lambda watch` does, because its deadline is a constant.
         Err(_) => LONGEST,
     }
 }
 
-/// A moment before the invocation's end: what is known by then is answered.
+/// A moment before the end of the invocation. The answer has what is known by then.
 pub(crate) fn last_word() -> Instant {
     end().map_or_else(|| Instant::now() + LONGEST, |end| end - LAST_WORD)
 }
@@ -53,12 +54,12 @@ pub(crate) fn at_most(longest: Duration) -> Instant {
     last_word().min(Instant::now() + longest)
 }
 
-/// Whether there is so little time left that a call that changes something should not be begun.
+/// Whether too little time is left to begin a call that changes something.
 pub(crate) fn is_near() -> bool {
     end().is_some_and(|end| end < Instant::now() + CALL_TIME)
 }
 
-/// None outside of an invocation, as in unit tests.
+/// The end of the budget; `None` outside of an invocation, as in unit tests.
 fn end() -> Option<Instant> {
     END.try_with(|end| *end).ok()
 }

@@ -1,4 +1,5 @@
-//! Whether one of the SDK's tries of a call leaves open what it did: the last one's answer alone does not say.
+//! Tells whether an earlier try of a call may have been carried out although it failed. The answer to the last try does not
+//! say so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +11,12 @@ use aws_sdk_ec2::operation::run_instances::RunInstancesError;
 
 use crate::aws::error_codes::is_refusal;
 
-/// Of one launch; a copy of it goes with the call.
+/// The doubt about one launch. A copy of it is passed to the SDK with the call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Doubt(Arc<AtomicBool>);
 
 impl Doubt {
-    /// Whether a try so far may have launched although it failed.
+    /// Whether a try so far may have launched an instance although it failed.
     pub(crate) fn is_there(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

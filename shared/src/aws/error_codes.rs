@@ -1,11 +1,12 @@
-//! AWS's error codes as data: a row each, and what it means.
+//! A table of AWS's error codes and their meanings.
 
 use crate::error::Code;
 
-/// Which [`Code`] an AWS error code means, and the request field it speaks of, if it does of one: most are create's.
+/// For each AWS error code the [`Code`] that it means, and the request field that it is about, if any. Most fields are
+/// create-instance's.
 ///
-/// Codes that are not here are [`Code::AwsError`], with the AWS code kept in the answer. `tests/aws/error_codes.tsv` has AWS's
-/// own lists, with a decision about each: a test compares the two.
+/// A code that is not here means [`Code::AwsError`], and the answer keeps the AWS code. `tests/aws/error_codes.tsv` has
+/// AWS's own lists with a decision about each code; a test compares it with this table.
 pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("AttachmentLimitExceeded", Code::InvalidRequest, Some("extra_volumes")),
     ("BootForVolumeTypeUnsupported", Code::InvalidRequest, Some("root_volume.type")),
@@ -67,7 +68,7 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("TagLimitExceeded", Code::InvalidRequest, Some("tags")),
     ("TagPolicyViolation", Code::InvalidRequest, Some("tags")),
     ("UnknownVolumeType", Code::InvalidRequest, None),
-    // EC2 uses it for a combination that can never work, such as a type that the subnet's zone does not offer.
+    // EC2 uses this code for a combination that can never work, such as a type that the subnet's zone does not offer.
     ("Unsupported", Code::InvalidRequest, None),
     ("UnsupportedException", Code::InvalidRequest, Some("capacity_reservation")),
     ("UnsupportedHostConfiguration", Code::InvalidRequest, Some("placement.host_id")),
@@ -113,7 +114,7 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("ResourceLimitExceeded", Code::QuotaExceeded, None),
     ("VcpuLimitExceeded", Code::QuotaExceeded, None),
     ("VolumeLimitExceeded", Code::QuotaExceeded, None),
-    // EC2 takes one change of a resource's tags at a time.
+    // EC2 takes only one change of a resource's tags at a time.
     ("ConcurrentTagAccess", Code::Throttled, None),
     ("EC2ThrottledException", Code::Throttled, None),
     ("RequestLimitExceeded", Code::Throttled, None),
@@ -149,7 +150,7 @@ pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("RequestTimeoutException", Code::AwsTimeout, None),
 ];
 
-/// Whether an AWS error code says that nothing was done: any that is known, and none of a failure.
+/// Whether an AWS error code says that nothing was done. The codes of the table say so; a failure of AWS has other codes.
 pub(crate) fn is_refusal(aws_code: &str) -> bool {
     known(aws_code).0 != Code::AwsError
 }

@@ -1,4 +1,4 @@
-//! Reading the parameters of Systems Manager that name images.
+//! Reads the parameters of Systems Manager that name images.
 
 use aws_sdk_ssm::operation::RequestId;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
@@ -11,10 +11,10 @@ use crate::model::image::ImageId;
 use crate::model::image_parameter::{ParameterName, Parameters};
 use crate::model::region::Region;
 
-/// Lets only the configured parameters pass.
+/// Refuses every parameter that the configuration does not allow.
 ///
 /// # Errors
-/// [`Code::InvalidRequest`] that names `image_name` and the allowed ones.
+/// [`Code::InvalidRequest`] that names `image_name` and the allowed parameters.
 pub fn check(clients: &Clients, region: &Region, name: &ParameterName) -> Result<(), Error> {
     let allowed = &clients.config().image_parameters;
     if allowed.iter().any(|parameters| parameters.has(region, name)) {
@@ -29,7 +29,7 @@ pub fn check(clients: &Clients, region: &Region, name: &ParameterName) -> Result
     Err(Invalid::field("image_name", detail).into())
 }
 
-/// The image that a parameter holds, one that passes [`check`].
+/// Reads the image id that a parameter holds. The parameter must have passed [`check`].
 ///
 /// AWS: ssm:GetParameter.
 ///
@@ -37,10 +37,10 @@ pub fn check(clients: &Clients, region: &Region, name: &ParameterName) -> Result
 /// [`Code::ImageNotFound`] if there is no such parameter or it holds no AMI id, and whatever Systems Manager refuses.
 pub async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) -> Result<ImageId, Error> {
     let answer = clients.ssm(region)?.get_parameter().name(name.as_str()).send().await?;
-    // The SDK reads an empty answer as one without a parameter. A missing one is an error of its own.
+    // The SDK reads an empty answer as an answer without a parameter. A parameter that does not exist is another error.
     let value = answer.parameter().and_then(|parameter| parameter.value());
     let value = value.ok_or_else(|| unreadable(GetParameterError::NAME, answer.request_id()))?;
-    // The value is not repeated: it could be anything.
+    // The error does not show the value, which could be anything, also a secret.
     ImageId::try_from(value.to_owned())
         .map_err(|_| Error::new(Code::ImageNotFound, format!("The parameter {name} in {region} holds no AMI id")))
 }

@@ -10,10 +10,10 @@ use crate::error::{Code, Error};
 use crate::model::image::{ImageChoice, ImageId, ImageName, LaunchImage};
 use crate::model::region::Region;
 
-/// Finds the image to launch: the id given, the one that a parameter holds, or the account's newest available image of
-/// that name.
+/// Finds the image to launch: the image with the given id, the image that a parameter holds, or the account's newest
+/// available image of the given name.
 ///
-/// Only the account's own images are searched by name: anyone can publish an image under any name.
+/// Only the account's own images are searched by name, because anyone can publish an image under any name.
 ///
 /// # Errors
 /// [`Code::ImageNotFound`] if there is none, and whatever EC2 refuses.
@@ -33,14 +33,15 @@ async fn by_id(clients: &Clients, region: &Region, id: &ImageId) -> Result<Launc
     newest(&clients.now_as_text(), call, |image| image.image_id() == Some(id.as_str())).await?.ok_or_else(missing)
 }
 
-/// EC2's filters match patterns; the name is compared once more, so that only that very one is launched.
+/// EC2's filters match patterns, so the name is compared once more: only an image of exactly this name is launched.
 async fn by_name(clients: &Clients, region: &Region, name: &ImageName) -> Result<LaunchImage, Error> {
     let call = clients.ec2(region)?.describe_images().owners("self").filters(filter("name", name.as_str()));
     let missing = || not_found(region, &format!("image of this account named {:?}", name.as_str()));
     newest(&clients.now_as_text(), call, |image| image.name() == Some(name.as_str())).await?.ok_or_else(missing)
 }
 
-/// The newest available image that is meant; deprecated ones last: the owner has said to launch another.
+/// The newest available image that is meant. A deprecated one is taken only if there is no other, because its owner advises
+/// against it.
 async fn newest(
     now: &str,
     call: DescribeImagesFluentBuilder,

@@ -14,10 +14,10 @@ use crate::model::region::Region;
 use crate::model::state::State;
 use crate::model::tags::OWNERSHIP_KEY;
 
-/// Reads one instance. This one read gives every operation on it the 404, the state and the ownership.
+/// Reads one instance. From this one read every operation knows whether the instance exists, its state and its owner.
 ///
 /// # Errors
-/// [`Code::InstanceNotFound`] if EC2 does not know it, and whatever EC2 refuses.
+/// [`Code::InstanceNotFound`] if EC2 does not know the instance, and whatever EC2 refuses.
 pub async fn find(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
     let answer =
         clients.ec2(&worker.region)?.describe_instances().instance_ids(worker.instance_id.as_str()).send().await?;
@@ -33,16 +33,16 @@ pub async fn find(clients: &Clients, worker: &InstancePath) -> Result<Instance, 
 /// Reads one instance that is about to be changed.
 ///
 /// # Errors
-/// As [`find`], and [`Code::NotManaged`] if it does not carry the ownership tag.
+/// The errors of [`find`], and [`Code::NotManaged`] if the instance does not carry the ownership tag.
 pub async fn find_managed(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
     ours(clients, &worker.instance_id, find(clients, worker).await?)
 }
 
-/// Reads many instances that are about to be changed, and answers in their order. As a filter, not as EC2's list of ids:
-/// that one fails for all if one does not exist.
+/// Reads many instances that are about to be changed, and returns them in the order of the ids. The ids are sent as a
+/// filter, because EC2's list of ids fails for all if one does not exist.
 ///
 /// # Errors
-/// What EC2 refuses; each instance has an error of its own beside that, as in [`find_managed`].
+/// What EC2 refuses. Besides, each instance has its own result, with the errors of [`find_managed`].
 pub async fn find_all_managed(
     clients: &Clients,
     region: &Region,
@@ -62,7 +62,7 @@ pub async fn find_all_managed(
     Ok(instance_ids.iter().map(|id| find(id).and_then(|instance| ours(clients, id, instance))).collect())
 }
 
-/// The instance, if it carries the ownership tag.
+/// Returns the instance if it carries the ownership tag.
 fn ours(clients: &Clients, id: &InstanceId, instance: Instance) -> Result<Instance, Error> {
     if instance.managed {
         return Ok(instance);
@@ -72,7 +72,7 @@ fn ours(clients: &Clients, id: &InstanceId, instance: Instance) -> Result<Instan
     Err(Error::new(Code::NotManaged, detail))
 }
 
-/// How many managed instances a region has, terminated ones left out.
+/// Counts the managed instances of a region that are not terminated.
 ///
 /// # Errors
 /// What EC2 refuses.
@@ -86,7 +86,7 @@ pub async fn managed_count(clients: &Clients, region: &Region) -> Result<usize, 
     Ok(count)
 }
 
-/// The filters for the managed instances that are not gone.
+/// The filters for the managed instances that are not terminated.
 pub(crate) fn ours_and_alive(clients: &Clients) -> Vec<types::Filter> {
     let alive = types::Filter::builder().name("instance-state-name");
     let alive = alive.set_values(Some(State::not_terminated())).build();
@@ -97,7 +97,7 @@ fn not_found(region: &Region, id: &InstanceId) -> Error {
     Error::new(Code::InstanceNotFound, format!("{id} does not exist in {region}"))
 }
 
-/// EC2's instance as answers show it, now.
+/// Converts EC2's instance into the one that answers show, as of now.
 pub(crate) fn shown(clients: &Clients, region: &Region, instance: &types::Instance) -> Instance {
     Instance::from_ec2(instance, region, clients.managed_by(), clients.now())
 }

@@ -1,4 +1,4 @@
-//! Finding what earlier sendings of the same request launched.
+//! Finds the instances that earlier sendings of the same request launched.
 
 use std::time::Duration;
 
@@ -15,23 +15,25 @@ use crate::model::instance::Instance;
 use crate::model::launch::MAX_ATTEMPTS;
 use crate::model::region::Region;
 
-/// How far EC2's reads lag behind its writes at most: an assumption, and the only one about them that an answer rests on.
+/// The longest time by which EC2's reads lag behind its writes. It is an assumption, and the only one about reads on which
+/// an answer depends.
 pub const MOST_LAG: Duration = Duration::from_secs(15);
 
-/// How often a request gets other tokens, after those it had turned out to be bound to a launch that never was.
+/// How many sets of tokens a request can have. It gets the next set if EC2 has bound the tokens of the previous one to a
+/// launch that did not happen.
 ///
-/// Being sure takes [`MOST_LAG`], and an invocation has time for that once.
+/// To be sure of that takes [`MOST_LAG`], and an invocation has time for it only once.
 pub(crate) const GENERATIONS: usize = 2;
 
 impl KeyedRequest {
-    /// What earlier sendings of this request launched; nothing if there were none. More than one instance is there only if
-    /// they knew nothing of each other. What other bodies launched with the same key is not of this request.
+    /// Finds the instances that earlier sendings of this request launched, or none. There is more than one only if the
+    /// sendings did not know of each other. Instances that the same key launched with another body are left out.
     ///
     /// # Errors
-    /// [`Code::IdempotencyMismatch`] if the key was used with another body only, or if what it launched is gone.
+    /// [`Code::IdempotencyMismatch`] if the key was used only with another body, or if the instance that it launched is gone.
     pub async fn find(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
         let mut launched = self.launched(clients, region).await?;
-        // EC2 takes the tags of what is terminated away: what is gone need not be anybody's to be gone.
+        // EC2 removes the tags of terminated instances, so it is worth waiting for tags only if an instance is not gone.
         if !launched.iter().any(|found| self.is_ours(found) && !found.is_gone())
             && let Some(untagged) = launched.iter().find(|found| !is_tagged(found) && !found.is_gone())
         {
@@ -42,11 +44,11 @@ impl KeyedRequest {
         Ok(ours)
     }
 
-    /// What earlier sendings launched, looked for as long as EC2's reads can lag behind them; nothing if it is sure that
-    /// there is nothing.
+    /// Looks for the instances of earlier sendings as long as EC2's reads can lag behind the launch. An empty list means
+    /// that there is surely none.
     ///
     /// # Errors
-    /// As [`Self::find`]; one that is worth a retry if there is no time to be sure.
+    /// The errors of [`Self::find`], and a retryable error if there is no time to be sure.
     pub async fn find_for_sure(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
         let sure = Instant::now() + MOST_LAG;
         let looks = async {
@@ -65,7 +67,8 @@ impl KeyedRequest {
         })
     }
 
-    /// EC2 can show an instance before its tags: until then nobody knows whose request launched it.
+    /// Reads until all instances show their tags. EC2 can show an instance before its tags, and without tags nobody knows
+    /// whose request launched it.
     async fn once_tagged(&self, clients: &Clients, region: &Region, id: &str) -> Result<Vec<Instance>, Error> {
         let look = async || {
             let launched = self.launched(clients, region).await?;
@@ -75,8 +78,8 @@ impl KeyedRequest {
         once_shown(look).await?.ok_or_else(|| untagged(id))
     }
 
-    /// Everything that this key launched, in any try: another body may have had more of them. What is not gone comes first,
-    /// and of that what was tried first.
+    /// Reads all instances that this key launched, in any try and for any body: another body may have had more tries.
+    /// Instances that are not gone come first, and among them those of the earlier tries.
     ///
     /// # Errors
     /// What EC2 refuses.
@@ -85,7 +88,7 @@ impl KeyedRequest {
         let tokens: Vec<String> = (0..GENERATIONS).flat_map(of_generation).collect();
         let filter = Filter::builder().name("client-token").set_values(Some(tokens.clone())).build();
         let answer = clients.ec2(region)?.describe_instances().filters(filter).send().await?;
-        // Compared once more: what is answered here is taken for the caller's own.
+        // The token is compared once more, because these instances are taken for the caller's own.
         let attempt = |instance: &types::Instance| tokens.iter().position(|own| instance.client_token() == Some(own));
         let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
         let mut ours: Vec<(bool, usize, Instance)> = instances
@@ -113,7 +116,7 @@ mod tests {
         KeyedRequest::new(&"k".to_owned().try_into().unwrap(), &region(), Some("AIDA1"), &json!({"name": "a"}))
     }
 
-    /// What DescribeInstances shows of an instance of this key: its last digit, its state, and whose request it is of.
+    /// An instance of this key in DescribeInstances' answer: the last digit of its id, its state, and its request's fingerprint.
     fn shown(digit: usize, state: &str, fingerprint: Option<&str>) -> String {
         let tag = |print| format!("<item><key>IdempotencyFingerprint</key><value>{print}</value></item>");
         format!(
@@ -132,7 +135,7 @@ mod tests {
         mock!(Client::describe_instances).then_http_response(move || xml(200, document.clone()))
     }
 
-    /// The ids that are found, and how many reads that took.
+    /// The ids that are found, and the number of reads.
     async fn find(instances: &[String]) -> (Result<Vec<String>, Code>, usize) {
         let rule = reads(instances);
         let found = keyed_request().find(&testing::clients(&[&rule]), &region()).await;

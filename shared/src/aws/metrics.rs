@@ -1,4 +1,4 @@
-//! Measuring an instance by CloudWatch's metrics.
+//! Measures an instance by CloudWatch's metrics.
 
 use std::time::SystemTime;
 
@@ -42,8 +42,8 @@ pub async fn measure(
     })
 }
 
-/// Reads one metric of one instance: of the sets of dimensions the one with the newest point. An agent that aggregates
-/// publishes the same samples under several.
+/// Reads one metric of one instance, from the set of dimensions that has the newest point. An agent that aggregates
+/// publishes the same samples under several sets.
 async fn read(
     clients: &Clients,
     worker: &InstancePath,

@@ -1,4 +1,4 @@
-//! The calls: clients, what the SDK is told, and what AWS's answers mean. Knows no HTTP.
+//! The calls of AWS: the clients, the settings of the SDK, and the meaning of AWS's answers. Nothing here knows the callers' HTTP.
 
 pub(crate) mod all_or_none;
 pub mod clients;

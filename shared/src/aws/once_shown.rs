@@ -1,4 +1,4 @@
-//! Waiting for a read to show what EC2 has made: its reads lag behind its writes.
+//! Waits until a read shows what EC2 has made, because EC2's reads lag behind its writes.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::aws::deadline;
 use crate::error::Error;
 
-/// How often something is looked for that EC2 has and does not show yet, and how long: its reads lag behind its writes by
-/// seconds.
+/// The pause between two looks for something that EC2 has made and does not show yet.
 pub(crate) const SHOWN_EVERY: Duration = Duration::from_millis(500);
+/// The longest time of such looks. EC2's reads lag behind its writes by seconds.
 pub(crate) const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a read shows of something that EC2 has just made, once one does; nothing if none does in time.
+/// Repeats `look` until it shows something that EC2 has just made. Returns nothing if it does not show it in time.
 ///
 /// # Errors
-/// A read that fails: the SDK has tried it again already.
+/// The error of a failed read. It is not tried again here, because the SDK has done so already.
 pub(crate) async fn once_shown<T, F>(look: impl Fn() -> F) -> Result<Option<T>, Error>
 where
     F: Future<Output = Result<Option<T>, Error>>,
@@ -47,7 +47,7 @@ mod tests {
 
     const LONG_ENOUGH: Duration = Duration::from_secs(5);
 
-    /// What becomes of a look for something that these reads show, and how many were made.
+    /// The result of looking for something with these answers of the reads, and the number of reads.
     async fn look(
         reads: &[Result<Option<&'static str>, Code>],
         longest: Duration,
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(look(&[Ok(None), Ok(None), Ok(Some("it"))], LONG_ENOUGH).await, (Ok(Some("it")), 3));
         let (shown, reads) = look(&[Ok(None)], Duration::from_millis(60)).await;
         assert!(shown == Ok(None) && reads > 1, "{shown:?} after {reads}");
-        // What the SDK gave up is not tried again on top of that.
+        // A read that the SDK gave up is not tried again.
         for code in [Code::MissingPermission, Code::Throttled] {
             assert_eq!(look(&[Err(code), Ok(Some("it"))], LONG_ENOUGH).await, (Err(code), 1));
         }

@@ -1,4 +1,4 @@
-//! What the SDK sends again, beyond its own rules.
+//! Additions to the SDK's own rules about the calls that it sends again.
 
 use aws_sdk_ec2::config::interceptors::InterceptorContext;
 use aws_sdk_ec2::config::retry::{ClassifyRetry, RetryAction};
@@ -8,8 +8,8 @@ use aws_sdk_ec2::operation::start_instances::StartInstancesError;
 
 use crate::aws::error_codes::is_about_capacity;
 
-/// Has the SDK send a call again whose answer began and was not whole, as it does if no answer came at all. Every call of
-/// ours can be carried out twice: a launch has its token, and the others leave nothing to be done a second time.
+/// Lets the SDK send a call again if its answer began and was not complete, as it does if no answer came at all. Every call
+/// of ours can be carried out twice: a launch has its token, and the second time any other call changes nothing.
 #[derive(Debug)]
 pub(crate) struct RetryBroken;
 
@@ -28,8 +28,8 @@ impl ClassifyRetry for RetryBroken {
     }
 }
 
-/// Keeps the SDK from sending a launch or a start again that EC2 has no capacity for. EC2 says so with a 500, which the SDK
-/// takes for a passing fault; within seconds no capacity comes back, and a launch has alternatives to go on to.
+/// Keeps the SDK from sending a launch or a start again if EC2 has no capacity for it. EC2 says so with a 500, which the
+/// SDK takes for a passing fault. Capacity does not come back within seconds, and a launch can try its alternatives.
 #[derive(Debug)]
 pub(crate) struct NoRetryWithoutCapacity;
 
@@ -46,7 +46,7 @@ impl ClassifyRetry for NoRetryWithoutCapacity {
     }
 }
 
-/// EC2's error code, if it is about an instance that should run.
+/// EC2's error code, if the call was a launch or a start.
 fn aws_code(context: &InterceptorContext) -> Option<&str> {
     let error = context.output_or_error()?.err()?.as_operation_error()?;
     let launch = error.downcast_ref::<RunInstancesError>().and_then(ProvideErrorMetadata::code);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::testing::{self, ec2_error};
 
-    /// How often a start and a launch are sent that EC2 refuses with this code.
+    /// How often a start and a launch are sent if EC2 refuses them with this code.
     async fn tries(code: &'static str) -> [usize; 2] {
         let start = mock!(Client::start_instances).then_http_response(move || ec2_error(500, code, "none"));
         let launch = mock!(Client::run_instances).then_http_response(move || ec2_error(500, code, "none"));

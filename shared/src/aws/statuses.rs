@@ -6,7 +6,7 @@ use crate::model::instance::Instance;
 use crate::model::path::InstancePath;
 use crate::model::status::InstanceStatus;
 
-/// Reads what EC2's status checks say of an instance that was read before.
+/// Reads the status checks of an instance that was read before.
 pub(crate) async fn read_status(
     clients: &Clients,
     worker: &InstancePath,
@@ -16,7 +16,7 @@ pub(crate) async fn read_status(
         .ec2(&worker.region)?
         .describe_instance_status()
         .instance_ids(worker.instance_id.as_str())
-        // EC2 leaves out instances that do not run unless asked.
+        // Without this EC2 leaves out instances that do not run.
         .include_all_instances(true)
         .send()
         .await?;

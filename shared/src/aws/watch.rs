@@ -1,4 +1,4 @@
-//! Looking at an instance again and again until it is where a call sent it.
+//! Reads an instance again and again until it has the state to which a call sent it.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,14 +16,14 @@ use crate::model::path::InstancePath;
 use crate::model::state::State;
 use crate::model::wait::{Course, Until};
 
-/// How often EC2 is asked. The SDK's own waiters look again only after 15 s: too late for an answer within 25.
+/// The pause between two reads. The SDK's own waiters read again only after 15 s, too late for an answer within 25 s.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// From the request's arrival to the answer at the latest, and less if the function has less time. Within it an instance
-/// that is told to gets `running`; getting `stopped` or `healthy` often takes minutes.
+/// The longest time from the request's arrival to the answer; it is less if the function has less time. Within it a started
+/// instance gets `running`; getting `stopped` or `healthy` often takes minutes.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// A caller's wish to wait. Its time runs from when it is made.
+/// A caller's wish to wait. The time runs from the creation of this value.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
     until: Until,
@@ -31,12 +31,13 @@ pub struct Wait {
     end: Instant,
 }
 
-/// What became of an instance that was waited for.
+/// The result of waiting for an instance.
 #[derive(Debug, Clone)]
 pub enum Progress {
-    /// It is where it should be.
+    /// The instance has the wished state.
     Reached(Instance),
-    /// The time is up, or EC2 cannot be asked any more; the instance as it was seen last, if EC2 showed it at all.
+    /// The time is up, or EC2 cannot be asked any more. It has the instance as it was last seen, if EC2 showed it at all,
+    /// and the error that ended the wait, if one did.
     Unfinished(Option<Instance>, Option<Error>),
 }
 
@@ -47,7 +48,7 @@ impl Wait {
         Self { until, every: EVERY, end: deadline::at_most(LONGEST) }
     }
 
-    /// One that looks more often and gives up sooner.
+    /// A wait that reads more often and gives up sooner, for tests.
     #[cfg(test)]
     pub(crate) fn short(until: Until, longest: Duration) -> Self {
         Self { until, every: Duration::from_millis(2), end: Instant::now() + longest }
@@ -59,22 +60,22 @@ impl Wait {
         self.until != Until::Healthy && self.until.course(state) == Course::Reached
     }
 
-    /// The same wait with some time left, if what had to be done before it took all of it.
+    /// The same wait with some time left, even if the work before it took all of its time.
     #[must_use]
     pub fn with_time_left(self) -> Self {
         Self { end: self.end.max(deadline::at_most(SHOWN_WITHIN)), ..self }
     }
 
-    /// Whether an instance in this state gets there by itself, and is not there.
+    /// Whether an instance in this state does not have the wished state and can get it by itself.
     #[must_use]
     pub fn can_come(&self, state: &State) -> bool {
         !self.is_reached(state) && self.until.course(state) != Course::Lost
     }
 
-    /// Asks EC2 again and again until the instance, which EC2 was just told to change, is there or the time is up. A read
-    /// that fails ends it too: the SDK has tried it again already.
+    /// Reads an instance that EC2 was just told to change until it has the wished state or the time is up. A failed read
+    /// ends the wait too, because the SDK has tried it again already.
     ///
-    /// `told` is when EC2 was told; nothing if that launched the instance.
+    /// `told` is the time when EC2 was told to change the instance; `None` if the call launched it.
     ///
     /// AWS: ec2:DescribeInstances; for [`Until::Healthy`] ec2:DescribeInstanceStatus.
     ///
@@ -105,7 +106,7 @@ impl Wait {
         loop {
             sleep(self.every).await;
             let instance = match find(clients, worker).await {
-                // It was launched a second ago, or EC2's reads do not agree with each other.
+                // The instance was launched a second ago, or EC2's reads do not agree with each other.
                 Err(error) if error.code == Code::InstanceNotFound => continue,
                 found => seen.insert(found?),
             };
@@ -127,9 +128,9 @@ impl Wait {
     }
 }
 
-/// Whether a read that shows an instance where nothing leads onward shows a time after the call. EC2's reads lag behind its
-/// writes, each on its own: however many show the old state, all of them may be older than the call. Proof is what was not so
-/// before: that it is gone, or was started since.
+/// Whether a read that shows a state from which the wished one cannot be reached is surely newer than the call. EC2's reads
+/// lag behind its writes, each by its own time: however many reads show the old state, all of them may be older than the
+/// call. Only something that was not so before is a proof: the instance is gone, or was started since.
 fn is_proof(told: Option<SystemTime>, seen: &Instance) -> bool {
     seen.is_gone() || told.is_none_or(|told| seen.is_launched_since(told))
 }
@@ -151,7 +152,7 @@ mod tests {
 
     const LONG_ENOUGH: Duration = Duration::from_secs(5);
 
-    /// EC2 that shows these states one after the other, and the last one from then on; `!` is an error.
+    /// An EC2 that shows these states one after the other, and the last one from then on. A word after `!` is an error code.
     fn states(states: &'static [&'static str]) -> Rule {
         let next = Mutex::new(0);
         mock!(Client::describe_instances).then_http_response(move || {
@@ -261,7 +262,7 @@ mod tests {
             state_of(watch(Until::Healthy, LONG_ENOUGH, &[&read, &good]).await),
             (true, Some("running".to_owned()))
         );
-        // A pending instance's status is not asked for.
+        // The status of a pending instance is not asked for.
         assert_eq!(good.num_calls(), 1);
         let starting = watch(Until::Healthy, Duration::from_millis(60), &[&read, &checks("initializing")]).await;
         assert_eq!(state_of(starting), (false, Some("running".to_owned())));
@@ -278,7 +279,7 @@ mod tests {
             let Progress::Unfinished(Some(seen), Some(because)) = progress else { panic!("{progress:?}") };
             assert_eq!((seen.state.as_str(), because.code, rule.num_calls()), ("pending", code, 2));
         }
-        // What was read before the checks could not be is known all the same.
+        // The instance is known although its status checks cannot be read.
         let denied = mock!(Client::describe_instance_status)
             .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "EC2's words."));
         let progress = watch(Until::Healthy, LONG_ENOUGH, &[&states(&["running"]), &denied]).await.unwrap();

@@ -1,14 +1,14 @@
-//! Whether EC2's answer is whole.
+//! Checks that EC2's answer is complete.
 //!
-//! The SDK reads what is there: from half a document an empty list, from nonsense the success of a call that has nothing to
-//! answer. An instance would be taken for gone, or a change for done, because a connection broke at the wrong moment.
+//! The SDK reads whatever arrives: half a document as an empty list, and nonsense as the success of a call that has no
+//! result. An instance would be taken for gone, or a change for done, because a connection broke at the wrong moment.
 
 use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 
-/// Refuses a successful answer of EC2's without the end of its document, `</…Response>`: the caller gets a 502 then, as
-/// for everything that cannot be read.
+/// Refuses a successful answer of EC2 that lacks the end of its document, `</…Response>`. The caller then gets a 502, as
+/// for every answer that cannot be read.
 #[derive(Debug)]
 pub(crate) struct WholeAnswer;
 
@@ -55,7 +55,7 @@ mod tests {
         }
     }
 
-    /// What becomes of an answer to a read, and of one to a call without anything to answer.
+    /// The errors that such an answer causes: one for a read, and one for a call that has no result.
     async fn read(status: u16, body: &'static str) -> [Option<Error>; 2] {
         let rules = [
             mock!(Client::describe_instances).then_http_response(move || unreadable(status, body)),

@@ -5,17 +5,17 @@ use crate::input::is_account_id;
 
 /// Which policy the role has: `hardened`, `guardrail` or `base`.
 pub const CML_POLICY_MODE: &str = "CML_POLICY_MODE";
-/// ARN of the workers' own role: the account, and what the names of the roles that a launch may pass begin with.
+/// ARN of the workers' own role. It names the account and the prefix of the names of the roles that a launch may pass.
 pub const CML_WORKER_ROLE_ARN: &str = "CML_WORKER_ROLE_ARN";
 /// Accounts that share subnets and security groups with this one.
 pub const CML_NETWORK_OWNERS: &str = "CML_NETWORK_OWNERS";
 /// Customer managed keys that the role may use through EC2.
 pub const CML_KMS_KEY_ARNS: &str = "CML_KMS_KEY_ARNS";
 
-/// The parameters; without a role nobody knows which account this is.
+/// The parameters. Only the ARN of the workers' role tells which account this is.
 #[derive(Debug, Clone, Default)]
 pub struct Deployment {
-    /// Whether the role may pass the workers' role: the other modes refuse a launch with a profile.
+    /// Whether the functions' role may pass the workers' role. The other modes refuse a launch with an instance profile.
     pub is_hardened: bool,
     /// The workers' own role.
     pub worker_role: Option<WorkerRole>,
@@ -48,7 +48,7 @@ impl WorkerRole {
 }
 
 impl Deployment {
-    /// Reads the variables that `variable` knows; what is wrong with them goes to `bad`.
+    /// Reads the variables that `variable` knows, and adds to `bad` what is wrong with them.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<String>, bad: &mut Vec<String>) -> Option<Self> {
         let mode = note(CML_POLICY_MODE, mode(variable(CML_POLICY_MODE)), bad);
         let role = variable(CML_WORKER_ROLE_ARN).map(|arn| worker_role(&arn)).transpose();

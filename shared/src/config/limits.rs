@@ -1,8 +1,8 @@
 //! Which subnets, security groups, key pairs and tag keys a caller may name.
 //!
-//! Whoever may launch brings user data of his own. Without these limits he may run it in any subnet of the account, with any
-//! of its security groups, without a right of his own to either; and whoever may tag sets what policies elsewhere trust. The
-//! role's policy has the same lists.
+//! A caller who may launch brings user data of his own. Without these limits he could run it in any subnet and with any
+//! security group of the account, without a permission of his own for either. A caller who may tag could set tags that
+//! policies elsewhere trust. The role's policy has the same lists.
 
 use wildmatch::WildMatch;
 
@@ -21,21 +21,21 @@ pub const CML_ALLOWED_KEY_NAMES: &str = "CML_ALLOWED_KEY_NAMES";
 /// Tag keys that callers may set and remove.
 pub const CML_ALLOWED_TAG_KEYS: &str = "CML_ALLOWED_TAG_KEYS";
 
-/// The lists; an empty one allows everything that EC2 does.
+/// The lists. An empty list allows everything that EC2 allows.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
-    /// Subnets; with some a launch has to name one.
+    /// Subnets. If there are any, a launch must name one of them.
     pub subnets: Vec<SubnetId>,
-    /// Security groups; with some a launch has to name one.
+    /// Security groups. If there are any, a launch must name at least one of them.
     pub security_groups: Vec<SecurityGroupId>,
-    /// Names of key pairs, as patterns with `*` and `?`; a launch may do without one.
+    /// Names of key pairs, as patterns with `*` and `?`. A launch need not name a key pair.
     pub key_names: Vec<WildMatch>,
-    /// Tag keys, as patterns; `Name` always is one.
+    /// Tag keys, as patterns. `Name` is always allowed.
     pub tag_keys: Vec<WildMatch>,
 }
 
 impl Limits {
-    /// Reads the variables that `variable` knows; what is wrong with them goes to `bad`.
+    /// Reads the variables that `variable` knows, and adds to `bad` what is wrong with them.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<String>, bad: &mut Vec<String>) -> Option<Self> {
         let subnets = note(CML_ALLOWED_SUBNETS, listed(variable(CML_ALLOWED_SUBNETS), parsed), bad);
         let groups = note(CML_ALLOWED_SECURITY_GROUPS, listed(variable(CML_ALLOWED_SECURITY_GROUPS), parsed), bad);
@@ -45,7 +45,7 @@ impl Limits {
         Some(Self { subnets: subnets?, security_groups: groups?, key_names: key_names?, tag_keys: tag_keys? })
     }
 
-    /// Refuses tag keys that callers may not write. `field` names one of them in the request.
+    /// Refuses tag keys that callers may not write. `field` gives the path of such a key in the request.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::error::Code::InvalidRequest) with every such key.
@@ -57,7 +57,7 @@ impl Limits {
         Ok(self.refused_tags(keys, field).none_or(())?)
     }
 
-    /// The tag keys that callers may not write.
+    /// The bad fields of the tag keys that callers may not write.
     pub(crate) fn refused_tags<'a>(
         &self,
         keys: impl IntoIterator<Item = &'a TagKey>,
@@ -73,13 +73,13 @@ impl Limits {
         wrong
     }
 
-    /// A worker's name is a caller's to choose, at its launch and after it.
+    /// Callers may always choose a worker's name, at its launch and later.
     fn allows_tag(&self, key: &TagKey) -> bool {
         key.as_str() == NAME_KEY || allows(&self.tag_keys, key.as_str())
     }
 }
 
-/// Whether a text matches one of these patterns, or there is none.
+/// Whether a text matches one of these patterns, or there are no patterns.
 pub(crate) fn allows(patterns: &[WildMatch], text: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
 }

@@ -1,24 +1,24 @@
 //! Configuration, read once from the environment.
 //!
 //! Settings of the AWS SDK keep their standard names (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_PROFILE`, `AWS_CA_BUNDLE` …).
-//! Ours are:
+//! Our own variables are:
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `CML_MANAGED_BY` | `cml-cloud-manager` | value of the tag `ManagedBy` that makes an instance ours |
+//! | `CML_MANAGED_BY` | `cml-cloud-manager` | value of the tag `ManagedBy` on the instances that we manage |
 //! | `CML_ALLOWED_REGIONS` | the function's own region | regions that may be read and changed, separated by commas |
 //! | `CML_ALLOWED_INSTANCE_TYPES` | [`DEFAULT_INSTANCE_TYPES`] | patterns of types that may be launched, separated by commas |
-//! | `CML_MAX_WORKERS` | no limit | managed instances that a region may have; a launch beyond it is refused |
-//! | `CML_IMAGE_OWNERS` | `self` | whose images may be listed, separated by commas; `self` always is one |
+//! | `CML_MAX_WORKERS` | no limit | the most managed instances that a region may have; further launches are refused |
+//! | `CML_IMAGE_OWNERS` | `self` | owners whose images may be listed, separated by commas; `self` is always allowed |
 //! | `CML_IMAGE_PARAMETER_ARNS` | none | parameters of Systems Manager that may name images, separated by commas; `*` and `?` are wildcards |
-//! | `CML_ALLOWED_SUBNETS` | any | subnets that workers may be launched into, separated by commas; a launch then has to name one |
-//! | `CML_ALLOWED_SECURITY_GROUPS` | any | security groups that workers may be launched with, separated by commas; a launch then has to name one |
+//! | `CML_ALLOWED_SUBNETS` | any | subnets for workers, separated by commas; if set, a launch must name one |
+//! | `CML_ALLOWED_SECURITY_GROUPS` | any | security groups for workers, separated by commas; if set, a launch must name one |
 //! | `CML_ALLOWED_KEY_NAMES` | any | patterns of key pairs that workers may be launched with, separated by commas |
-//! | `CML_ALLOWED_TAG_KEYS` | any but ours | patterns of tag keys that callers may set and remove beside `Name`, separated by commas |
-//! | `CML_POLICY_MODE` | none | `hardened` if the role may pass the workers' role, which the permission self-test then asks about |
-//! | `CML_WORKER_ROLE_ARN` | none | the workers' role: which account this is, for the statements that the permission self-test gives |
-//! | `CML_NETWORK_OWNERS`, `CML_KMS_KEY_ARNS` | none | what else those statements are made with, separated by commas |
-//! | `CML_ROLES_OF_PEOPLE` | none | names of roles whose sessions are people, beside `AWSReservedSSO_*`, separated by commas; `*` and `?` are wildcards |
+//! | `CML_ALLOWED_TAG_KEYS` | any but our own | patterns of tag keys that callers may write besides `Name`, separated by commas |
+//! | `CML_POLICY_MODE` | none | `hardened` if the role may pass the workers' role; the permission self-test then tests it, too |
+//! | `CML_WORKER_ROLE_ARN` | none | the workers' role; it names the account in the statements that the permission self-test gives |
+//! | `CML_NETWORK_OWNERS`, `CML_KMS_KEY_ARNS` | none | other values that those statements contain, separated by commas |
+//! | `CML_ROLES_OF_PEOPLE` | none | roles whose sessions are people, besides `AWSReservedSSO_*`, separated by commas; `*` and `?` are wildcards |
 
 pub mod deployment;
 pub mod limits;
@@ -51,19 +51,20 @@ pub const CML_ALLOWED_INSTANCE_TYPES: &str = "CML_ALLOWED_INSTANCE_TYPES";
 /// How many managed instances a region may have.
 pub const CML_MAX_WORKERS: &str = "CML_MAX_WORKERS";
 
-/// Whose images may be listed.
+/// Owners whose images may be listed.
 pub const CML_IMAGE_OWNERS: &str = "CML_IMAGE_OWNERS";
 
 /// Parameters that may name images.
 pub const CML_IMAGE_PARAMETER_ARNS: &str = "CML_IMAGE_PARAMETER_ARNS";
 
-/// Roles whose sessions are people.
+/// Names of roles whose sessions are people.
 pub const CML_ROLES_OF_PEOPLE: &str = "CML_ROLES_OF_PEOPLE";
 
-/// The roles of IAM Identity Center, whose sessions are named after who signed in.
+/// The roles of IAM Identity Center, whose sessions are named after the person who signed in.
 const ROLES_OF_IDENTITY_CENTER: &str = "AWSReservedSSO_*";
 
-/// Types that CML workers run on: compute and general purpose, metal or 8th-generation Intel for nested virtual machines.
+/// Types that CML workers run on: compute and general purpose, with metal or 8th-generation Intel for nested virtual
+/// machines.
 pub const DEFAULT_INSTANCE_TYPES: &str = "c5.*,c6i.*,m5.*,m5zn.metal,c8i.*,m8i.*,r8i.*";
 
 /// The configuration of one function.
@@ -79,7 +80,7 @@ pub struct Config {
     pub allowed_instance_types: Vec<WildMatch>,
     /// How many managed instances a region may have.
     pub max_workers: Option<usize>,
-    /// Whose images may be listed; the account's own are, named or not.
+    /// Owners whose images may be listed. The account's own images may always be listed.
     pub image_owners: Vec<Owner>,
     /// Parameters that may name images.
     pub image_parameters: Vec<Parameters>,
@@ -166,16 +167,16 @@ impl Config {
         self.allowed_instance_types.iter().any(|pattern| pattern.matches(instance_type.as_str()))
     }
 
-    /// Whether each session of this role is a person of its own.
+    /// Whether each session of this role belongs to one person.
     #[must_use]
     pub fn is_of_people(&self, role: &str) -> bool {
         self.roles_of_people.iter().any(|pattern| pattern.matches(role))
     }
 
-    /// Lets only the account itself and the configured owners pass.
+    /// Refuses every owner except the account itself and the configured owners.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) that names `owner` and the allowed ones.
+    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) that names `owner` and the allowed owners.
     pub fn check_image_owner(&self, owner: &Owner) -> Result<(), Error> {
         let mut allowed = vec![Owner::default()];
         allowed.extend(self.image_owners.iter().filter(|owner| **owner != Owner::default()).cloned());

@@ -1,20 +1,20 @@
-//! What the modules of the configuration read environment variables with.
+//! Functions with which the modules of the configuration read environment variables.
 
 use wildmatch::WildMatch;
 
 use crate::input::Refusal;
 
-/// Keeps a good value, or writes down what is wrong with the variable.
+/// Returns the value if it is good; otherwise adds to `bad` what is wrong with the variable.
 pub(crate) fn note<T>(name: &str, value: Result<T, String>, bad: &mut Vec<String>) -> Option<T> {
     value.map_err(|why| bad.push(format!("{name} {why}"))).ok()
 }
 
-/// The entries of a list separated by commas, at least one; none if the variable is not set.
+/// The entries of a list separated by commas. A variable that is set needs at least one; one that is not set has none.
 pub(crate) fn listed<T>(text: Option<String>, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     text.map_or(Ok(Vec::new()), |text| list(&text, read))
 }
 
-/// The entries of a list separated by commas, at least one.
+/// The entries of a list separated by commas, which needs at least one.
 pub(crate) fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let entries: Vec<&str> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
     if entries.is_empty() {
@@ -23,12 +23,12 @@ pub(crate) fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> R
     entries.into_iter().map(read).collect()
 }
 
-/// An entry that is what callers write, too.
+/// Reads an entry of a type that callers send, too.
 pub(crate) fn parsed<T: TryFrom<String, Error = Refusal>>(text: &str) -> Result<T, String> {
     T::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?} but each {}", refusal.0))
 }
 
-/// An entry with `*` and `?` for wildcards, of letters, digits and these characters.
+/// Reads an entry of letters, digits and the characters of `others`, with `*` and `?` as wildcards.
 pub(crate) fn pattern(text: &str, others: &str, example: &str) -> Result<WildMatch, String> {
     if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"*?".contains(&b) || others.as_bytes().contains(&b)) {
         Ok(WildMatch::new(text))

@@ -1,4 +1,4 @@
-//! The one error of all layers: why a request was not carried out.
+//! The one error type of all layers: it says why a request was not carried out.
 
 pub mod problem;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::input::Invalid;
 
-/// What went wrong, as callers branch on it.
+/// What went wrong, as a code that callers can branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -17,9 +17,9 @@ pub enum Code {
     PayloadTooLarge,
     /// The function's role lacks a permission; the error names it.
     MissingPermission,
-    /// The account has not subscribed to what it asks for: no policy helps.
+    /// The account has not subscribed to what the request needs. No change of a policy helps.
     SubscriptionRequired,
-    /// AWS does not serve the account, not yet or not any more: no policy helps.
+    /// AWS does not serve the account yet, or does not serve it any more. No change of a policy helps.
     AccountNotActive,
     /// The instance does not carry the ownership tag.
     NotManaged,
@@ -27,27 +27,27 @@ pub enum Code {
     RegionNotAllowed,
     /// The instance type matches none of `CML_ALLOWED_INSTANCE_TYPES`.
     InstanceTypeNotAllowed,
-    /// No such instance in that region.
+    /// The region has no such instance.
     InstanceNotFound,
-    /// No such image in that region, or it is not available.
+    /// The region has no such image, or the image is not available.
     ImageNotFound,
     /// The instance is in a state that does not allow the call.
     IncorrectState,
     /// The idempotency key was used before with another request.
     IdempotencyMismatch,
-    /// EC2 refuses it for this instance, for example because of termination protection.
+    /// EC2 refuses the call for this instance, for example because of termination protection.
     OperationNotPermitted,
     /// A quota of the account is used up.
     QuotaExceeded,
-    /// AWS throttles, also after the SDK's own retries.
+    /// AWS throttles the call, even after the SDK's own retries.
     Throttled,
     /// AWS refuses the function's credentials.
     AwsCredentialsInvalid,
-    /// AWS failed, or answered what this table does not know.
+    /// AWS failed, or answered with an error that no other code stands for.
     AwsError,
     /// AWS has no capacity for the request right now.
     InsufficientCapacity,
-    /// No answer from AWS inside the deadline.
+    /// AWS did not answer within the deadline.
     AwsTimeout,
 }
 
@@ -58,8 +58,8 @@ impl Code {
         matches!(self, Self::Throttled | Self::InsufficientCapacity | Self::AwsTimeout)
     }
 
-    /// How long to wait before trying again, in seconds, where AWS documents an order of magnitude:
-    /// EC2 refills its request buckets within seconds, capacity comes back within minutes.
+    /// How long to wait before trying again, in seconds, where AWS documents an order of magnitude: EC2 refills its request
+    /// buckets within seconds, and capacity comes back within minutes.
     fn retry_after_seconds(self) -> Option<u32> {
         match self {
             Self::Throttled => Some(5),
@@ -69,34 +69,34 @@ impl Code {
     }
 }
 
-/// How AWS named its refusal: what its support and its logs go by.
+/// How AWS names its refusal. AWS's support and logs identify it by these values.
 #[derive(Debug, Clone)]
 pub struct AwsAnswer {
     /// The error code, for example `UnauthorizedOperation`; none if the answer could not be read.
     pub code: Option<String>,
-    /// The request id.
+    /// AWS's id of the request.
     pub request_id: Option<String>,
 }
 
-/// What AWS denied, as far as it says so.
+/// What AWS denied, as far as its answer says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// The IAM action; AWS's word for it, else the one that the call is known to need.
+    /// The IAM action: the one that AWS names, or else the one that the call is known to need.
     pub action: String,
-    /// The ARN that it was denied on.
+    /// The ARN of the resource that the action was denied on.
     pub resource: Option<String>,
-    /// Whether a policy is missing or one stands in the way.
+    /// Whether no policy allows the action, or a policy denies it.
     pub by: Option<DeniedBy>,
 }
 
-/// Which of the two ways to be denied.
+/// Why AWS denied an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeniedBy {
-    /// No policy allows it: one must be added or widened.
+    /// No policy allows the action: a policy must be added or widened.
     NoAllow,
-    /// A policy denies it: no added permission helps.
+    /// A policy denies the action: no added permission helps.
     ExplicitDeny,
 }
 
@@ -105,13 +105,13 @@ pub enum DeniedBy {
 pub struct Error {
     /// What went wrong.
     pub code: Code,
-    /// One sentence for the caller: no credential, no debug dump, no stack.
+    /// One sentence for the caller, without credentials, debug output or stack traces.
     pub detail: String,
     /// Whether the same request can succeed later.
     pub retryable: bool,
     /// For [`Code::InvalidRequest`]: each bad field with the reason.
     pub fields: Invalid,
-    /// AWS's own words, if AWS answered.
+    /// AWS's own error code and request id, if AWS answered.
     pub aws: Option<Box<AwsAnswer>>,
     /// For [`Code::MissingPermission`]: what was denied.
     pub denial: Option<Box<Denial>>,
@@ -126,7 +126,7 @@ impl AwsAnswer {
 }
 
 impl Error {
-    /// An error of our own making: AWS was not asked, or its answer was no error.
+    /// An error that we found ourselves: AWS was not asked, or its answer was not an error.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
             code,
@@ -139,19 +139,19 @@ impl Error {
         }
     }
 
-    /// The same error, marked as worth a retry: what stands in the way passes by itself.
+    /// The same error, marked as worth a retry, because its cause goes away by itself.
     #[must_use]
     pub fn retryable(self) -> Self {
         Self { retryable: true, ..self }
     }
 
-    /// Whether AWS may have carried out what this error is about.
+    /// Whether AWS may have carried out the call that ended with this error.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         self.code == Code::AwsTimeout || (self.code == Code::AwsError && self.retryable)
     }
 
-    /// One line for a human and for health checks: the code, AWS's own code, the permission, the reason.
+    /// One line for people and for health checks: the missing permission or AWS's own code, if there is one, and the reason.
     #[must_use]
     pub fn summary(&self) -> String {
         match (self.missing_permission(), self.aws_code()) {

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use super::{Code, DeniedBy, Error};
 use crate::input::FieldError;
 
-/// RFC 9457, with our extensions behind its four members.
+/// An error in the form of RFC 9457: its members `type`, `title`, `status` and `detail`, followed by our own members.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem<'a> {
@@ -78,7 +78,7 @@ pub(crate) fn code_name(code: Code) -> Result<String, serde_json::Error> {
     serde_json::to_value(code).map(|name| name.as_str().unwrap_or_default().to_owned())
 }
 
-/// The status and the title of a refusal. One row a code; the compiler keeps it complete.
+/// The HTTP status and the title of each code. The compiler checks that no code is missing.
 #[must_use]
 pub fn status_and_title(code: Code) -> (u16, &'static str) {
     match code {
@@ -95,10 +95,10 @@ pub fn status_and_title(code: Code) -> (u16, &'static str) {
         Code::IncorrectState => (409, "Incorrect state"),
         Code::IdempotencyMismatch => (409, "Idempotency mismatch"),
         Code::OperationNotPermitted => (409, "Operation not permitted"),
-        // The request is well-formed and would be carried out under another quota.
+        // The request is well-formed and would be carried out with another quota.
         Code::QuotaExceeded => (422, "Quota exceeded"),
         Code::Throttled => (429, "Throttled by AWS"),
-        // The caller's own credentials were good, or API Gateway would have refused: these are the function's.
+        // API Gateway has accepted the caller's own credentials, so the invalid ones are the function's.
         Code::AwsCredentialsInvalid => (500, "AWS credentials invalid"),
         Code::AwsError => (502, "AWS error"),
         Code::InsufficientCapacity => (503, "Insufficient capacity"),

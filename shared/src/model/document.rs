@@ -1,21 +1,21 @@
-//! What every answer has, whatever it is about.
+//! What the answers of all operations have in common.
 
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::model::instance_id::InstanceId;
 
-/// What an operation answers, and the little that HTTP adds to it.
+/// The answer of an operation, with the HTTP status and location that belong to it.
 pub trait Document: Serialize {
-    /// The body. Errors in it carry the request id, as every error does.
+    /// The body. Errors in the body carry the request id, as every error does.
     ///
     /// # Errors
-    /// If the document is no JSON: a fault of this crate.
+    /// If the document cannot be written as JSON, which would be a bug in this crate.
     fn json(&self, _request_id: &str) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
 
-    /// The instances that failed while others did not, for the log.
+    /// The instances for which a call on many instances failed, with their errors, for the log.
     fn failures(&self) -> Vec<(&InstanceId, &Error)> {
         Vec::new()
     }
@@ -25,7 +25,7 @@ pub trait Document: Serialize {
         200
     }
 
-    /// The path of what was made, below the path that was called.
+    /// The path of the new resource, below the path that was called.
     fn location(&self) -> Option<&str> {
         None
     }

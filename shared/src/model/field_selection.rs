@@ -33,12 +33,12 @@ pub const INSTANCE_FIELDS: [&str; 22] = [
     "tags",
 ];
 
-/// Always there: without it nobody knows which instance the other fields are of.
+/// The field that is always shown: without it nobody knows which instance the other fields describe.
 pub(crate) const ALWAYS: &str = "instance_id";
 
-/// The fields that a caller asked for, separated by commas; all unless given.
+/// The fields that a caller asked for, separated by commas; all fields by default.
 ///
-/// EC2 cannot leave fields out: this narrows our answer, not what is read.
+/// EC2 cannot leave fields out: the selection narrows our answer, not what we read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, deserr::Deserr)]
 #[deserr(error = Invalid, try_from(String) = Self::parse -> Refusal)]
 pub struct Fields(Option<Vec<&'static str>>);
@@ -55,7 +55,7 @@ impl Fields {
         }
     }
 
-    /// The instance, to be shown with these fields.
+    /// The instance, narrowed to these fields.
     #[must_use]
     pub fn of(&self, instance: Instance) -> Narrowed {
         Narrowed { instance, fields: self.clone() }

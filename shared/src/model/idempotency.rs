@@ -1,7 +1,7 @@
-//! The caller's `Idempotency-Key`: the same key and body launch once, however often they are sent.
+//! The caller's `Idempotency-Key`: a request with the same key and body launches once, however often it is sent.
 //!
-//! EC2 keeps its side of it by `ClientToken`. A token that is derived from the key makes EC2 refuse a second launch, and
-//! makes the first one findable: by the filter `client-token`, before anything else is asked.
+//! EC2 has the `ClientToken` for this. We derive it from the key. With it EC2 refuses a second launch, and the filter
+//! `client-token` finds the first launch, which we look for before we ask EC2 anything else.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -12,12 +12,12 @@ use crate::model::instance::Instance;
 use crate::model::region::Region;
 use crate::model::tags::FINGERPRINT_KEY;
 
-/// One request that may be sent again.
+/// One request that may be sent again, because it has a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyedRequest {
-    /// Key, region and caller in one: another caller's key is another key.
+    /// Key, region and caller in one hash. The same key of two callers gives two scopes.
     scope: String,
-    /// The body, whatever the order of its members.
+    /// A hash of the scope and the body, whatever the order of the body's members.
     pub fingerprint: String,
 }
 
@@ -27,14 +27,14 @@ impl KeyedRequest {
     pub fn new(key: &IdempotencyKey, region: &Region, caller: Option<&str>, body: &Value) -> Self {
         // The NUL cannot be part of a region or of a key, so no two triples write the same text.
         let scope = hex(&format!("{region}\0{key}\0{}", caller.unwrap_or_default()));
-        // Of the scope too: whoever reads the tag must not find the body out by trying.
+        // The scope is hashed, too, so that a reader of the tag cannot find out the body by trying.
         let fingerprint = hex(&format!("{scope}\0{}", canonical(body))).chars().take(32).collect();
         Self { scope, fingerprint }
     }
 
-    /// The `ClientToken` of the nth try: EC2 takes 64 characters.
+    /// The `ClientToken` of the nth try. EC2 accepts 64 characters.
     ///
-    /// A later generation has other tokens: EC2 can bind those of an earlier one to a launch that failed.
+    /// A later generation has other tokens, because EC2 can bind those of an earlier generation to a launch that failed.
     #[must_use]
     pub fn token(&self, attempt: usize, generation: usize) -> String {
         match generation {
@@ -49,10 +49,10 @@ impl KeyedRequest {
         found.tags.get(FINGERPRINT_KEY) == Some(&self.fingerprint)
     }
 
-    /// Whether what EC2 answers to a launch under this key was launched for this request, now if it is `new`.
+    /// Checks that the instance in EC2's answer was launched for this request. `new` tells that it was launched just now.
     ///
     /// # Errors
-    /// As [`Self::check`]; one that is worth a retry if it has no tags yet.
+    /// As [`Self::check`]; one that is worth a retry if an older instance shows no tags yet.
     pub fn check_answer(&self, answered: &Instance, new: bool) -> Result<(), Error> {
         if is_tagged(answered) || answered.is_gone() {
             return self.check(answered);
@@ -60,10 +60,10 @@ impl KeyedRequest {
         if new { Ok(()) } else { Err(untagged(&answered.instance_id)) }
     }
 
-    /// Whether an instance that this key launched is an answer to this request.
+    /// Checks that an instance that this key launched is an answer to this request.
     ///
     /// # Errors
-    /// [`Code::IdempotencyMismatch`] if it is another request's, or gone.
+    /// [`Code::IdempotencyMismatch`] if the instance was launched for another request, or is gone.
     pub fn check(&self, found: &Instance) -> Result<(), Error> {
         let id = &found.instance_id;
         let refused = if is_tagged(found) && !self.is_ours(found) {
@@ -90,8 +90,8 @@ fn hex(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// JSON with its members in order and without those that are null, which are absent to every reader: the same body, whoever
-/// wrote it down.
+/// JSON with its members in order, and without members that are null, because every reader takes those as absent. The same
+/// body gives the same text, whoever wrote it.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(members) => {
@@ -142,8 +142,8 @@ mod tests {
         assert_ne!(keyed_request("k", "c", &one).fingerprint, keyed_request("k", "c", &different).fingerprint);
     }
 
-    /// Of `us-east-1`, the key `k` and the caller `AIDA1`. A release that made other tokens would launch again for a key that
-    /// was used under the one before.
+    /// The values are those of `us-east-1`, the key `k` and the caller `AIDA1`. A release that made other tokens would
+    /// launch again for a key that was used with the release before.
     #[test]
     fn tokens_and_fingerprints_stay_as_they_are() {
         let keyed_request = keyed_request("k", "AIDA1", &serde_json::json!({"name": "a"}));

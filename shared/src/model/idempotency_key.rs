@@ -1,4 +1,4 @@
-//! The header by which a caller marks a request that may be sent again.
+//! The header with which a caller marks a request that he may send again.
 
 use crate::input::checked_string;
 

@@ -46,7 +46,7 @@ checked_string! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Image {
-    /// For example `ami-0123456789abcdef0`.
+    /// The id, for example `ami-0123456789abcdef0`.
     pub image_id: String,
     /// The name its owner gave it.
     pub name: Option<String>,
@@ -54,12 +54,12 @@ pub struct Image {
     pub description: Option<String>,
     /// The owner's account id.
     pub owner_id: Option<String>,
-    /// RFC 3339 in UTC.
+    /// When the image was created, RFC 3339 in UTC.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub creation_date: Option<String>,
-    /// For example `x86_64`.
+    /// The architecture, for example `x86_64`.
     pub architecture: Option<String>,
-    /// `available`, or EC2's word for why it is not.
+    /// `available`, or EC2's word for why the image is not available.
     pub state: Option<String>,
     /// Whether its deprecation time has passed.
     pub deprecated: bool,
@@ -71,7 +71,7 @@ pub struct Image {
 pub struct Images {
     /// The images.
     pub images: Vec<Image>,
-    /// Give it back for the next page; `null` at the end.
+    /// The `next_token` to send for the next page; `null` on the last page.
     pub next_token: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl Image {
             creation_date: text(image.creation_date()),
             architecture: image.architecture().map(|architecture| architecture.as_str().to_owned()),
             state: image.state().map(|state| state.as_str().to_owned()),
-            // Both are RFC 3339 in UTC: their text sorts as the times do.
+            // Both times are RFC 3339 in UTC, so their texts sort as the times do.
             deprecated: image.deprecation_time().is_some_and(|time| time <= now),
         }
     }
@@ -109,7 +109,7 @@ pub enum ImageChoice {
 }
 
 impl ImageChoice {
-    /// Reads an `image_name`: an AMI's, or `ssm:` and a parameter's.
+    /// Reads an `image_name`: the name of an AMI, or `ssm:` and the name of a parameter.
     fn named(text: String) -> Result<Self, Refusal> {
         match text.strip_prefix(image_parameter::PREFIX) {
             Some(name) => ParameterName::try_from(name.to_owned()).map(Self::Parameter),
@@ -125,7 +125,7 @@ pub struct LaunchImage {
     pub image_id: String,
     /// The name.
     pub name: Option<String>,
-    /// The root volume; none if it is no EBS volume.
+    /// The root volume; none if it is not an EBS volume.
     pub root: Option<ImageVolume>,
     /// The other EBS volumes.
     pub others: Vec<ImageVolume>,
@@ -134,7 +134,7 @@ pub struct LaunchImage {
 /// An EBS volume that an image brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageVolume {
-    /// The device it is attached as; a launch names it to encrypt the volume.
+    /// The name of the device that it is attached as. A launch uses this name to encrypt the volume.
     pub device_name: String,
     /// Its size in GiB.
     pub size_gib: Option<i32>,
@@ -161,7 +161,7 @@ impl LaunchImage {
 }
 
 impl ImageVolume {
-    /// EC2 names a root device of images without EBS too.
+    /// Reads the root volume. EC2 also names a root device for images whose root is not on EBS; they get none.
     fn root(image: &types::Image) -> Option<Self> {
         let name = image.root_device_name().filter(|_| image.root_device_type() != Some(&DeviceType::InstanceStore))?;
         let device = image.block_device_mappings().iter().find(|device| device.device_name() == Some(name));
@@ -169,14 +169,15 @@ impl ImageVolume {
         Some(device.and_then(Self::from_ec2).unwrap_or_else(unsaid))
     }
 
-    /// None for a device that is no EBS volume.
+    /// Reads EC2's device; none if it is not an EBS volume.
     fn from_ec2(device: &BlockDeviceMapping) -> Option<Self> {
         let (device_name, ebs) = (device.device_name()?.to_owned(), device.ebs()?);
         Some(Self { device_name, size_gib: ebs.volume_size(), encrypted: ebs.encrypted() == Some(true) })
     }
 }
 
-/// Newest first, deprecated ones last; images that share a moment by id, so that the order is the same each time.
+/// Sorts the newest images first and deprecated ones last. Images of the same moment are sorted by id, so that the order is
+/// the same each time.
 pub fn sort_newest_first(images: &mut [Image]) {
     images.sort_by_cached_key(|image| (image.deprecated, Reverse(image.creation_date.clone()), image.image_id.clone()));
 }

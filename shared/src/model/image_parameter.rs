@@ -1,14 +1,14 @@
 //! Images named by a parameter of Systems Manager: `image_name: "ssm:/cml/worker-image"`.
 //!
-//! Whoever builds images writes the newest one's id there, and no caller has to know it. Which parameters may be read is
-//! said twice: by `CML_IMAGE_PARAMETER_ARNS`, and by the role's policy, which names the same ones.
+//! The builder of images writes the id of the newest one into the parameter, so that callers need not know the id. Two lists
+//! say which parameters may be read: `CML_IMAGE_PARAMETER_ARNS`, and the role's policy, which names the same ones.
 
 use wildmatch::WildMatch;
 
 use crate::input::checked_string;
 use crate::model::region::Region;
 
-/// What an `image_name` begins with that is a parameter's.
+/// The prefix of an `image_name` that names a parameter.
 pub const PREFIX: &str = "ssm:";
 
 checked_string! {
@@ -26,7 +26,7 @@ checked_string! {
 }
 
 /// Parameters that may name images, by their ARN: `arn:aws:ssm:us-east-1:123456789012:parameter/cml/*`. The name may have
-/// wildcards. Of the account the role's policy has the say, which names the same ARNs.
+/// wildcards. The account is not checked here, because the role's policy names the same ARNs.
 #[derive(Debug, Clone)]
 pub struct Parameters {
     arn: String,
@@ -35,7 +35,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Reads an ARN; nothing if it is none of a parameter with a path.
+    /// Reads an ARN; none if it is not the ARN of a parameter with a path.
     #[must_use]
     pub fn parse(arn: &str) -> Option<Self> {
         let (place, name) = arn.split_once(":parameter/")?;
@@ -50,13 +50,13 @@ impl Parameters {
         &self.arn
     }
 
-    /// A name that the ARN covers, if it is in this region.
+    /// An example of a name that the ARN covers, if the ARN is of this region.
     pub(crate) fn example_in(&self, region: &Region) -> Option<ParameterName> {
         let name = self.name.to_string().replace(['*', '?'], "x");
         ParameterName::try_from(name).ok().filter(|name| self.has(region, name))
     }
 
-    /// Whether it covers this parameter.
+    /// Whether the ARN covers this parameter.
     pub(crate) fn has(&self, region: &Region, name: &ParameterName) -> bool {
         self.region == region.as_str() && self.name.matches(name.as_str())
     }

@@ -13,7 +13,7 @@ use crate::model::state::State;
 use crate::model::tags::{NAME_KEY, OWNERSHIP_KEY, TagMap, tag_map};
 use crate::model::time::rfc3339;
 
-/// An instance, from EC2's `Instance`. What EC2 does not say is `null`.
+/// An instance, from EC2's `Instance`. A field that EC2 does not report is `null`.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Instance {
@@ -26,13 +26,13 @@ pub struct Instance {
     /// EC2's state name: `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub state: State,
-    /// Why it changed state last, for example `Client.UserInitiatedShutdown: User initiated shutdown`.
+    /// Why its state changed last, for example `Client.UserInitiatedShutdown: User initiated shutdown`.
     pub state_reason: Option<String>,
-    /// For example `c5.2xlarge`.
+    /// The instance type, for example `c5.2xlarge`.
     pub instance_type: Option<String>,
     /// The AMI it was launched from.
     pub image_id: Option<String>,
-    /// The AMI's name; only the launch knows it.
+    /// The AMI's name; only the answer to a launch has it.
     pub image_name: Option<String>,
     /// When it was started last, RFC 3339 in UTC.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
@@ -43,7 +43,7 @@ pub struct Instance {
     pub public_ip: Option<String>,
     /// The primary private IPv4 address.
     pub private_ip: Option<String>,
-    /// For example `us-east-1a`.
+    /// The availability zone, for example `us-east-1a`.
     pub availability_zone: Option<String>,
     /// The VPC.
     pub vpc_id: Option<String>,
@@ -55,13 +55,13 @@ pub struct Instance {
     pub key_name: Option<String>,
     /// The instance profile.
     pub iam_instance_profile_arn: Option<String>,
-    /// Whether CloudWatch gets its metrics each minute (true) or every five (false).
+    /// Whether CloudWatch gets its metrics each minute (true) or every five minutes (false).
     pub detailed_monitoring: bool,
     /// `on-demand` or `spot`.
     pub lifecycle: String,
-    /// Whether it carries the ownership tag with our value.
+    /// Whether the instance carries the ownership tag with our value.
     pub managed: bool,
-    /// All its tags.
+    /// All tags of the instance.
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub tags: TagMap,
 }
@@ -97,23 +97,23 @@ impl Instance {
         }
     }
 
-    /// Whether it was launched, or started last, at that time or later, as far as two clocks agree: EC2 writes whole seconds,
-    /// by one of its own.
+    /// Whether the instance was launched, or last started, at `time` or later. A second earlier counts, too, because EC2
+    /// writes whole seconds by a clock of its own.
     #[must_use]
     pub fn is_launched_since(&self, time: SystemTime) -> bool {
         let earliest = rfc3339(&DateTime::from_secs(DateTime::from(time).secs() - 1));
-        // RFC 3339 in UTC: its text sorts as the times do.
+        // Both times are RFC 3339 in UTC, so their texts sort as the times do.
         self.launch_time.is_some() && self.launch_time >= earliest
     }
 
-    /// Whether it is terminated, or on its way there.
+    /// Whether the instance is terminated, or on its way there.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.state.is_gone()
     }
 }
 
-/// A call that the instance's state does not allow.
+/// The error for a call that the instance's state does not allow.
 #[must_use]
 pub fn incorrect_state(id: &InstanceId, instance: &Instance, wish: &str) -> Error {
     Error::new(Code::IncorrectState, format!("{id} is {} and cannot be {wish}", instance.state))
@@ -124,7 +124,7 @@ fn detailed_monitoring(instance: &types::Instance) -> bool {
     matches!(instance.monitoring().and_then(|monitoring| monitoring.state()), Some(Enabled | Pending))
 }
 
-/// EC2 writes empty elements for what it does not have.
+/// The text, if it is not empty: EC2 writes an empty element for a value that it does not have.
 fn owned(text: Option<&str>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(str::to_owned)
 }

@@ -15,12 +15,12 @@ pub const MAX_INSTANCES: usize = 100;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct InstancesBody {
-    /// For the paths without an instance.
+    /// The instances; only for paths that do not name an instance.
     #[deserr(default)]
     pub instance_ids: Option<InstanceIds>,
 }
 
-/// 1 to 100 instances, each once.
+/// 1 to 100 instances, each of them once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = BTreeSet<InstanceId>, min_items = 1, max_items = 100))]

@@ -1,4 +1,4 @@
-//! What the operations on tags answer.
+//! The answer of the operations on tags.
 
 use serde::Serialize;
 
@@ -12,9 +12,9 @@ use crate::model::tags::TagMap;
 pub struct InstanceTags {
     /// The instance.
     pub instance_id: InstanceId,
-    /// Whether it carries the ownership tag.
+    /// Whether the instance carries the ownership tag.
     pub managed: bool,
-    /// All its tags.
+    /// All tags of the instance.
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub tags: TagMap,
 }

@@ -3,7 +3,7 @@
 use crate::input::checked_string;
 
 checked_string! {
-    /// An EC2 instance type, such as `c5.2xlarge`. Which ones exist is EC2's to say.
+    /// An EC2 instance type, such as `c5.2xlarge`. EC2 decides which types exist.
     InstanceType,
     schema(max_length = 64, pattern = r"^[a-z0-9-]+\.[a-z0-9-]+$"),
     |name| {

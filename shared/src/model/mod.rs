@@ -1,4 +1,4 @@
-//! The nouns: values that callers send and documents that they get, with their parsing. No client, no `.await`.
+//! Values that callers send and documents that callers get, with their parsing. No code here uses a client or `.await`.
 
 pub mod document;
 pub mod field_selection;

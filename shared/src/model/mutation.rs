@@ -17,20 +17,20 @@ pub struct DryRun {
     pub dry_run: bool,
 }
 
-/// What a mutation answers.
+/// The answer of a mutation.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Mutation<T> {
-    /// It was carried out, or already was as it should be.
+    /// The call was carried out, or there was nothing to change.
     Done(T),
-    /// EC2 accepted it, and its end was not seen: the time to wait is up, or EC2 cannot be asked any more.
+    /// EC2 accepted the call, but its end was not seen: the time to wait is up, or EC2 cannot be asked any more.
     Unfinished(T),
-    /// It would have been permitted; nothing changed.
+    /// The call would have been permitted; nothing changed.
     DryRun(Permitted),
 }
 
 impl<T> Mutation<T> {
-    /// The same with another document.
+    /// The same answer with another document.
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Mutation<U> {
         match self {
             Self::Done(document) => Mutation::Done(change(document)),
@@ -40,7 +40,7 @@ impl<T> Mutation<T> {
     }
 }
 
-/// `{"dry_run":true,"permitted":true}`. A call that is not permitted is a 403 instead.
+/// The answer to a permitted dry run: `{"dry_run":true,"permitted":true}`. A call that is not permitted gets a 403 instead.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Permitted {
@@ -49,7 +49,7 @@ pub struct Permitted {
 }
 
 impl Permitted {
-    /// It would have been permitted.
+    /// The call would have been permitted.
     pub(crate) const YES: Self = Self { dry_run: true, permitted: true };
 }
 

@@ -1,23 +1,24 @@
-//! What the outside knows of an operation: each has its row, `OPERATION`, in its own file.
+//! The description of an operation for the code and the documents around it. Each operation has its row, `OPERATION`, in its
+//! own file.
 
-/// One operation.
+/// The description of one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
     /// The name of its crate, its event file and its binary.
     pub name: &'static str,
-    /// Its calls: first the one on one thing, then the one that names many in its body.
+    /// Its routes: first the one for a single thing, then the one whose body names many.
     pub routes: &'static [Route],
     /// Who may call it.
     pub callers: Callers,
-    /// The IAM actions it needs; without any one of them it answers 403.
+    /// The IAM actions that it needs. If any of them is missing, the operation answers 403.
     pub actions: &'static [&'static str],
-    /// What it needs them for, as `iam/README.md` says it.
+    /// What it needs the actions for, in the words of `iam/README.md`.
     pub purpose: &'static str,
-    /// Its calls of AWS, in their order.
+    /// The calls of AWS that it makes, in their order.
     pub calls: &'static [Call],
 }
 
-/// One call of the API. README's table of endpoints shows it.
+/// One route of the API. The table of endpoints in the README shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     /// The HTTP method.
@@ -32,14 +33,14 @@ pub struct Route {
     pub answers: &'static str,
 }
 
-/// Who may call an operation; each may call what those before it may.
+/// Who may call an operation. Each group may also call what the groups before it may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Callers {
-    /// Whoever may read.
+    /// Callers who may read.
     Reader,
-    /// Whoever may start, stop and tag workers.
+    /// Callers who may start, stop and tag workers.
     Operator,
-    /// Whoever may launch and terminate workers.
+    /// Callers who may launch and terminate workers.
     Launcher,
 }
 
@@ -48,31 +49,31 @@ pub enum Callers {
 pub struct Call {
     /// The IAM action, such as `ec2:StartInstances`.
     pub action: &'static str,
-    /// What it is for, where an operation makes the same call twice.
+    /// What the call is for, which matters where an operation makes the same call twice.
     pub purpose: Purpose,
 }
 
 /// What a call of AWS is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Reads what the operation answers with, or needs to know first.
+    /// It reads what the operation answers with, or needs to know first.
     Read,
-    /// Looks for what an earlier sending of a launch launched.
+    /// It looks for an instance that an earlier sending of the same request launched.
     LookUp,
-    /// Changes something.
+    /// It changes something.
     Change,
-    /// Sees whether EC2 shows a launch; the launch is not lost because of it.
+    /// It checks whether EC2 shows a launched instance. The launch counts even if this call fails.
     See,
 }
 
 impl Operation {
-    /// The HTTP method of its first route; none for what only a schedule calls.
+    /// The HTTP method of its first route; empty if only a schedule calls the operation.
     #[must_use]
     pub fn method(&self) -> &'static str {
         self.routes.first().map_or("", |route| route.method)
     }
 
-    /// The path of its first route.
+    /// The path of its first route; empty if only a schedule calls the operation.
     #[must_use]
     pub fn path(&self) -> &'static str {
         self.routes.first().map_or("", |route| route.path)
@@ -80,25 +81,25 @@ impl Operation {
 }
 
 impl Call {
-    /// Reads something.
+    /// A call that reads something.
     #[must_use]
     pub const fn read(action: &'static str) -> Self {
         Self { action, purpose: Purpose::Read }
     }
 
-    /// Looks for what an earlier sending launched.
+    /// A call that looks for an instance that an earlier sending launched.
     #[must_use]
     pub const fn look_up(action: &'static str) -> Self {
         Self { action, purpose: Purpose::LookUp }
     }
 
-    /// Changes something.
+    /// A call that changes something.
     #[must_use]
     pub const fn change(action: &'static str) -> Self {
         Self { action, purpose: Purpose::Change }
     }
 
-    /// Sees whether a launch is shown.
+    /// A call that checks whether EC2 shows a launched instance.
     #[must_use]
     pub const fn see(action: &'static str) -> Self {
         Self { action, purpose: Purpose::See }

@@ -3,7 +3,7 @@
 use crate::input::{checked_string, is_account_id};
 
 checked_string! {
-    /// Whose images: `self`, an alias such as `amazon`, or an account id.
+    /// The owner of images: `self`, an alias such as `amazon`, or an account id.
     Owner,
     schema(pattern = r"^(self|amazon|aws-backup-vault|aws-marketplace|[0-9]{12})$"),
     |owner| {

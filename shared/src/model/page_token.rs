@@ -1,5 +1,5 @@
-//! Pages: EC2's own, cut where an answer would become too large. Their tokens are EC2's, wrapped so that one cannot be used
-//! with other filters than it was made for.
+//! Pages of a list: EC2's own pages, cut where an answer would become too large. A page's token wraps EC2's token, so that
+//! callers cannot use it with other filters than those it was made for.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -17,13 +17,13 @@ use crate::model::region::Region;
 /// Tokens of another version are refused, not misread.
 const VERSION: u8 = 3;
 
-/// How many elements a page of EC2's can be asked to have.
+/// The page sizes that EC2 accepts.
 pub const LIMITS: RangeInclusive<i32> = 5..=1000;
 
-/// The most bytes that the elements of a page have in the response of a function, which Lambda refuses above 6 MB.
+/// The most bytes that the elements of a page may have in a function's response. Lambda refuses responses above 6 MB.
 const MAX_BYTES: usize = 5_000_000;
 
-/// How many elements a page may have.
+/// The most elements that a page may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(minimum = 5, maximum = 1000))]
@@ -39,7 +39,7 @@ impl Limit {
     /// Reads a query parameter.
     ///
     /// # Errors
-    /// If it is no number that EC2 takes.
+    /// If the text is not a number that EC2 accepts.
     pub fn parse(text: String) -> Result<Self, Refusal> {
         let limit = text.parse().ok().filter(|limit| LIMITS.contains(limit));
         let refusal = || Refusal(format!("must be a whole number from {} to {}", LIMITS.start(), LIMITS.end()));
@@ -47,7 +47,7 @@ impl Limit {
     }
 }
 
-/// What a token holds: opaque to callers, readable to us.
+/// The content of a token. Callers cannot read it, but we can.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, deserr::Deserr)]
 #[deserr(error = Invalid, try_from(String) = Self::parse -> Refusal)]
 #[serde(deny_unknown_fields)]
@@ -60,11 +60,12 @@ pub struct PageToken {
 /// Where in a list a page begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// EC2's token of its page; none is the first one.
+    /// EC2's token of its page; none means the first page.
     pub token: Option<String>,
     /// How many elements EC2's page has at most.
     pub limit: i32,
-    /// The id up to which EC2's page was shown already: EC2 promises no order, and what was shown may be gone by now.
+    /// The id up to which EC2's page was already shown. A count would not do, because EC2 promises no order, and elements
+    /// that were shown may be gone by now.
     pub after: Option<String>,
 }
 
@@ -79,25 +80,26 @@ impl PageToken {
     }
 }
 
-/// The pages of one list: a region and its filters.
+/// The pages of one list, which is defined by a region and filters.
 #[derive(Debug)]
 pub struct Pages {
     filters: String,
 }
 
 impl Pages {
-    /// The pages of these filters.
+    /// The pages of the list with this region and these filters.
     #[must_use]
     pub fn of(region: &Region, filters: &BTreeMap<String, Vec<String>>) -> Self {
-        // Debug text quotes and escapes each part: no two filter sets write the same.
+        // Debug text quotes and escapes each part, so no two sets of filters give the same text.
         let digest = Sha256::digest(format!("{region} {filters:?}"));
         Self { filters: URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()) }
     }
 
-    /// Where a token says to go on. Within a page of EC2's it must be read as it was, whatever the limit is now.
+    /// The position at which a token continues the list. The rest of a page of EC2's is read with that page's own limit,
+    /// whatever limit the caller gives now.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) if it was made for another list.
+    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) if the token was made for another list.
     pub fn read(&self, token: Option<&PageToken>, limit: Limit) -> Result<Position, Error> {
         match token {
             None => Ok(Position { token: None, limit: limit.0, after: None }),
@@ -110,11 +112,12 @@ impl Pages {
         }
     }
 
-    /// Of EC2's page, read `at` a position, as many elements as an answer can carry, and the token of what comes next: the rest
-    /// of the page, or EC2's next one. Each element comes with its id, by whose order a page is cut.
+    /// Takes as many elements from EC2's page, which was read at the position `at`, as an answer can carry. Returns them
+    /// with the token of what comes next: the rest of this page, or EC2's next page. Each element comes with its id; a page
+    /// is cut in the order of the ids.
     ///
     /// # Errors
-    /// None that can happen: an element is JSON.
+    /// None can happen, because every element can be written as JSON.
     pub fn cut<T: Serialize>(
         &self,
         elements: Vec<(String, T)>,
@@ -135,7 +138,7 @@ impl Pages {
             bytes += more;
             bytes <= MAX_BYTES
         });
-        // One alone is far below: an instance has 50 tags.
+        // A single element is far below the limit, because an instance has at most 50 tags.
         left.truncate(fitting.count().max(1));
         let after = left.last().map(|(_, id, _)| id.clone());
         let token = self.write(Position { after, ..at })?;
@@ -145,7 +148,7 @@ impl Pages {
     /// The token of a position.
     ///
     /// # Errors
-    /// None that can happen: the token is a few plain fields.
+    /// None can happen, because the token has only a few plain fields.
     pub fn write(&self, at: Position) -> Result<String, Error> {
         let token = PageToken { version: VERSION, filters: self.filters.clone(), at };
         serde_json::to_vec(&token).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(unwritable)
@@ -156,7 +159,7 @@ fn unwritable(error: serde_json::Error) -> Error {
     Error::new(Code::AwsError, error.to_string())
 }
 
-/// The bytes of an element in a response, where the body is a text in JSON; they are counted and not kept.
+/// The bytes that an element takes in a response, which has the body as a JSON string. They are counted but not stored.
 fn size<T: Serialize>(element: &T) -> Result<usize, Error> {
     let mut count = Count(0);
     serde_json::to_writer(&mut count, element).map_err(unwritable)?;
@@ -214,7 +217,7 @@ mod tests {
     #[test]
     fn a_page_that_is_too_large_ends_early_and_goes_on_where_it_ended() {
         let list = pages("us-east-1", "running");
-        // Not EC2's first page, and read in another order each time.
+        // This is not EC2's first page, and EC2 gives it in another order each time.
         let mut elements = large();
         let first = Position { token: Some("second".to_owned()), limit: 1000, after: None };
         let (mut at, mut seen, mut answers) = (first.clone(), Vec::new(), 0);
@@ -236,7 +239,7 @@ mod tests {
         expected.sort_unstable();
         seen.sort_unstable();
         assert_eq!((seen == expected, answers, next.token.as_deref()), (true, 11, Some("third")));
-        // However large, one is shown: otherwise the list would never end.
+        // One element is shown however large it is: otherwise the list would never end.
         let (shown, token) =
             list.cut(vec![("i-1".to_owned(), "x".repeat(MAX_BYTES + 1))], first.clone(), None).unwrap();
         assert_eq!((shown.len(), token), (1, None));
@@ -252,7 +255,7 @@ mod tests {
         let (shown, token) =
             list.cut(elements.clone(), Position { token: None, limit: 1000, after: None }, None).unwrap();
         let at = list.read(Some(&PageToken::parse(token.unwrap()).unwrap()), Limit::default()).unwrap();
-        // The first one and the last one that were shown are terminated by now.
+        // The first and the last of the elements that were shown are terminated by now.
         elements.retain(|(_, element)| *element != shown[0] && element != shown.last().unwrap());
         let (next, _) = list.cut(elements, at, None).unwrap();
         assert_eq!(next[0][..4], format!("{:04}", shown.len()));

@@ -1,4 +1,4 @@
-//! What the paths of the API name.
+//! The parameters in the paths of the API.
 
 use crate::input::Invalid;
 use crate::model::instance_id::InstanceId;
@@ -24,13 +24,13 @@ pub struct InstancePath {
     pub instance_id: InstanceId,
 }
 
-/// The path: one instance, or a region whose instances the body names.
+/// The path of an operation on one instance, or on instances of the region that the body names.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[deserr(error = Invalid)]
 pub struct TargetPath {
     /// The region.
     pub region: Region,
-    /// The instance.
+    /// The instance, unless the body names the instances.
     #[deserr(default)]
     pub instance_id: Option<InstanceId>,
 }

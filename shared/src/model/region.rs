@@ -3,7 +3,7 @@
 use crate::input::checked_string;
 
 checked_string! {
-    /// The code of an AWS region, such as `us-east-1`. `CML_ALLOWED_REGIONS` says which may be used.
+    /// The code of an AWS region, such as `us-east-1`. `CML_ALLOWED_REGIONS` lists the regions that may be used.
     Region,
     schema(max_length = 32, pattern = r"^[a-z]+(-[a-z]+)+-[0-9]{1,2}$"),
     |text| {

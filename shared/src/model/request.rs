@@ -1,20 +1,20 @@
-//! What an operation is handed: a request whose fields were checked.
+//! The input of an operation: a request whose fields were checked.
 
 use serde_json::Value;
 
 use crate::input::Nothing;
 use crate::model::idempotency_key::IdempotencyKey;
 
-/// A request whose fields were checked: what the route's path, query and body are, as types.
+/// A request whose fields were checked. `Path`, `Query` and `Input` are the types of the route's path, query and body.
 #[derive(Debug, Clone)]
 pub struct Request<Path = Nothing, Query = Nothing, Input = Nothing> {
     /// The path parameters.
     pub path: Path,
     /// The query parameters.
     pub query: Query,
-    /// The body, a JSON object; no body is an empty one.
+    /// The body, a JSON object. A missing body counts as an empty object.
     pub body: Input,
-    /// The body as it came, for what must know whether two are the same.
+    /// The body as it came, to tell whether two requests have the same body.
     pub raw_body: Value,
     /// The header `Idempotency-Key`.
     pub idempotency_key: Option<IdempotencyKey>,
@@ -25,8 +25,8 @@ pub struct Request<Path = Nothing, Query = Nothing, Input = Nothing> {
 /// Who signed a request.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
-    /// `AIDA…` for a user, `account:name` for a federated one, `AROA…:session` for a role.
+    /// The id: `AIDA…` for a user, `account:name` for a federated user, `AROA…:session` for a role.
     pub id: Option<String>,
-    /// The ARN of the same.
+    /// The ARN of the user or the role's session.
     pub arn: Option<String>,
 }

@@ -5,27 +5,28 @@ use std::fmt;
 use aws_sdk_ec2::types::{self, InstanceStateName};
 use serde::{Serialize, Serializer};
 
-/// The state that EC2 says an instance is in. Documents show EC2's own word for it.
+/// The state that EC2 reports for an instance. Documents show EC2's own word for the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// `pending`: it is launched or started.
+    /// `pending`: the instance is being launched or started.
     Pending,
     /// `running`.
     Running,
-    /// `shutting-down`: it is terminated.
+    /// `shutting-down`: the instance is being terminated.
     ShuttingDown,
     /// `stopped`.
     Stopped,
     /// `stopping`.
     Stopping,
-    /// `terminated`: EC2 shows it for another hour.
+    /// `terminated`: EC2 shows the instance for another hour.
     Terminated,
-    /// Another word than EC2's documentation has, or `unknown` if EC2 gives no state.
+    /// A word that EC2's documentation does not have, or `unknown` if EC2 gives no state.
     Unknown(String),
 }
 
 impl State {
-    /// The states of an instance that counts as a worker: EC2 shows a terminated one for another hour.
+    /// The states of an instance that counts as a worker. A terminated one does not count, but EC2 shows it for another
+    /// hour.
     pub const NOT_TERMINATED: [Self; 5] =
         [Self::Pending, Self::Running, Self::ShuttingDown, Self::Stopping, Self::Stopped];
 
@@ -44,7 +45,7 @@ impl State {
         }
     }
 
-    /// EC2's word for it.
+    /// EC2's word for the state.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -63,7 +64,7 @@ impl State {
         Self::NOT_TERMINATED.iter().map(ToString::to_string).collect()
     }
 
-    /// Whether the instance is terminated, or on its way there: nothing leads back from either.
+    /// Whether the instance is terminated, or on its way there. No instance comes back from either state.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::ShuttingDown | Self::Terminated)

@@ -1,4 +1,4 @@
-//! What start, stop and terminate answer: how an instance's state changed, or what became of each of many.
+//! The answers of start, stop and terminate: how an instance's state changed, or the result for each of many instances.
 
 use aws_sdk_ec2::types;
 use serde::{Serialize, Serializer};
@@ -11,7 +11,7 @@ use crate::model::instance_id::InstanceId;
 use crate::model::mutation::Permitted;
 use crate::model::state::State;
 
-/// What start, stop and terminate answer.
+/// How start, stop or terminate changed the state of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StateChange {
@@ -23,16 +23,16 @@ pub struct StateChange {
     /// The state after the call.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub current_state: State,
-    /// False if it already was where it should go.
+    /// False if the instance already was in the wanted state, or on its way there.
     pub changed: bool,
     /// EC2's reason for the state, if it gives one.
     pub state_reason: Option<String>,
-    /// What was done otherwise than asked for, and why.
+    /// What was done differently from the request, and why.
     pub note: Option<&'static str>,
 }
 
 impl StateChange {
-    /// The instance is already there.
+    /// The result for an instance that needs no change.
     #[must_use]
     pub fn none(instance_id: &InstanceId, instance: &Instance) -> Self {
         Self {
@@ -45,14 +45,14 @@ impl StateChange {
         }
     }
 
-    /// Reads what EC2 answered to StartInstances, StopInstances or TerminateInstances for this one instance.
+    /// Reads EC2's answer to StartInstances, StopInstances or TerminateInstances for this one instance.
     ///
-    /// The state before is the one that `instance` was read in, not EC2's: of many instances in several zones EC2
-    /// terminates some although it refuses the call because of a protected one, and says of those that nothing changed
-    /// when they are sent again.
+    /// The previous state is the one in which `instance` was read, not the one in EC2's answer. If a call names many
+    /// instances in several zones, EC2 can terminate some of them although it refuses the call because of a protected one.
+    /// If these are sent again, EC2 says that nothing changed.
     ///
     /// # Errors
-    /// [`Code::AwsError`] if the answer does not speak of the instance.
+    /// [`Code::AwsError`] if the answer does not name the instance.
     pub fn from_ec2(
         instance_id: &InstanceId,
         instance: &Instance,
@@ -68,47 +68,47 @@ impl StateChange {
         })
     }
 
-    /// The same change, and what came of it.
+    /// The same change, with the state in which `instance` was read later.
     #[must_use]
     pub fn followed_by(self, instance: &Instance) -> Self {
         Self { current_state: instance.state.clone(), state_reason: instance.state_reason.clone(), ..self }
     }
 }
 
-/// What start, stop and terminate answer: for one instance, or for each of many.
+/// The answer of start, stop and terminate, for one instance or for each of many.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum StateChanges {
-    /// The path named the instance.
+    /// The result for the instance that the path named.
     One(StateChange),
-    /// The body named them.
+    /// The results for the instances that the body named.
     Many(Results),
 }
 
-/// `{"results":[…]}`, in the order that was asked for.
+/// `{"results":[…]}`, in the order of the request.
 #[derive(Debug, Clone)]
 pub struct Results(pub Vec<InstanceResult>);
 
-/// What became of one of many instances.
+/// The result for one of many instances.
 #[derive(Debug, Clone)]
 pub struct InstanceResult {
     /// The instance.
     pub instance_id: InstanceId,
-    /// What was done, or why it was not.
+    /// What was done, or the error that prevented it.
     pub outcome: Result<Outcome, Error>,
 }
 
 /// What was done to an instance.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// It changes its state, or already was there.
+    /// The instance changes its state, or needs no change.
     Changed(StateChange),
-    /// A dry run would have been permitted.
+    /// The call was a dry run that would have been permitted.
     Permitted(Permitted),
 }
 
 impl Results {
-    /// Whether each is a dry run that would have been permitted.
+    /// Whether each result is a dry run that would have been permitted.
     pub(crate) fn are_all_permitted(&self) -> bool {
         self.0.iter().all(|result| matches!(result.outcome, Ok(Outcome::Permitted(_))))
     }
@@ -129,14 +129,14 @@ impl Document for StateChanges {
     }
 }
 
-/// Many results as they are written.
+/// The results for many instances, in the order of the request.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Results))]
 pub struct Entries<'a> {
     results: Vec<Entry<'a>>,
 }
 
-/// One of them. A change names its instance itself.
+/// The result for one instance: how its state changed, whether a dry run was permitted, or the error.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Result))]
 #[serde(untagged)]
@@ -168,5 +168,22 @@ impl Results {
 impl Serialize for Results {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.entries("").serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{read, worker};
+
+    #[test]
+    fn what_came_of_a_change_is_told_with_its_reason() {
+        let change = StateChange::none(&worker().instance_id, &read(&types::Instance::builder().build()));
+        let reason = types::StateReason::builder().message("Client.UserInitiatedShutdown").build();
+        let state = types::InstanceState::builder().name("stopped".into()).build();
+        let seen = read(&types::Instance::builder().state(state).state_reason(reason).build());
+        let change = change.followed_by(&seen);
+        assert_eq!((change.current_state, change.previous_state.as_str()), (State::Stopped, "unknown"));
+        assert_eq!(change.state_reason.as_deref(), Some("Client.UserInitiatedShutdown"));
     }
 }

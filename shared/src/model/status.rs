@@ -9,31 +9,33 @@ use crate::model::instance_id::InstanceId;
 use crate::model::state::State;
 use crate::model::time::rfc3339;
 
-/// What EC2 says of an instance's health, from `InstanceStatus`. A check that EC2 does not report is `null`.
+/// What EC2 reports about an instance's health, from `InstanceStatus`. A check that EC2 does not report is `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceStatus {
     /// The instance.
     pub instance_id: InstanceId,
-    /// Whether it carries the ownership tag.
+    /// Whether the instance carries the ownership tag.
     pub managed: bool,
     /// EC2's state name.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub state: State,
-    /// Can its operating system be reached: `ok`, `impaired`, `initializing`, `insufficient-data`, `not-applicable`.
+    /// Whether its operating system can be reached: `ok`, `impaired`, `initializing`, `insufficient-data` or
+    /// `not-applicable`.
     pub instance_status_check: Option<String>,
-    /// Does AWS's host and network work: the same words.
+    /// Whether AWS's host and network work, in the words of `instance_status_check`.
     pub system_status_check: Option<String>,
-    /// Can its volumes be reached: the same words.
+    /// Whether its volumes can be reached, in the words of `instance_status_check`.
     pub ebs_status_check: Option<String>,
-    /// `enabled` for metrics each minute, `disabled` for every five.
+    /// `enabled` for metrics each minute, `disabled` for metrics every five minutes.
     pub monitoring_state: String,
-    /// Since when a check fails, RFC 3339 in UTC: the earliest.
+    /// When the first of the failing checks began to fail, RFC 3339 in UTC.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub impaired_since: Option<String>,
-    /// What AWS plans to do with it.
+    /// The events that AWS has scheduled for the instance.
     pub scheduled_events: Vec<ScheduledEvent>,
-    /// Running, with no check that says otherwise than `ok` or `not-applicable`.
+    /// Whether the instance is running, `instance_status_check` and `system_status_check` are `ok`, and `ebs_status_check`
+    /// is `ok`, `not-applicable` or `null`.
     pub healthy: bool,
 }
 
@@ -43,7 +45,7 @@ impl Document for InstanceStatus {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScheduledEvent {
-    /// For example `instance-retirement`.
+    /// The kind of event, for example `instance-retirement`.
     pub code: Option<String>,
     /// AWS's description.
     pub description: Option<String>,
@@ -56,7 +58,7 @@ pub struct ScheduledEvent {
 }
 
 impl InstanceStatus {
-    /// Joins what EC2 says of the instance with what it says of its status; it may say nothing of the latter yet.
+    /// Joins EC2's instance with EC2's status of it, which EC2 may not report yet.
     #[must_use]
     pub fn from_ec2(instance_id: InstanceId, instance: &Instance, status: Option<&types::InstanceStatus>) -> Self {
         let instance_check = status.and_then(|s| s.instance_status());

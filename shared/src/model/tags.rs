@@ -1,4 +1,4 @@
-//! Tags: what callers may set, and what EC2 shows.
+//! Tags that callers may set, and tags that EC2 shows.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,32 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
 use crate::input::{Invalid, Refusal, checked_string, read_map};
 
-/// The tag that makes an instance ours. Its value is `CML_MANAGED_BY`.
+/// The tag that marks an instance as managed by us. Its value is `CML_MANAGED_BY`.
 pub const OWNERSHIP_KEY: &str = "ManagedBy";
 
-/// A worker's name, as the consoles show it.
+/// The tag with a worker's name, which the consoles show.
 pub const NAME_KEY: &str = "Name";
 
-/// Names who called create-instance.
+/// The tag that names the caller of create-instance.
 pub const CREATED_BY_KEY: &str = "CreatedBy";
 
-/// Tells a retry of create-instance from another request with the same `Idempotency-Key`.
+/// The tag that tells a retry of create-instance from another request with the same `Idempotency-Key`.
 pub const FINGERPRINT_KEY: &str = "IdempotencyFingerprint";
 
-/// The keys that only we write.
+/// The tag keys that only we write, and no caller.
 pub const OUR_KEYS: [&str; 3] = [OWNERSHIP_KEY, CREATED_BY_KEY, FINGERPRINT_KEY];
 
-/// EC2's limit of tags on one resource.
+/// The most tags that EC2 allows on one resource.
 pub const MAX_TAGS: usize = 50;
 
-/// EC2's limit of a tag value, in characters.
+/// The most characters that EC2 allows in a tag value.
 pub const MAX_VALUE_LENGTH: usize = 256;
 
 /// Tags as every document shows them.
 pub type TagMap = BTreeMap<String, String>;
 
 checked_string! {
-    /// A tag key that a caller may write: neither AWS's own, nor one of ours.
+    /// A tag key that a caller may write. Keys that AWS reserves, and keys that only this API writes, are refused.
     TagKey,
     schema(pattern = r"^(?![aA][wW][sS]:)(?!([mM][aA][nN][aA][gG][eE][dD][bB][yY]|[cC][rR][eE][aA][tT][eE][dD][bB][yY]|[iI][dD][eE][mM][pP][oO][tT][eE][nN][cC][yY][fF][iI][nN][gG][eE][rR][pP][rR][iI][nN][tT])$)[^\x00-\x1F\x7F-\x9F]{1,128}$"),
     |key| {
@@ -45,7 +45,7 @@ checked_string! {
         if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
             return Err("tag keys that begin with aws: are reserved by AWS");
         }
-        // IAM compares tag keys without case: `managedby` would pass for the ownership tag in a policy.
+        // IAM ignores the case of tag keys: `managedby` would pass for the ownership tag in a policy.
         if key.eq_ignore_ascii_case(OWNERSHIP_KEY) {
             return Err("ManagedBy is the ownership tag: it can be neither set, changed nor removed");
         }
@@ -83,10 +83,10 @@ impl Deserr<Invalid> for NewTags {
 }
 
 impl NewTags {
-    /// For a request that is only about tags: at least one.
+    /// Checks the tags of a request that is only about tags: it needs at least one.
     ///
     /// # Errors
-    /// A [`Refusal`] if there is none, or more than EC2 takes.
+    /// A [`Refusal`] if there is no tag, or more tags than EC2 accepts.
     pub fn at_least_one(tags: Self) -> Result<Self, Refusal> {
         match tags.0.len() {
             0 => Err(Refusal("must have at least one tag".to_owned())),

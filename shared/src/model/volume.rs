@@ -1,19 +1,19 @@
-//! Volumes that a launch makes.
+//! Volumes that a launch creates.
 
 use deserr::{Deserr, IntoValue, ValuePointerRef};
 use serde_json::Value;
 
 use crate::input::{Invalid, Refusal, both, checked_string};
 
-/// How many volumes a launch may have beside the root volume: the device names `/dev/sdf` to `/dev/sdp`.
+/// How many volumes a launch may have besides the root volume: one for each device name from `/dev/sdf` to `/dev/sdp`.
 pub const MAX_EXTRA_VOLUMES: usize = 11;
 
-/// What a volume shall be. Of the root volume, what is absent is as the image has it.
+/// The properties of a volume. The root volume takes absent ones from the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Volume {
-    /// Size in GiB; of the root volume, not below the image's.
+    /// Size in GiB. A root volume must not be smaller than the image's.
     #[deserr(default, try_from(Option<u32>) = gib -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1, maximum = 65536))]
     pub size_gib: Option<i32>,
@@ -21,26 +21,26 @@ pub struct Volume {
     #[deserr(default, rename = "type")]
     #[cfg_attr(feature = "openapi", schema(rename = "type"))]
     pub volume_type: Option<VolumeType>,
-    /// Provisioned I/O operations a second.
+    /// Provisioned I/O operations per second.
     #[deserr(default, try_from(Option<u32>) = at_most_256_000 -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(maximum = 256000))]
     pub iops: Option<u32>,
-    /// Provisioned MiB a second.
+    /// Provisioned throughput in MiB per second.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(maximum = 65535))]
     pub throughput: Option<u16>,
-    /// Encrypted unless given as false.
+    /// Whether the volume is encrypted; true by default.
     #[deserr(default)]
     pub encrypted: Option<bool>,
-    /// A customer managed key; the account's default key for EBS unless given.
+    /// The customer managed key that encrypts the volume; by default the account's default key for EBS.
     #[deserr(default)]
     pub kms_key_id: Option<KmsKeyId>,
-    /// Goes with the instance unless given as false.
+    /// Whether the volume is deleted with the instance; true by default.
     #[deserr(default)]
     pub delete_on_termination: Option<bool>,
 }
 
-/// A volume beside the root volume: no image says how large it is.
+/// A volume besides the root volume. Its size is required, because no image has one for it.
 #[derive(Debug, Clone)]
 pub struct ExtraVolume(pub(crate) Volume);
 

@@ -1,4 +1,4 @@
-//! Waiting for a worker to get where a call sends it, if the caller asks for it: `?wait=running`.
+//! Waiting until a worker reaches the state that a call leads to, if the caller asks for it with `?wait=running`.
 
 use deserr::{Deserr, ValuePointerRef};
 
@@ -10,7 +10,7 @@ use crate::model::state::State;
 pub enum Until {
     /// The state `running`.
     Running,
-    /// The state `running`, with status checks that pass. Takes `ec2:DescribeInstanceStatus`.
+    /// The state `running`, with status checks that pass. This needs the permission `ec2:DescribeInstanceStatus`.
     Healthy,
     /// The state `stopped`.
     Stopped,
@@ -18,7 +18,7 @@ pub enum Until {
     Terminated,
 }
 
-/// What a launch and a start can be waited for.
+/// What a caller can wait for after a launch or a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
@@ -29,7 +29,7 @@ pub enum UntilUp {
     Healthy,
 }
 
-/// What a stop can be waited for.
+/// What a caller can wait for after a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
@@ -38,7 +38,7 @@ pub enum UntilStopped {
     Stopped,
 }
 
-/// What a termination can be waited for.
+/// What a caller can wait for after a termination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
@@ -68,7 +68,7 @@ impl From<UntilTerminated> for Until {
     }
 }
 
-/// The query of a mutation that can be waited for: `?dry_run=true` or `?wait=running`, not both.
+/// The query of a mutation whose end a caller can wait for: `?dry_run=true` or `?wait=running`, but not both.
 #[derive(Debug, Clone, Copy, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, where_predicate = W: Deserr<Invalid>, validate = one_of_both -> Invalid)]
@@ -76,7 +76,7 @@ pub struct WaitQuery<W> {
     /// Ask EC2 for permission and change nothing.
     #[deserr(default, try_from(String) = boolean -> Refusal)]
     pub dry_run: bool,
-    /// What to wait for, one of the words that make sense for the operation.
+    /// What to wait for before the answer: one of the words that make sense for the operation.
     #[deserr(default)]
     pub wait: Option<W>,
 }
@@ -90,19 +90,19 @@ fn one_of_both<W>(query: WaitQuery<W>, _: ValuePointerRef) -> Result<WaitQuery<W
     }
 }
 
-/// What a state means to somebody who waits.
+/// What an instance's state means to a caller who waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
-    /// It is where it should be.
+    /// The instance is in the state that the caller waits for.
     Reached,
-    /// It gets there by itself.
+    /// The instance gets there by itself.
     Onward,
-    /// From here it does not get there by itself.
+    /// The instance does not get there by itself.
     Lost,
 }
 
 impl Until {
-    /// What a state means to somebody who waits for this.
+    /// What an instance's state means to a caller who waits for this.
     pub(crate) fn course(self, state: &State) -> Course {
         match (self, state) {
             (Self::Running | Self::Healthy, State::Running)

@@ -14,7 +14,7 @@ use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::tags::{MAX_TAGS, TagKey};
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "delete-instance-tags",
     routes: &[Route {
@@ -35,7 +35,7 @@ pub const OPERATION: Operation = Operation {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct TagKeys {
-    /// The keys to remove. Never empty: DeleteTags without keys removes every tag.
+    /// The keys to remove. At least one is required, because DeleteTags without keys removes every tag.
     #[deserr(try_from(Repeated<TagKey>) = at_least_one -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 50))]
     pub key: Vec<TagKey>,
@@ -63,7 +63,7 @@ pub async fn delete_instance_tags(
     keys: &[TagKey],
     dry_run: bool,
 ) -> Result<Mutation<InstanceTags>, Error> {
-    // As deserr names what a query gives once, and what it gives again and again.
+    // This is how deserr names a parameter that is given once, and one that is repeated.
     let field = |index| if keys.len() == 1 { "key".to_owned() } else { format!("key[{index}]") };
     clients.config().limits.check_tags(keys, |index, _| field(index))?;
     let instance = find_managed(clients, worker).await?;
@@ -79,10 +79,10 @@ pub async fn delete_instance_tags(
     Ok(Mutation::Done(InstanceTags { instance_id: worker.instance_id.clone(), managed: true, tags }))
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(
     clients: &Clients,
     request: Request<InstancePath, TagKeys>,

@@ -16,7 +16,7 @@ use crate::model::path::RegionPath;
 use crate::model::region::Region;
 use crate::model::request::Request;
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "get-ami-ids-by-name",
     routes: &[Route {
@@ -32,7 +32,7 @@ pub const OPERATION: Operation = Operation {
     calls: &[Call::read("ec2:DescribeImages")],
 };
 
-/// The query: `?name=cml-2.8.1-*&owner=self`. `name` and `image_id` must both match if both are given, and one of them is.
+/// The query: `?name=cml-2.8.1-*&owner=self`. At least one of `name` and `image_id` must be given; if both are, both must match.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
@@ -40,23 +40,23 @@ pub struct ImageQuery {
     /// The name, or a pattern of names; required without `image_id`.
     #[deserr(default)]
     pub name: Option<ImageNamePattern>,
-    /// Ids.
+    /// The ids of the images to find.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<ImageId>))]
     pub image_id: Repeated<ImageId>,
-    /// Whose images, one of `CML_IMAGE_OWNERS`; the account's own unless given.
+    /// The owner of the images, one of `CML_IMAGE_OWNERS`; the account itself unless given.
     #[deserr(default)]
     pub owner: Owner,
-    /// How many images at most; a page may be shorter.
+    /// The largest number of images on a page; a page may be shorter.
     #[deserr(default, try_from(String) = Limit::parse -> Refusal)]
     pub limit: Limit,
-    /// Where the page before ended.
+    /// The `next_token` of the page before.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]+$"))]
     pub next_token: Option<PageToken>,
 }
 
-/// A query that has `name` or `image_id`: said beside what else is wrong with it, and not only once all else is right.
+/// A query that has `name` or `image_id`. If it has neither, the error says so together with all other errors of the query.
 #[derive(Debug, Clone)]
 pub struct Wanted(pub ImageQuery);
 
@@ -71,8 +71,8 @@ impl Deserr<Invalid> for Wanted {
     }
 }
 
-/// Lists the available images of a name, one EC2 page a call or what of it an answer can carry; on each page the newest come
-/// first and deprecated ones last. None is an empty list.
+/// Lists the available images of a name. A call answers one page of EC2, or the part of it that fits into an answer. On
+/// each page the newest images come first and deprecated ones last. If there is no image, the list is empty.
 ///
 /// AWS: ec2:DescribeImages.
 ///
@@ -88,7 +88,7 @@ pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &Ima
         .ec2(region)?
         .describe_images()
         .owners(query.owner.as_str())
-        // Without it EC2 shows an owner's deprecated images to the owner alone: they come last here, and say so.
+        // Without this EC2 shows deprecated images only to their owner. Here they come last, and are marked as deprecated.
         .include_deprecated(true)
         .set_filters(Some(of_ec2.collect()))
         .max_results(at.limit)
@@ -103,10 +103,11 @@ pub async fn get_ami_ids_by_name(clients: &Clients, region: &Region, query: &Ima
     Ok(Images { images, next_token })
 }
 
-/// Whose images: a parameter of DescribeImages and no filter, which a page token belongs to all the same.
+/// The owner is a parameter of DescribeImages and not a filter. It is kept with the filters, because a page token belongs
+/// to it too.
 const OWNER: &str = "owner";
 
-/// The query as EC2 filters, by name.
+/// Converts the query into EC2's filters, by name.
 fn filters(query: &ImageQuery) -> BTreeMap<String, Vec<String>> {
     let filters = [
         ("name", query.name.iter().map(ToString::to_string).collect()),
@@ -118,10 +119,10 @@ fn filters(query: &ImageQuery) -> BTreeMap<String, Vec<String>> {
     given.map(|(name, values)| (name.to_owned(), values)).collect()
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(clients: &Clients, request: Request<RegionPath, Wanted>) -> Result<Images, Error> {
     let Wanted(query) = &request.query;
     get_ami_ids_by_name(clients, &request.path.region, query).await

@@ -9,7 +9,7 @@ use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "get-instance-details",
     routes: &[Route {
@@ -30,7 +30,7 @@ pub const OPERATION: Operation = Operation {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct DetailsQuery {
-    /// What to show of the instance.
+    /// The fields of the instance to show.
     #[deserr(default)]
     pub fields: Fields,
 }
@@ -49,10 +49,10 @@ pub async fn get_instance_details(
     Ok(query.fields.of(find(clients, worker).await?))
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(clients: &Clients, request: Request<InstancePath, DetailsQuery>) -> Result<Narrowed, Error> {
     get_instance_details(clients, &request.path, &request.query).await
 }

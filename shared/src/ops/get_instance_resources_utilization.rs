@@ -9,7 +9,7 @@ use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::utilization::{Utilization, UtilizationQuery};
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "get-instance-resources-utilization",
     routes: &[Route {
@@ -40,10 +40,10 @@ pub async fn get_instance_resources_utilization(
     measure(clients, worker, &instance, query, clients.now()).await
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(clients: &Clients, request: Request<InstancePath, UtilizationQuery>) -> Result<Utilization, Error> {
     get_instance_resources_utilization(clients, &request.path, &request.query).await
 }

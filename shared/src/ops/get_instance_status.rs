@@ -9,7 +9,7 @@ use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::status::InstanceStatus;
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "get-instance-status",
     routes: &[Route {
@@ -25,7 +25,7 @@ pub const OPERATION: Operation = Operation {
     calls: &[Call::read("ec2:DescribeInstances"), Call::read("ec2:DescribeInstanceStatus")],
 };
 
-/// Reads what EC2's status checks say of an instance, in whatever state it is.
+/// Reads the status checks of an instance in any state.
 ///
 /// AWS: ec2:DescribeInstances, ec2:DescribeInstanceStatus.
 ///
@@ -36,10 +36,10 @@ pub async fn get_instance_status(clients: &Clients, worker: &InstancePath) -> Re
     read_status(clients, worker, &instance).await
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(clients: &Clients, request: Request<InstancePath>) -> Result<InstanceStatus, Error> {
     get_instance_status(clients, &request.path).await
 }

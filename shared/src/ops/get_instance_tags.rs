@@ -9,7 +9,7 @@ use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "get-instance-tags",
     routes: &[Route {
@@ -27,7 +27,7 @@ pub const OPERATION: Operation = Operation {
 
 /// Reads the tags of an instance, managed or not.
 ///
-/// The instance is read first: DescribeTags answers an unknown one with an empty list.
+/// The instance is read first, because DescribeTags answers an unknown one with an empty list.
 ///
 /// AWS: ec2:DescribeInstances, ec2:DescribeTags.
 ///
@@ -45,10 +45,10 @@ pub async fn get_instance_tags(clients: &Clients, worker: &InstancePath) -> Resu
     Ok(InstanceTags { instance_id: worker.instance_id.clone(), managed: instance.managed, tags })
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(clients: &Clients, request: Request<InstancePath>) -> Result<InstanceTags, Error> {
     get_instance_tags(clients, &request.path).await
 }

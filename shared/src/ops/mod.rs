@@ -1,4 +1,4 @@
-//! The operations, a file each, and the table of them.
+//! The operations, each in its own module, and the table of all operations.
 
 pub mod create_instance;
 pub mod delete_instance_tags;
@@ -17,7 +17,7 @@ pub mod update_instance_tags;
 
 use crate::model::operation::Operation;
 
-/// Offers the function of each operation under its name, and makes the table of their rows.
+/// Exports the function of each operation under its name, and makes the table of their rows.
 macro_rules! operations {
     ($($name:ident),+ $(,)?) => {
         $(pub use $name::$name;)+

@@ -18,7 +18,7 @@ use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilUp, WaitQuery};
 use crate::ops::lifecycle::{Change, Order, Step, carry_out};
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "start-instance",
     routes: &[
@@ -43,14 +43,14 @@ pub const OPERATION: Operation = Operation {
     calls: &[operation::Call::read("ec2:DescribeInstances"), operation::Call::change("ec2:StartInstances")],
 };
 
-/// Starts instances; those that are pending or running are left alone.
+/// Starts instances. Pending and running ones are left alone.
 ///
 /// AWS: ec2:DescribeInstances, ec2:StartInstances; ec2:DescribeInstanceStatus to wait until one is healthy.
 ///
 /// # Errors
 /// 404 for an unknown instance, 403 for one that is not managed, 409 while it is stopping (worth a retry) and once it is
-/// terminated, 409 for one that EC2 takes back while it is waited for, and whatever EC2 refuses. Of many instances each has
-/// its own.
+/// terminated, 409 for a start that EC2 takes back while it is waited for, and whatever EC2 refuses. Of many instances each
+/// has its own error.
 pub async fn start_instance(clients: &Clients, order: &Order) -> Result<Mutation<StateChanges>, Error> {
     carry_out(clients, order, Start { ec2: clients.ec2(order.region())? }).await
 }
@@ -81,10 +81,10 @@ impl Change for Start<'_> {
     }
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(
     clients: &Clients,
     request: Request<TargetPath, WaitQuery<UntilUp>, InstancesBody>,

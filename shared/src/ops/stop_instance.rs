@@ -21,7 +21,7 @@ use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilStopped, WaitQuery};
 use crate::ops::lifecycle::{Change, Order, Step, carry_out};
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "stop-instance",
     routes: &[
@@ -51,14 +51,14 @@ pub const OPERATION: Operation = Operation {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, validate = force_or_hibernate -> Invalid)]
 pub struct StopBody {
-    /// For the path without an instance.
+    /// The instances to stop, for the path without an instance.
     #[deserr(default)]
     pub instance_ids: Option<InstanceIds>,
-    /// If the operating system does not shut down in time, without it: what it has not written is lost. Also for an
-    /// instance that hangs in `stopping`.
+    /// Stop the instance even if its operating system does not shut down in time; unwritten data is then lost. This also
+    /// stops an instance that hangs in `stopping`.
     #[deserr(default)]
     pub force: bool,
-    /// With the memory saved, if the instance was launched so that it can; else stopped as usual.
+    /// Save the memory, if the instance was launched so that it can hibernate; otherwise stop it as usual.
     #[deserr(default)]
     pub hibernate: bool,
 }
@@ -71,7 +71,7 @@ fn force_or_hibernate(body: StopBody, _: ValuePointerRef) -> Result<StopBody, In
 }
 
 impl StopBody {
-    /// How to stop them.
+    /// How to stop the instances.
     #[must_use]
     pub fn manner(&self) -> Manner {
         match self {
@@ -89,17 +89,17 @@ pub enum Manner {
     Plain,
     /// The power is cut if the operating system does not shut down in time.
     Force,
-    /// The memory is saved.
+    /// The memory is saved before the instance stops.
     Hibernate,
 }
 
-/// Stops instances; those that are stopping or stopped are left alone, but for stopping ones that are to be forced.
+/// Stops instances. Stopping and stopped ones are left alone, except stopping ones if the stop is forced.
 ///
 /// AWS: ec2:DescribeInstances, ec2:StopInstances.
 ///
 /// # Errors
 /// 404 for an unknown instance, 403 for one that is not managed, 409 once it is terminated, and whatever EC2 refuses. Of
-/// many instances each has its own.
+/// many instances each has its own error.
 pub async fn stop_instance(clients: &Clients, order: &Order, manner: Manner) -> Result<Mutation<StateChanges>, Error> {
     carry_out(clients, order, Stop { ec2: clients.ec2(order.region())?, manner }).await
 }
@@ -128,7 +128,7 @@ impl Call for Stop<'_> {
 impl Change for Stop<'_> {
     fn step(&self, state: &State) -> Step {
         match state {
-            // What hangs in stopping is what force is for.
+            // Force is for an instance that hangs in stopping.
             State::Stopping if self.manner == Manner::Force => Step::Send,
             State::Stopping | State::Stopped => Step::Nothing,
             State::ShuttingDown | State::Terminated => Step::Refuse("stopped"),
@@ -147,7 +147,7 @@ impl Change for Stop<'_> {
 fn cannot_hibernate(error: &Error) -> bool {
     match error.aws_code() {
         Some("UnsupportedHibernationConfiguration") => true,
-        // Too early is no reason to lose the memory.
+        // If it is only too early to hibernate, the memory must not be lost.
         Some("UnsupportedOperation") => {
             error.detail.to_ascii_lowercase().contains("hibernat") && !is_too_early_to_hibernate(&error.detail)
         }
@@ -155,10 +155,10 @@ fn cannot_hibernate(error: &Error) -> bool {
     }
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(
     clients: &Clients,
     request: Request<TargetPath, WaitQuery<UntilStopped>, StopBody>,
@@ -244,7 +244,8 @@ mod tests {
         }
     }
 
-    /// The answer to a stop in this manner, where EC2 refuses to hibernate with this error, and the calls that were sent.
+    /// Stops in this manner while EC2 refuses to hibernate with this error. Returns the answer and the number of calls of
+    /// each kind.
     async fn stop_so(
         manner: Manner,
         code: &'static str,

@@ -18,7 +18,7 @@ use crate::model::state_change::StateChanges;
 use crate::model::wait::{UntilTerminated, WaitQuery};
 use crate::ops::lifecycle::{Change, Order, Step, carry_out};
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "terminate-instance",
     routes: &[
@@ -43,13 +43,13 @@ pub const OPERATION: Operation = Operation {
     calls: &[operation::Call::read("ec2:DescribeInstances"), operation::Call::change("ec2:TerminateInstances")],
 };
 
-/// Terminates instances; those that are shutting down or terminated are left alone.
+/// Terminates instances. Those that are shutting down or terminated already are left alone.
 ///
 /// AWS: ec2:DescribeInstances, ec2:TerminateInstances.
 ///
 /// # Errors
-/// 404 for an unknown instance, 403 for one that is not managed, 409 for one with termination protection, and whatever
-/// EC2 refuses. Of many instances each has its own.
+/// 404 for an unknown instance, 403 for one that is not managed, 409 for one with termination protection, and whatever EC2
+/// refuses. Of many instances each has its own error.
 pub async fn terminate_instance(clients: &Clients, order: &Order) -> Result<Mutation<StateChanges>, Error> {
     carry_out(clients, order, Terminate { ec2: clients.ec2(order.region())? }).await
 }
@@ -78,10 +78,10 @@ impl Change for Terminate<'_> {
     }
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(
     clients: &Clients,
     request: Request<TargetPath, WaitQuery<UntilTerminated>, InstancesBody>,

@@ -12,7 +12,7 @@ use crate::model::path::InstancePath;
 use crate::model::request::Request;
 use crate::model::tags::NewTags;
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "update-instance-tags",
     routes: &[Route {
@@ -33,12 +33,12 @@ pub const OPERATION: Operation = Operation {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct TagUpdate {
-    /// The tags to set; others stay.
+    /// The tags to set; other tags stay as they are.
     #[deserr(try_from(NewTags) = NewTags::at_least_one -> Refusal)]
     pub tags: NewTags,
 }
 
-/// Sets tags and answers the whole resulting set: what was read, with what EC2 has confirmed.
+/// Sets tags and answers the whole resulting set: the tags that were read, and the changes that EC2 has confirmed.
 ///
 /// AWS: ec2:DescribeInstances, ec2:CreateTags.
 ///
@@ -63,10 +63,10 @@ pub async fn update_instance_tags(
     Ok(Mutation::Done(InstanceTags { instance_id: worker.instance_id.clone(), managed: true, tags }))
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(
     clients: &Clients,
     request: Request<InstancePath, DryRun, TagUpdate>,

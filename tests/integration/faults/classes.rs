@@ -1,4 +1,4 @@
-//! The ways in which AWS and the network fail, and what a caller gets for each: README's section has a line for each.
+//! The ways in which AWS and the network fail, and what a caller gets for each: `docs/FAILURES.md` has a line for each.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use tests::stub::{Reply, Times};
 /// A way to fail.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    /// As in README.
+    /// As in `docs/FAILURES.md`.
     pub name: &'static str,
     /// What AWS answers.
     pub reply: fn(Service) -> Reply,

@@ -36,11 +36,11 @@ async fn every_fault_of_every_call_is_answered_as_documented_and_nothing_is_lost
         count += cases;
         mistakes.extend(more);
     }
-    // Not captured: this count is what the README claims.
+    // Not captured: this count is what `docs/FAILURES.md` claims.
     writeln!(std::io::stderr(), "faults: {count} cases, {} mistakes, {SEED}={seed}", mistakes.len()).unwrap();
     assert!(mistakes.is_empty(), "{} mistakes with {SEED}={seed}:\n{}", mistakes.len(), mistakes.join("\n"));
     assert_eq!(count, OPERATIONS.iter().map(|operation| cases(operation).len()).sum::<usize>());
-    assert!(count > 500, "the README says so, and there are {count}");
+    assert!(count > 500, "docs/FAILURES.md says so, and there are {count}");
 }
 
 fn now() -> String {

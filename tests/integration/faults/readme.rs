@@ -1,4 +1,4 @@
-//! README's section on failures has a line for each fault that is tried, and a test for each line.
+//! `docs/FAILURES.md` has a line for each fault that is tried, and a test for each line.
 
 use std::fs;
 
@@ -7,10 +7,8 @@ use tests::stack::repository;
 use super::classes::{Expected, FAULTS, Fault};
 use crate::proofs::assert_named_tests_exist;
 
-fn section() -> String {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let (_, section) = readme.split_once("## What happens when AWS fails").unwrap();
-    section.split_once("\n## ").unwrap().0.to_owned()
+fn failures() -> String {
+    fs::read_to_string(repository().join("docs/FAILURES.md")).unwrap()
 }
 
 /// The fault's line, from what the cases expect of it.
@@ -28,13 +26,13 @@ fn line(fault: &Fault) -> String {
 
 #[test]
 fn the_table_has_a_line_for_each_fault_and_no_other() {
-    let section = section();
-    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let failures = failures();
+    let rows: Vec<&str> = failures.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert_eq!(rows, FAULTS.iter().map(line).collect::<Vec<_>>());
 }
 
 #[test]
 fn each_test_that_is_named_exists() {
-    let count = assert_named_tests_exist(&section());
+    let count = assert_named_tests_exist(&failures());
     assert!(count >= 20, "{count}");
 }

@@ -181,7 +181,7 @@ fn explain(case: &Case, policies: &Policies, allowed: bool) -> String {
     format!("{:?}: {}: is {}\n{}", case.mode, case.says, if allowed { "allowed" } else { "denied" }, denied.join("\n"))
 }
 
-/// The table of operations, and with it the README and the health check, says what the functions really need.
+/// The table of operations, and with it `iam/README.md` and the health check, says what the functions really need.
 #[tokio::test]
 async fn each_operation_needs_exactly_the_actions_of_its_table() {
     let calls = Calls::recorded().await;

@@ -1,4 +1,4 @@
-//! What must be true of every history, and what README excepts.
+//! What must be true of every history, and what `docs/API.md` excepts.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ pub const INVARIANTS: [Invariant; 18] = [
     Invariant::FewCalls,
 ];
 
-/// What README excepts.
+/// What `docs/API.md` excepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exception {
     /// From [`Invariant::OneAlive`].
@@ -101,28 +101,33 @@ pub const EXCEPTIONS: [Exception; 7] = [
 ];
 
 impl Exception {
-    /// README's own words.
+    /// The words of `docs/API.md`.
     pub fn text(self) -> &'static str {
         match self {
             Self::Twins => {
-                "A launch with `alternatives` or `on_demand_fallback` that is sent again within the seconds by which EC2's reads lag, \
-                 and then finds capacity where the first sending did not, launches a second worker"
+                "If a launch with `alternatives` or `on_demand_fallback` is sent again before EC2's reads show the first \
+                 worker, and if it then finds capacity where the first request found none, it launches a second worker"
             }
             Self::InFlight => {
-                "Where EC2 has bound the key to a launch that failed and the image's name leads elsewhere since, two sendings that are \
-                 under way at once may launch both"
+                "If EC2 has bound the key to a launch that failed, and if the image's name has come to mean another image \
+                 since then, two requests that run at the same time may each launch a worker"
             }
-            Self::Lagging => "EC2's reads may lag further behind than the 15 seconds that are taken for granted here",
-            Self::Forgotten => "Sent again after EC2 has forgotten the worker, it may launch another",
+            Self::Lagging => "EC2's reads may lag by more than the 15 seconds that are assumed here",
+            Self::Forgotten => {
+                "If a request is sent again after EC2 has forgotten the worker, it may launch another worker"
+            }
             Self::AtOnce => {
-                "A second sending within two seconds of the launch may be told `\"created\": true` too, with the same worker"
+                "A second request that is sent within two seconds of the launch may also be told `\"created\": true`, with \
+                 the same worker"
             }
             Self::TwoBodies => {
-                "A key that is sent with two bodies within seconds may launch both, where a zone or an alternative makes two of EC2's \
-                 tokens of it. Until reads show both, either may be called another request's."
+                "If one key is sent with two bodies within seconds, and EC2 treats it as two client tokens because of a zone \
+                 or an alternative, both requests may launch. Until EC2's reads show both workers, either request may be \
+                 answered as if its key belonged to another request."
             }
             Self::BoundTwice => {
-                "A key that EC2 has bound twice to launches that failed, each with another image or body, stays a 409: use a new key"
+                "If EC2 has bound a key to two launches that failed, each with another image or body, the key is always \
+                 answered with 409: use a new key"
             }
         }
     }
@@ -169,7 +174,7 @@ impl Findings {
         }
     }
 
-    /// The same, where README may except it.
+    /// The same, where `docs/API.md` may except it.
     fn check_but(
         &mut self,
         invariant: Invariant,

@@ -1,7 +1,7 @@
 //! A whole AWS on this machine with `template.yaml` deployed to it, for `make run` and for the integration tests.
 //!
 //! MiniStack is API Gateway, Lambda, IAM, CloudFormation, EventBridge and CloudWatch, moto is EC2; or MiniStack is that too.
-//! What each of them does differently from AWS is in the README.
+//! `docs/TESTING.md` says what changes then.
 //!
 //! Each stack has its own ports and its own folder under `target/local`, so any number can run at once.
 

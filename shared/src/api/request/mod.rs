@@ -1,4 +1,4 @@
-//! Reading an event of API Gateway: path, query, body and headers.
+//! Reads an event of API Gateway: path, query, body and headers.
 
 use deserr::Deserr;
 use lambda_http::RequestExt;
@@ -14,15 +14,16 @@ use crate::model::request::{Identity, Request};
 /// The header by which a caller marks a request that it may send again.
 pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
-/// The largest body that is read.
+/// The largest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// What an event is read as.
+/// A type that can be read from an event.
 pub trait FromEvent: Sized {
     /// Reads an event.
     ///
     /// # Errors
-    /// [`Code::InvalidRequest`] with every bad field of path, query and body; [`Code::PayloadTooLarge`].
+    /// [`Code::InvalidRequest`] with every bad field of path, query and body; [`Code::PayloadTooLarge`] for a body that is
+    /// too large.
     fn read(event: &lambda_http::Request) -> Result<Self, Error>;
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn path_parameter<'a>(event: &'a lambda_http::Request, name: &str) ->
     event.path_parameters_ref()?.first(name)
 }
 
-/// The tag values that the caller sent, in the body's `tags` and `name` and the query's `tag.<key>`, for keeping them out of
+/// The tag values that the caller sent, in the body's `tags` and `name` and the query's `tag.<key>`. They are kept out of
 /// the log.
 pub(crate) fn tag_values(event: &lambda_http::Request) -> Vec<String> {
     let body: Value = serde_json::from_slice(event.body()).unwrap_or_default();
@@ -80,13 +81,14 @@ fn path(event: &lambda_http::Request) -> Value {
     parameters.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
 }
 
-/// Parameters given once are strings, given again lists; `tag.a=1` stands as `{"tag": {"a": "1"}}`.
+/// The query as JSON. A parameter that is given once is a string, and a repeated one is a list; `tag.a=1` becomes
+/// `{"tag": {"a": "1"}}`.
 fn query(event: &lambda_http::Request) -> Value {
     let mut query = Map::new();
     for (name, value) in event.query_string_parameters().iter() {
         match name.strip_prefix("tag.") {
             Some(key) => {
-                // Beside `tag=` without a key there is no object to add to: that one is refused already.
+                // If `tag=` was given without a key, there is no object to add to. Such a query is refused anyway.
                 if let Value::Object(tags) = query.entry("tag").or_insert_with(|| Map::new().into()) {
                     add(tags, key, value);
                 }
@@ -105,7 +107,7 @@ fn add(to: &mut Map<String, Value>, name: &str, value: &str) {
     }
 }
 
-/// Who signed the request, as API Gateway says it.
+/// The signer of the request, as API Gateway names it.
 fn identity(event: &lambda_http::Request) -> Identity {
     let Some(RequestContext::ApiGatewayV1(context)) = event.request_context_ref() else { return Identity::default() };
     let identity = &context.identity;
@@ -125,7 +127,7 @@ fn body(event: &lambda_http::Request) -> Result<Result<Value, Invalid>, Error> {
     Ok(json::read(bytes))
 }
 
-/// Whether the event is no HTTP request: EventBridge's schedule, or a direct invocation.
+/// Whether the event is no HTTP request, but EventBridge's schedule or a direct invocation.
 pub(crate) fn is_scheduled(event: &lambda_http::Request) -> bool {
     matches!(event.request_context_ref(), Some(RequestContext::PassThrough))
 }

@@ -103,7 +103,7 @@ fn a_body_that_is_no_json_or_no_object_is_refused() {
 
 #[test]
 fn a_body_over_the_limit_is_a_413() {
-    // What README says.
+    // The documentation names this number.
     assert_eq!(MAX_BODY_BYTES, 65_536);
     let largest = format!("{}{{}}", " ".repeat(MAX_BODY_BYTES - 2));
     assert!(Request::<Nothing, Nothing, Nothing>::read(&event(Value::Null, Value::Null, &largest)).is_ok());

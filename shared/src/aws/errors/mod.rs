@@ -1,7 +1,8 @@
-//! Reading what AWS answers when it refuses or fails.
+//! Reads AWS's answer to a call that was refused or failed.
 //!
-//! EC2 models no exceptions: each operation error is `Unhandled` and told apart by its code alone. So one generic
-//! `From<SdkError>` serves all three SDKs, and [`AWS_CODES`](crate::aws::error_codes::AWS_CODES) is data, tested row by row.
+//! EC2 models no exceptions: each operation error is `Unhandled`, and only its code tells it from the others. So one
+//! generic `From<SdkError>` serves all three SDKs, and [`AWS_CODES`](crate::aws::error_codes::AWS_CODES) is a table that is
+//! tested row by row.
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
@@ -11,13 +12,13 @@ use crate::aws::error_codes::known;
 use crate::error::{AwsAnswer, Code, Denial, DeniedBy, Error};
 use crate::input::Invalid;
 
-/// The IAM action behind an SDK call, named by the call's error type. AWS does not always say which one it denied.
+/// The IAM action of an SDK call, tied to the call's error type, because AWS does not always say which action it denied.
 pub trait IamAction {
-    /// For example `ec2:StartInstances`.
+    /// The name of the action, for example `ec2:StartInstances`.
     const NAME: &'static str;
 }
 
-/// Ties each error type to its action: an SDK call without a row here does not compile with `?`.
+/// Ties each error type to its action. With `?`, an SDK call without a row here does not compile.
 macro_rules! actions {
     ($($error:path => $action:literal),+ $(,)?) => {
         $(impl IamAction for $error { const NAME: &'static str = $action; })+
@@ -65,7 +66,7 @@ where
 
 /// Reads an error that AWS answered with.
 fn answered<E: IamAction + ProvideErrorMetadata>(error: &E, status: u16, aws_request_id: Option<&str>) -> Error {
-    // An answer without a code is no error of EC2's: a truncated document, a proxy's HTML page.
+    // An answer without a code is no error of EC2, but a truncated document or a proxy's HTML page.
     let Some(aws_code) = error.code() else { return unreadable(E::NAME, aws_request_id) };
     let message = error.message().unwrap_or("AWS gave no message");
     let (code, field) = read_code(E::NAME, aws_code, message);
@@ -73,7 +74,7 @@ fn answered<E: IamAction + ProvideErrorMetadata>(error: &E, status: u16, aws_req
     let denial = (code == Code::MissingPermission).then(|| Box::new(Denial::read(message, action)));
     let remedy = denial.as_ref().filter(|denial| denial.action == "iam:PassRole").map_or("", |_| PASSABLE_ROLES);
     let detail = match code {
-        // Of a wrong signature AWS quotes the request that it signed itself, session token included.
+        // If the signature is wrong, AWS quotes the request that it signed itself, with the session token.
         Code::AwsCredentialsInvalid => format!("AWS does not accept the function's credentials for {}", E::NAME),
         _ if quotes_a_signed_request(message) => {
             format!("AWS refuses {} in words that quote the signed request", E::NAME)
@@ -89,15 +90,16 @@ fn answered<E: IamAction + ProvideErrorMetadata>(error: &E, status: u16, aws_req
     }
 }
 
-/// What a refused instance profile lacks most often. AWS's message shows the role's ARN, and the path in it is easily missed.
+/// The rule that a refused instance profile breaks most often. AWS's message shows the role's ARN, and its path is easily
+/// missed.
 const PASSABLE_ROLES: &str = " The deployment's PolicyMode=hardened lets a worker have a role whose name begins with \
                               WorkerRoleName and which has no path; the other modes let it have none.";
 
-/// The account's first Spot launch makes a role of EC2's, and may not.
+/// The code of the account's first Spot launch if it may not create the role that EC2 needs for Spot.
 const FIRST_SPOT_LAUNCH: &str = "AuthFailure.ServiceLinkedRoleCreationNotPermitted";
 
-/// Of an account that waits for its verification EC2 says that it takes minutes, and four hours at most; of a Spot request
-/// that follows a stop, about two minutes; of an instance that was started just now, that it cannot hibernate yet.
+/// Whether the refusal passes by itself. EC2 says that an account's verification takes minutes, and at most four hours; that a
+/// Spot request needs about two minutes after a stop; and that an instance that was started just now cannot hibernate yet.
 fn passes_by_itself(aws_code: &str, message: &str) -> bool {
     match aws_code {
         "PendingVerification" => true,
@@ -112,16 +114,16 @@ pub(crate) fn is_too_early_to_hibernate(message: &str) -> bool {
     message.contains("not ready to hibernate")
 }
 
-/// What an AWS error code means, where it means different things of different calls.
+/// The meaning of an AWS error code, which can depend on the call.
 fn read_code(action: &str, aws_code: &str, message: &str) -> (Code, Option<&'static str>) {
     match (known(aws_code), aws_code) {
-        // Wrong credentials, or an image of another account that was never shared.
+        // This code means wrong credentials, or an image of another account that was never shared.
         (_, "AuthFailure") if message.to_ascii_lowercase().contains("not authorized for images") => {
             (Code::MissingPermission, None)
         }
         // A launch has no instance state yet: EC2 means that the image or type cannot do what is asked.
         (_, "UnsupportedOperation") if action == "ec2:RunInstances" => (Code::InvalidRequest, None),
-        // The whole question to CloudWatch is ours, so that its refusal is no fault of the caller.
+        // The request to CloudWatch has nothing from the caller, so a refusal is not the caller's fault.
         ((Code::InvalidRequest, _), _) if action.starts_with("cloudwatch:") => (Code::AwsError, None),
         (meaning, _) => meaning,
     }
@@ -129,7 +131,7 @@ fn read_code(action: &str, aws_code: &str, message: &str) -> (Code, Option<&'sta
 
 impl Denial {
     /// Reads AWS's sentence "User: … is not authorized to perform: ec2:RunInstances on resource: arn:… because no
-    /// identity-based policy allows the ec2:RunInstances action", of which older answers have nothing.
+    /// identity-based policy allows the ec2:RunInstances action". Older answers do not have it.
     fn read(message: &str, action: &str) -> Self {
         let word_after = |words: &str| {
             let (_, after) = message.split_once(words)?;
@@ -155,7 +157,7 @@ impl DeniedBy {
     }
 }
 
-/// Whether AWS's words hold what a request is signed with: no code says so for sure.
+/// Whether AWS's message quotes parts of a signed request. No error code tells that for sure.
 fn quotes_a_signed_request(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["x-amz-security-token", "aws4-hmac-sha256", "canonical string", "credential="]
@@ -163,12 +165,12 @@ fn quotes_a_signed_request(message: &str) -> bool {
         .any(|part| message.contains(part))
 }
 
-/// EC2 appends kilobytes that only `sts:DecodeAuthorizationMessage` can read; no caller can.
+/// Cuts off the kilobytes that EC2 appends. Only `sts:DecodeAuthorizationMessage` can read them, and callers cannot.
 fn without_encoded_message(message: &str) -> &str {
     message.split(" Encoded authorization failure message:").next().unwrap_or(message)
 }
 
-/// An answer without what it should have.
+/// The error for an answer that lacks something it should have.
 pub(crate) fn unreadable(action: &str, aws_request_id: Option<&str>) -> Error {
     let detail = format!("The answer to {action} could not be read; it may have been carried out");
     Error { aws: AwsAnswer::boxed(None, aws_request_id), ..Error::new(Code::AwsError, detail).retryable() }
@@ -178,7 +180,7 @@ pub(crate) fn timeout(action: &str) -> Error {
     Error::new(Code::AwsTimeout, format!("AWS gave no answer to {action} in time; it may still be carried out"))
 }
 
-/// Whether the SDK failed before it could sign: it reports that as a dispatch failure with this cause.
+/// Whether the SDK failed because it had no credentials to sign with. It reports that as a dispatch failure with this cause.
 fn no_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .any(|cause| cause.is::<aws_credential_types::provider::error::CredentialsError>())

@@ -17,8 +17,8 @@ async fn read(status: u16, aws_code: &'static str, message: &'static str) -> Err
 
 /// AWS's lists of error codes, with our decision about each.
 const LISTS: &str = include_str!("../../../../tests/aws/error_codes.tsv");
-/// Its table of our own codes has the HTTP status of each.
-const README: &str = include_str!("../../../../README.md");
+/// The table of our own codes in `docs/API.md` has the HTTP status of each.
+const API: &str = include_str!("../../../../docs/API.md");
 
 /// A row of [`LISTS`].
 struct Listed {
@@ -39,16 +39,16 @@ fn listed() -> Vec<Listed> {
     LISTS.lines().skip(1).map(row).collect()
 }
 
-/// The HTTP status that README promises for a code of ours.
+/// The HTTP status that `docs/API.md` promises for a code of ours.
 fn promised(code: &str) -> u16 {
-    let row = README.lines().find_map(|line| line.strip_prefix(&format!("| `{code}` | "))).unwrap();
+    let row = API.lines().find_map(|line| line.strip_prefix(&format!("| `{code}` | "))).unwrap();
     row.split(' ').next().unwrap().parse().unwrap()
 }
 
 #[tokio::test]
 async fn every_code_of_awss_lists_is_answered_as_decided() {
     for Listed { service, kind, aws_code, meaning, field } in listed() {
-        // Its questions are ours, and a test of their own has them.
+        // The requests to CloudWatch are not the caller's, so its codes have a test of their own.
         if service == "cloudwatch" {
             continue;
         }
@@ -93,7 +93,7 @@ fn a_timeout_is_no_broken_connection() {
         let said = format!("{failure:?}");
         assert_eq!(Error::from(failure).code, code, "{said}");
     }
-    // Both may have been carried out, and say so.
+    // Both calls may have been carried out, and their errors say so.
     for failure in [Failure::timeout_error(cause()), Failure::dispatch_failure(io())] {
         let error = Error::from(failure);
         assert!(error.retryable && error.detail.contains("carried out"), "{error:?}");
@@ -185,8 +185,8 @@ async fn what_no_policy_helps_against_names_no_permission() {
     }
 }
 
-/// AWS's answer to a wrong signature, in the shape that others published: the request as AWS signed it, headers included. Of
-/// CloudWatch only its first lines were seen.
+/// AWS's answer to a wrong signature, in the form that others published. It quotes the request as AWS signed it, with the
+/// headers. Of CloudWatch's answer only the first lines were seen.
 const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and \
                                signing method. Consult the service documentation for details.\n\nThe Canonical String for this request should have \
                                been\n'POST\n/\n\nhost:monitoring.us-east-1.amazonaws.com\nx-amz-date:20261124T000000Z\n\

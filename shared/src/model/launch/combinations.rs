@@ -1,6 +1,7 @@
-//! What must fit together across the members of a launch.
+//! Checks which members of a launch must fit together.
 //!
-//! Looked at as the members came: one that is bad by itself shall not hide what does not fit, nor the other way round.
+//! The checks read the members as they came, so that a member that is bad by itself does not hide members that do not fit
+//! together, nor the other way round.
 
 use serde_json::{Map, Value};
 
@@ -9,13 +10,13 @@ use crate::model::nested_virtualization::{Nesting, nestable, nesting};
 use crate::model::tags::{MAX_TAGS, NAME_KEY, OUR_KEYS};
 use crate::model::volume::MAX_EXTRA_VOLUMES;
 
-/// Alternatives that one launch may name; each can take seconds to be refused.
+/// The most alternatives that one launch may name. EC2 can take seconds to refuse each of them.
 pub const MAX_ALTERNATIVES: usize = 5;
 
-/// The most tries that one launch can take: as asked and each alternative, and all of them once more on-demand.
+/// The most tries of one launch: the launch as requested, each alternative, and all of them once more on-demand.
 pub const MAX_ATTEMPTS: usize = 2 * (1 + MAX_ALTERNATIVES);
 
-/// What is wrong, and where.
+/// Bad fields: the path of each field, and what is wrong with it.
 type Wrongs = Vec<(String, String)>;
 
 /// Checks a launch.
@@ -37,7 +38,7 @@ pub(super) fn together(launch: &Value) -> Result<(), Invalid> {
     invalid.fold(Invalid::default(), Invalid::and).none_or(())
 }
 
-/// A member; null if there is none, as if it had been given so.
+/// A member of an object. An absent member counts as null.
 fn member<'a>(of: &'a Value, name: &str) -> &'a Value {
     static NULL: Value = Value::Null;
     of.get(name).unwrap_or(&NULL)
@@ -112,7 +113,7 @@ fn placement(launch: &Value) -> Wrongs {
     wrong_if(given(placement, "host_id") && other, "placement.tenancy", "must be host beside host_id, or absent")
 }
 
-/// What an alternative asks for that the rest of the launch rules out: EC2 would say so only once the first choice has no
+/// Fields of alternatives that the rest of the launch rules out. EC2 would refuse them only once the first choice has no
 /// capacity.
 fn alternatives(launch: &Value) -> Wrongs {
     let (own, placement) = (member(launch, "instance_type"), member(launch, "placement"));
@@ -173,7 +174,7 @@ fn cpu(launch: &Value) -> Wrongs {
     .concat()
 }
 
-/// What is wrong with `field` for the launch's own type, and with each alternative's type for it.
+/// What is wrong with `field` for the launch's own type, and with each alternative's type beside `field`.
 fn types(launch: &Value, field: &str, refused: impl Fn(Nesting) -> Option<String>) -> Wrongs {
     let others = list(launch, "alternatives").iter().enumerate();
     let others = others.map(|(n, other)| (format!("alternatives[{n}].instance_type"), member(other, "instance_type")));

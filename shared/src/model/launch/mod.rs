@@ -21,7 +21,7 @@ pub use names::{
     PlacementGroup, PrivateIp, UserData, UserDataBase64, WorkerName,
 };
 
-/// The body: what to launch. `name` and `instance_type` are required, and one of `image_id` and `image_name`.
+/// The body: what to launch. `name`, `instance_type` and one of `image_id` and `image_name` are required.
 #[derive(Debug, Clone)]
 pub struct CreateInstance {
     /// The image.
@@ -30,80 +30,80 @@ pub struct CreateInstance {
     pub launch: Launch,
 }
 
-/// What to launch, but for the image.
+/// What to launch, except for the image.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Launch {
-    /// The tag `Name`.
+    /// The worker's name, which becomes the tag `Name`.
     pub name: WorkerName,
-    /// The type; one of `CML_ALLOWED_INSTANCE_TYPES`.
+    /// The instance type, which `CML_ALLOWED_INSTANCE_TYPES` must allow.
     pub instance_type: InstanceType,
-    /// The subnet, one of `CML_ALLOWED_SUBNETS` if there are some, and then required; otherwise the default VPC's own choice
-    /// unless given.
+    /// The subnet. If `CML_ALLOWED_SUBNETS` is set, one of its subnets is required. Otherwise the default VPC chooses a
+    /// subnet if none is given.
     #[deserr(default)]
     pub subnet_id: Option<SubnetId>,
-    /// The security groups, each of `CML_ALLOWED_SECURITY_GROUPS` if there are some, and then at least one; otherwise the VPC's
-    /// default group unless given.
+    /// The security groups. If `CML_ALLOWED_SECURITY_GROUPS` is set, at least one is required, and only its groups are
+    /// allowed. Otherwise the VPC's default group is used if none is given.
     #[deserr(default)]
     pub security_group_ids: Vec<SecurityGroupId>,
-    /// The key pair for SSH; one of `CML_ALLOWED_KEY_NAMES`, if there are some.
+    /// The key pair for SSH. If `CML_ALLOWED_KEY_NAMES` is set, it must allow the key pair.
     #[deserr(default)]
     pub key_name: Option<KeyName>,
-    /// More tags, with keys of `CML_ALLOWED_TAG_KEYS` if there are some. `Name` and ours are set by us.
+    /// More tags. If `CML_ALLOWED_TAG_KEYS` is set, it must allow their keys. The API sets `Name` and its own tags itself.
     #[deserr(default)]
     pub tags: NewTags,
-    /// CloudWatch metrics each minute instead of every five.
+    /// Whether CloudWatch gets metrics each minute instead of every five minutes.
     #[deserr(default)]
     pub detailed_monitoring: bool,
     /// The instance profile, by name or ARN.
     #[deserr(default)]
     pub iam_instance_profile: Option<InstanceProfile>,
-    /// Plain text for cloud-init; base64 is ours.
+    /// User data for cloud-init as plain text, which the API encodes in base64.
     #[deserr(default)]
     pub user_data: Option<UserData>,
-    /// The same in base64, for what is no text; one of the two.
+    /// User data in base64, for data that is not text. It cannot be given beside `user_data`.
     #[deserr(default)]
     pub user_data_base64: Option<UserDataBase64>,
-    /// The root volume; encrypted and as large as the image's unless said otherwise.
+    /// The root volume; by default it is encrypted and as large as the image's.
     #[deserr(default)]
     pub root_volume: Volume,
     /// Further volumes.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(max_items = 11))]
     pub extra_volumes: Vec<ExtraVolume>,
-    /// A public IPv4 address or none; the subnet's own choice unless given.
+    /// Whether the worker gets a public IPv4 address; by default the subnet decides.
     #[deserr(default)]
     pub associate_public_ip: Option<bool>,
     /// The primary private IPv4 address.
     #[deserr(default)]
     pub private_ip: Option<PrivateIp>,
-    /// Hops that IMDSv2 answers across: two, so that containers on the worker reach it.
+    /// How many hops IMDSv2 answers across. The default is two, so that containers on the worker can reach it.
     #[deserr(default, try_from(u8) = HopLimit::try_from -> Refusal)]
     pub metadata_hop_limit: HopLimit,
-    /// Refuse termination until somebody lifts the protection elsewhere.
+    /// Whether EC2 refuses to terminate the worker until somebody lifts the protection outside of this API.
     #[deserr(default)]
     pub termination_protection: bool,
-    /// What a shutdown from inside does; EC2 stops unless told otherwise.
+    /// What a shutdown from inside the instance does; by default EC2 stops the instance.
     #[deserr(default)]
     pub shutdown_behavior: Option<ShutdownBehavior>,
-    /// Where in the region.
+    /// Where in the region the worker runs.
     #[deserr(default)]
     pub placement: Placement,
-    /// The virtual CPUs.
+    /// Options of the virtual CPUs.
     #[deserr(default)]
     pub cpu: Cpu,
-    /// Spot instead of on-demand.
+    /// Options of a spot instance; without them the launch is on-demand.
     #[deserr(default)]
     pub spot: Option<Spot>,
-    /// A capacity reservation.
+    /// Which capacity reservations the launch may use.
     #[deserr(default)]
     pub capacity_reservation: Option<CapacityReservation>,
-    /// What to try, in order, when there is no capacity.
+    /// What to try, in this order, when there is no capacity.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(max_items = 5))]
     pub alternatives: Vec<Alternative>,
-    /// Try everything once more on-demand when spot has no capacity.
+    /// Whether to try everything once more on-demand when spot has no capacity.
     #[deserr(default)]
     pub on_demand_fallback: bool,
 }
@@ -133,21 +133,21 @@ impl TryFrom<u8> for HopLimit {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum ShutdownBehavior {
-    /// Stop it.
+    /// It stops the instance.
     Stop,
-    /// Terminate it.
+    /// It terminates the instance.
     Terminate,
 }
 
-/// Where in the region.
+/// Where in the region the worker runs.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Placement {
-    /// The availability zone; the subnet's, or EC2's choice.
+    /// The availability zone; by default the subnet's zone, or EC2's choice.
     #[deserr(default)]
     pub availability_zone: Option<AvailabilityZone>,
-    /// Shared hardware unless given.
+    /// The tenancy; by default the hardware is shared.
     #[deserr(default)]
     pub tenancy: Option<Tenancy>,
     /// A placement group.
@@ -158,34 +158,34 @@ pub struct Placement {
     pub host_id: Option<HostId>,
 }
 
-/// Whose hardware.
+/// On whose hardware the instance runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum Tenancy {
-    /// Shared.
+    /// On shared hardware.
     Default,
-    /// This account's alone.
+    /// On hardware of this account alone.
     Dedicated,
-    /// A dedicated host.
+    /// On a dedicated host.
     Host,
 }
 
-/// The virtual CPUs.
+/// Options of the virtual CPUs.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Cpu {
-    /// Cores; fewer than the type has, for licences by core. EC2 takes it beside `threads_per_core` only, and not of metal
-    /// types.
+    /// How many cores to use: fewer than the type has, for licences that count cores. EC2 accepts it only beside
+    /// `threads_per_core`, and not for metal types.
     #[deserr(default, try_from(Option<u16>) = some_cores -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 65535))]
     pub core_count: Option<u16>,
-    /// 1 turns hyper-threading off. EC2 takes it beside `core_count` only.
+    /// Threads per core; 1 turns hyper-threading off. EC2 accepts it only beside `core_count`.
     #[deserr(default, try_from(Option<u8>) = one_or_two -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 2))]
     pub threads_per_core: Option<u8>,
-    /// Let the worker run virtual machines, on types that can be told to.
+    /// Whether the worker can run virtual machines, on types that have this option.
     #[deserr(default)]
     pub nested_virtualization: bool,
 }
@@ -207,10 +207,10 @@ fn one_or_two(threads: Option<u8>) -> Result<Option<u8>, Refusal> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Spot {
-    /// The most to pay; unless given, the current Spot price.
+    /// The highest price to pay; by default the current Spot price.
     #[deserr(default)]
     pub max_price: Option<MaxPrice>,
-    /// Only `terminate`.
+    /// What EC2 does on an interruption; only `terminate` is accepted.
     #[deserr(default, try_from(String) = interruption -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^terminate$"))]
     pub interruption_behavior: (),
@@ -226,12 +226,12 @@ fn interruption(behavior: String) -> Result<(), Refusal> {
     }
 }
 
-/// A capacity reservation: one by id, or any that matches.
+/// Which capacity reservations a launch may use: one by its id, or those that a preference allows.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct CapacityReservation {
-    /// The reservation.
+    /// The id of the reservation.
     #[deserr(default)]
     pub id: Option<CapacityReservationId>,
     /// Which reservations may be used.
@@ -244,21 +244,21 @@ pub struct CapacityReservation {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 #[deserr(error = Invalid, rename_all = lowercase)]
 pub enum ReservationPreference {
-    /// Any open one that matches; EC2's default.
+    /// Any open reservation that matches, which is EC2's default.
     Open,
-    /// None.
+    /// No reservation.
     None,
 }
 
-/// What to try when there is no capacity for what was asked.
+/// What to try when there is no capacity for the launch as requested.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Alternative {
-    /// The type; the launch's own unless given.
+    /// The instance type; by default the launch's own.
     #[deserr(default)]
     pub instance_type: Option<InstanceType>,
-    /// The subnet; the launch's own unless given.
+    /// The subnet; by default the launch's own.
     #[deserr(default)]
     pub subnet_id: Option<SubnetId>,
 }
@@ -299,7 +299,7 @@ impl Launch {
         self.on_demand_fallback || !self.alternatives.is_empty()
     }
 
-    /// What was accepted and will not do all that the caller may expect.
+    /// Warnings about accepted options that will not do all that the caller may expect.
     #[must_use]
     pub fn warnings(&self, launched: &InstanceType) -> Vec<String> {
         let protected = self.termination_protection.then(|| {

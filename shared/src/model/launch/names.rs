@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::input::{checked_string, is_account_id, is_resource_id};
 
-/// EC2's limit of user data, before base64.
+/// The most bytes of user data that EC2 accepts, before base64.
 pub const MAX_USER_DATA_BYTES: usize = 16 * 1024;
 
 checked_string! {
@@ -90,7 +90,7 @@ checked_string! {
 }
 
 checked_string! {
-    /// User data in base64, for what a JSON string cannot carry: CML's own cloud-init is gzip.
+    /// User data in base64, for bytes that a JSON string cannot carry, such as the gzip of CML's own cloud-init.
     UserDataBase64,
     schema(max_length = 21848, pattern = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"),
     |text| match STANDARD.decode(text) {
@@ -105,14 +105,14 @@ checked_string! {
     PrivateIp,
     schema(pattern = r"^([1-9][0-9]?|1[01][0-9]|12[0-689]|1[3-9][0-9]|2[01][0-9]|22[0-3]|24[0-9]|25[0-5])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}$"),
     |text| match text.parse::<Ipv4Addr>() {
-        // What no VPC can have: 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/4.
+        // No VPC can have addresses in 0.0.0.0/8, 127.0.0.0/8 or 224.0.0.0/4.
         Ok(ip) if ip.octets()[0] != 0 && !ip.is_loopback() && !ip.is_multicast() => Ok(()),
         _ => Err("must be an IPv4 address of the subnet"),
     }
 }
 
 checked_string! {
-    /// The most to pay for a spot instance, in dollars an hour.
+    /// The highest price to pay for a spot instance, in dollars per hour.
     MaxPrice,
     schema(max_length = 16, pattern = r"^([0-9]*[1-9][0-9]*(\.[0-9]*)?|[0-9]*\.[0-9]*[1-9][0-9]*)$"),
     |text| {

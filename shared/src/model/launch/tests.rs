@@ -165,7 +165,7 @@ fn a_spot_instance_that_would_outlive_its_interruption_is_refused_with_the_reaso
 
 #[test]
 fn user_data_in_base64_has_as_many_bytes_as_plain_text() {
-    // 16,384 bytes are 5,461 groups of three, and one more.
+    // 16,384 bytes are 5,461 groups of three bytes, and one more byte.
     let most = format!("{}AA==", "A".repeat(4 * 5461));
     assert!(refused(json!({"user_data_base64": most})).is_empty());
     assert!(refused(json!({"user_data_base64": "H4sIAA==", "user_data": null})).is_empty());

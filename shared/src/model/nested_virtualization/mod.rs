@@ -1,25 +1,26 @@
-//! Which instance types run virtual machines: CML runs its nodes as such.
+//! Which instance types can run virtual machines. CML needs such types, because it runs its nodes as virtual machines.
 
 mod families;
 
 use families::{NAMED, SENTENCE, WITH_FEATURE, WITHOUT_FEATURE};
 
-/// What a type can do.
+/// Whether a type can run virtual machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nesting {
-    /// It has no hypervisor of AWS's below it.
+    /// It can, because no hypervisor of AWS's runs below it.
     Metal,
-    /// With the CPU option nested virtualization.
+    /// It can, with the CPU option for nested virtualization.
     OnRequest,
-    /// The same by AWS's data of instance types, where the sentence of EC2's API reference names other types only.
+    /// It can with that option by AWS's data of instance types, but the sentence of EC2's API reference names only other
+    /// types.
     AsDataSays,
-    /// AWS's data, as far as it is known here, does not have the type's family.
+    /// Unknown, because the type's family is not in AWS's data as far as it is known here.
     Unknown,
-    /// Not at all.
+    /// It cannot.
     Never,
 }
 
-/// What a type can do, by its name.
+/// Whether the type with this name can run virtual machines.
 #[must_use]
 pub fn nesting(instance_type: &str) -> Nesting {
     let (family, size) = instance_type.split_once('.').unwrap_or((instance_type, ""));
@@ -36,19 +37,19 @@ pub fn nesting(instance_type: &str) -> Nesting {
     }
 }
 
-/// The families that can be asked to nest, in words.
+/// The families that can nest virtual machines if they are asked to, separated by commas.
 #[must_use]
 pub fn nestable() -> String {
     WITH_FEATURE.join(", ")
 }
 
-/// The families of which it is known that they cannot.
+/// The families that are known not to nest virtual machines.
 #[must_use]
 pub fn never() -> &'static [&'static str] {
     &WITHOUT_FEATURE
 }
 
-/// What a launch should be told whose type is asked, or not asked, to nest.
+/// The warning that a launch of this type needs. `asked` tells whether the launch asks for nested virtualization.
 #[must_use]
 pub fn warning(instance_type: &str, asked: bool) -> Option<String> {
     let nodes = "CML nodes that are virtual machines will not start";

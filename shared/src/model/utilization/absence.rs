@@ -1,4 +1,4 @@
-//! Why CloudWatch shows nothing of a metric.
+//! Why CloudWatch shows no value of a metric.
 
 use serde::Serialize;
 
@@ -7,22 +7,22 @@ use super::window::LOOK_BACK;
 use crate::model::instance::Instance;
 use crate::model::state::State;
 
-/// Why there is no value. Without `cloudwatch:GetMetricStatistics` there is no answer but a 403.
+/// Why there is no value. If the permission `cloudwatch:GetMetricStatistics` is missing, the whole answer is a 403 instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// The instance does not run.
+    /// The instance is not running.
     NotRunning,
-    /// It was started so short a time ago that the first point is not due.
+    /// The instance was started so recently that its first point is not due yet.
     NotRunningLongEnough,
-    /// Detailed monitoring is off, and the window is shorter than points of five minutes take to be shown.
+    /// Detailed monitoring is off, and the window is shorter than the time until CloudWatch shows a point of five minutes.
     DetailedMonitoringOff,
-    /// The window is shorter than points of a minute take to be shown.
+    /// The window is shorter than the time until CloudWatch shows a point of a minute.
     NotShownYet,
-    /// Memory: the instance has no instance profile, and an agent on it no permission to publish.
+    /// Only for memory: the instance has no instance profile, so an agent on it has no permission to publish.
     NoPermission,
-    /// Memory: no CloudWatch agent publishes with one of the dimensions that are read.
+    /// Only for memory: no CloudWatch agent publishes the metric with dimensions that are read here.
     NoAgent,
     /// CloudWatch shows no point in the window, although one is due.
     NotShown,
@@ -31,9 +31,9 @@ pub enum Cause {
 /// A [`Cause`], and what it means for this instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absence {
-    /// Which.
+    /// The cause.
     pub cause: Cause,
-    /// In words.
+    /// The cause in words.
     pub reason: String,
 }
 
@@ -81,7 +81,7 @@ impl Absence {
 impl Cause {
     fn of(metric: MetricName, instance: &Instance, newest: Option<u64>) -> Self {
         let running = instance.age_seconds.unwrap_or(u64::MAX);
-        // A point from before the last start says nothing of this one.
+        // A point from before the last start says nothing about the time since that start.
         let silent = newest.is_none_or(|age| age > running);
         let agents = metric.is_the_agents();
         if instance.state != State::Running {
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(cpu(None, |i| i.age_seconds = Some(1199)), Cause::NotRunningLongEnough);
         assert_eq!(cpu(None, |i| i.age_seconds = Some(1200)), Cause::NotShown);
         assert_eq!(cpu(Some(700), |_| ()), Cause::DetailedMonitoringOff);
-        // The point is of the time before it was stopped and started again.
+        // The point is from the time before the instance was stopped and started again.
         assert_eq!(cpu(Some(700), |i| i.age_seconds = Some(60)), Cause::NotRunningLongEnough);
         assert_eq!(cpu(Some(1201), |_| ()), Cause::NotShown);
         assert_eq!(cpu(Some(100), |i| i.detailed_monitoring = true), Cause::NotShownYet);

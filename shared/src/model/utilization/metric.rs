@@ -6,12 +6,12 @@ use serde::Serialize;
 use super::absence::{Absence, Cause};
 use super::window::{Span, written};
 
-/// One metric over the window. 0.0 is a value; what is not known is `null`, and `cause` and `reason` say why.
+/// One metric over the window. 0.0 is a measured value; an unknown value is `null`, and `cause` and `reason` say why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Metric {
-    /// Whether CloudWatch shows a point of the window or of the half hour before now. Then `latest`, `latest_at` and
-    /// `age_seconds` are there.
+    /// Whether CloudWatch shows a point in the window or in the last half hour. If it does, `latest`, `latest_at` and
+    /// `age_seconds` have values.
     pub available: bool,
     /// Mean of all samples of the points that overlap the window, in percent.
     pub average: Option<f64>,
@@ -26,13 +26,13 @@ pub struct Metric {
     pub age_seconds: Option<u64>,
     /// How many points overlap the window.
     pub datapoints: usize,
-    /// Seconds that one point stands for.
+    /// Seconds that one point covers.
     pub period_seconds: u32,
-    /// Why no point overlaps the window, or there is none at all.
+    /// Why no point overlaps the window, or why there is no point at all.
     pub cause: Option<Cause>,
-    /// The same in words.
+    /// The cause in words.
     pub reason: Option<String>,
-    /// With `series=true` all points that were read, oldest first.
+    /// All points that were read, oldest first; only with `series=true`.
     pub points: Option<Vec<Point>>,
 }
 
@@ -40,16 +40,16 @@ pub struct Metric {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Point {
-    /// When it begins, RFC 3339 in UTC.
+    /// When the point begins, RFC 3339 in UTC.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub at: Option<String>,
     /// Mean of its samples, in percent.
     pub average: f64,
     /// Highest of its samples, in percent.
     pub maximum: f64,
-    /// How many samples there are so far.
+    /// How many samples the point has so far.
     pub samples: f64,
-    /// Whether it overlaps the window.
+    /// Whether the point overlaps the window.
     pub in_window: bool,
 }
 
@@ -58,16 +58,16 @@ pub struct Point {
 pub struct Samples {
     /// When the period begins, in seconds since the epoch.
     pub at: u64,
-    /// How many samples there are, `SampleCount`. The period that runs has fewer than it will have.
+    /// How many samples there are, CloudWatch's `SampleCount`. The current period has fewer than it will have at its end.
     pub count: f64,
-    /// Their mean.
+    /// The mean of the samples.
     pub average: f64,
-    /// The highest one.
+    /// The highest sample.
     pub maximum: f64,
 }
 
 impl Samples {
-    /// Reads what was asked for; nothing of a point that lacks any of it.
+    /// Reads the statistics that were asked for; none from a point that lacks any of them.
     pub(crate) fn from_datapoint(point: &Datapoint) -> Option<Self> {
         let at = u64::try_from(point.timestamp()?.secs()).ok()?;
         let count = point.sample_count().filter(|count| *count > 0.0)?;
@@ -76,10 +76,11 @@ impl Samples {
 }
 
 impl Metric {
-    /// Sums up what CloudWatch shows, in whatever order. `why` tells why the window is empty, if it is, from the newest
-    /// point's age.
+    /// Sums up the points that CloudWatch shows, which can be in any order. If the window has no point, `why` gets the age
+    /// of the newest point and tells the reason.
     ///
-    /// A mean of the points' means would let a period of one sample weigh as much as one of five.
+    /// The average is the mean of all samples: in a mean of the points' means, a period with one sample would weigh as much
+    /// as a period with five.
     #[must_use]
     pub fn new(found: &[Samples], span: Span, series: bool, why: impl FnOnce(Option<u64>) -> Absence) -> Self {
         let in_window = || found.iter().filter(|samples| span.holds(samples.at));

@@ -13,11 +13,11 @@ pub enum MetricName {
     MemUsedPercent,
 }
 
-/// The dimensions of one metric, which CloudWatch finds by exactly these.
+/// The dimensions of one metric. CloudWatch finds a metric only by exactly its dimensions.
 type Dimensions = Vec<Dimension>;
 
 impl MetricName {
-    /// Who publishes it, in CloudWatch's terms.
+    /// CloudWatch's namespace of the metric, which tells who publishes it.
     #[must_use]
     pub fn namespace(self) -> &'static str {
         match self {
@@ -26,7 +26,7 @@ impl MetricName {
         }
     }
 
-    /// CloudWatch's name of it.
+    /// CloudWatch's name of the metric.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl MetricName {
         }
     }
 
-    /// Whether the CloudWatch agent publishes it, and not EC2.
+    /// Whether the CloudWatch agent publishes the metric, and not EC2.
     pub(super) fn is_the_agents(self) -> bool {
         match self {
             Self::CpuUtilization => false,
@@ -43,26 +43,27 @@ impl MetricName {
         }
     }
 
-    /// How often it is published, in seconds: by the agent each minute, whatever EC2's own monitoring does.
+    /// The seconds between two points of the metric. The agent publishes each minute, whatever EC2's own monitoring does.
     pub(crate) fn period(self, instance: &Instance) -> u32 {
         if self.is_the_agents() || instance.detailed_monitoring { 60 } else { 300 }
     }
 
-    /// How old the newest point's begin can be, in seconds, where all is as it should be: a period, and what CloudWatch
-    /// takes to show one.
+    /// How many seconds ago the newest point can have begun if all works as it should: a period, and the time that
+    /// CloudWatch takes to show a point.
     pub(super) fn oldest_newest(self, instance: &Instance) -> u64 {
         if self.period(instance) == 60 { 5 * 60 } else { 20 * 60 }
     }
 
-    /// Seconds after the start by which the first point is shown; an agent is installed first.
+    /// Seconds after the instance's start by which the first point is shown. An agent takes longer, as it is installed
+    /// first.
     pub(super) fn first_point_seconds(self, instance: &Instance) -> u64 {
         self.oldest_newest(instance) + if self.is_the_agents() { 5 * 60 } else { 0 }
     }
 
-    /// All sets of dimensions that it can have been published with.
+    /// All sets of dimensions with which the metric can have been published.
     ///
-    /// An agent appends what its configuration names of the four dimensions used here, and knows no other. Without
-    /// `InstanceId` a metric is none of one instance.
+    /// An agent appends those of the four dimensions used here that its configuration names, and it knows no others. A
+    /// metric without `InstanceId` does not belong to a single instance.
     pub(crate) fn dimension_sets(self, instance: &Instance) -> Vec<Dimensions> {
         let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
         let alone = vec![dimension("InstanceId", &instance.instance_id)];

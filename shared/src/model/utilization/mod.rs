@@ -1,7 +1,7 @@
 //! CPU and memory utilization from CloudWatch.
 //!
-//! CloudWatch stamps a point with the begin of its period and shows it minutes later, so that a short window often has
-//! none. Therefore more than the window is read, and the newest point is always answered.
+//! CloudWatch stamps a point with the begin of its period and shows it minutes later, so a short window often has no point.
+//! Therefore more than the window is read, and the answer always has the newest point that was read.
 
 use serde::Serialize;
 
@@ -31,18 +31,18 @@ pub struct UtilizationQuery {
     /// How far to look back.
     #[deserr(default)]
     pub window: Window,
-    /// Whether to answer the points too.
+    /// Whether the answer has the points, too.
     #[deserr(default, try_from(String) = boolean -> Refusal)]
     pub series: bool,
 }
 
-/// CPU and memory of one instance.
+/// CPU and memory utilization of one instance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Utilization {
     /// The instance.
     pub instance_id: InstanceId,
-    /// Whether it carries the ownership tag.
+    /// Whether the instance carries the ownership tag.
     pub managed: bool,
     /// The window that was asked for.
     pub window: Window,
@@ -52,7 +52,7 @@ pub struct Utilization {
     /// End of the window, RFC 3339 in UTC.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub end_time: Option<String>,
-    /// `CPUUtilization` of `AWS/EC2`, in percent of all its CPUs.
+    /// `CPUUtilization` of `AWS/EC2`, in percent of all CPUs of the instance.
     pub cpu: Metric,
     /// `mem_used_percent` of `CWAgent`, in percent.
     pub memory: Metric,

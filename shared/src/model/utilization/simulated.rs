@@ -1,8 +1,8 @@
-//! A CloudWatch that publishes as AWS's does, on virtual time, and what is measured of it.
+//! A simulated CloudWatch that publishes as AWS's does, in virtual time, and tests of what we measure with it.
 //!
-//! A sample is taken each minute. A point is stamped with the begin of its period and shown some time after: as a whole,
-//! as on Xen, or from its first sample on and then updated, as on Nitro. `docs/PROOFS.md` has AWS's sentences about both;
-//! how long "some time" is, no page says.
+//! A sample is taken each minute. A point is stamped with the begin of its period and shown some time later: either as a
+//! whole, as on Xen, or from its first sample on and then updated, as on Nitro. `docs/PROOFS.md` has AWS's sentences about
+//! both; no page says how long "some time" is.
 
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,7 +26,7 @@ use crate::testing::{self, worker};
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 86_400;
-/// Where the simulated hour begins: an hour, as any.
+/// When the simulated hour begins. Any full hour would do.
 const HOUR: u64 = 1_798_000_000 - 1_798_000_000 % 3600;
 /// Four short windows and three long ones.
 const WINDOWS: [&str; 7] = ["30s", "1m", "5m", "10m", "1h", "6h", "24h"];
@@ -34,15 +34,15 @@ const WINDOWS: [&str; 7] = ["30s", "1m", "5m", "10m", "1h", "6h", "24h"];
 /// One metric of one instance, and how it is published.
 #[derive(Debug, Clone, Copy)]
 struct Published {
-    /// Seconds that one point stands for.
+    /// Seconds that one point covers.
     period: u64,
     /// Seconds from a point's stamp until it is shown with all its samples.
     delay: u64,
-    /// Whether the period that runs is shown too, with the samples so far.
+    /// Whether the current period is shown, too, with its samples so far.
     running: bool,
     /// When the instance was started.
     launched: u64,
-    /// When it was published last: an agent can be given another configuration.
+    /// When the metric was last published with these dimensions: an agent can get another configuration.
     ended: u64,
 }
 
@@ -55,7 +55,7 @@ impl Published {
         Self { period: MINUTE, delay: delay_minutes * MINUTE, running: false, launched, ended: u64::MAX }
     }
 
-    /// The sample of a minute: anything that two neighbours do not share.
+    /// The sample of a minute: any number that differs from its neighbours'.
     fn sample(minute: u64) -> f64 {
         f64::from(u32::try_from(minute.wrapping_mul(2_654_435_761) % 101).unwrap())
     }
@@ -63,7 +63,8 @@ impl Published {
     /// Whether the sample that was taken at `minute` is shown at `now`.
     fn shows(self, minute: u64, now: u64) -> bool {
         let whole = minute - minute % self.period + self.delay;
-        // Of a running period the last sample is shown when the whole is, the others as much earlier as they were taken.
+        // The last sample of a running period is shown when a whole period would be; each other sample is shown as much
+        // earlier as it was taken earlier.
         let shown = if self.running { minute + MINUTE + self.delay - self.period } else { whole };
         (self.launched..self.ended).contains(&minute) && shown <= now
     }
@@ -97,7 +98,7 @@ fn moment(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// What the answer should be, sample by sample: average, maximum, average and stamp of the newest point.
+/// The expected answer, computed sample by sample: average, maximum, and the average and the stamp of the newest point.
 fn reference(
     published: Published,
     window: &Window,
@@ -112,7 +113,7 @@ fn reference(
             (count, sum, maximum) = (count + 1.0, sum + sample, f64::max(maximum, sample));
         }
     }
-    // Back to the beginning: what was read shall not have been too little.
+    // The search goes back to the launch, so that a read of too little is noticed.
     let newest = (0..=now.min(now - published.launched) / MINUTE).map(|back| now - now % MINUTE - back * MINUTE);
     let newest = newest.into_iter().find(|minute| published.shows(*minute, now)).map(|minute| {
         let point: Vec<f64> = published.shown(stamp(minute), now, now).map(|(_, sample)| sample).collect();
@@ -140,7 +141,7 @@ fn assert_right(metric: &Metric, published: Published, window: &Window, now: u64
     assert_eq!((metric.available, metric.cause.is_none()), (newest.is_some(), average.is_some()), "{}", case());
 }
 
-/// Each kind of monitoring with each delay; basic also with the running point shown.
+/// Each kind of monitoring with each delay; basic monitoring also with the current period shown.
 fn kinds(launched: u64) -> Vec<Published> {
     let basic = (5..=15).flat_map(|delay| [false, true].map(|running| Published::basic(delay, running, launched)));
     basic.chain((1..=4).map(|delay| Published::detailed(delay, launched))).collect()
@@ -184,7 +185,7 @@ fn at_every_second_of_an_hour_a_worker_that_has_run_25_minutes_has_a_latest_valu
     }
 }
 
-/// What the simulated CloudWatch has of the instance at this moment of its virtual time.
+/// The metrics of the instance that the simulated CloudWatch has at a moment of its virtual time.
 #[derive(Debug, Clone)]
 struct World {
     cpu: Published,
@@ -193,19 +194,19 @@ struct World {
     now: u64,
 }
 
-/// How an agent publishes: with these dimensions, by name.
+/// The dimensions with which an agent publishes, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Agent {
     None,
     With(&'static [&'static str]),
-    /// The same samples under two sets, as one that aggregates.
+    /// The same samples with two sets of dimensions, like an agent that aggregates.
     WithBoth(&'static [&'static str], &'static [&'static str]),
-    /// First with one set, and from ten minutes ago on with the other.
+    /// First with one set, and since ten minutes ago with the other.
     Changed(&'static [&'static str], &'static [&'static str]),
 }
 
 impl World {
-    /// What is published with these dimensions.
+    /// The memory metric that is published with these dimensions.
     fn memory_with(&self, names: &[&str]) -> Option<Published> {
         match self.agent {
             Agent::None => None,
@@ -219,7 +220,7 @@ impl World {
         }
     }
 
-    /// What an answer should be about: the set that is published with now, if it shows anything.
+    /// The metric that an answer should show: the one that the agent publishes now, if it publishes any.
     fn current_memory(&self) -> Option<Published> {
         match self.agent {
             Agent::None => None,
@@ -256,7 +257,7 @@ fn cbor(points: &[Samples]) -> HttpResponse {
     }
     let body = body.into_writer();
     if !points.is_empty() {
-        // One stands for all: they differ in numbers.
+        // One answer stands for all, which differ only in their numbers.
         static FIRST: Once = Once::new();
         FIRST.call_once(|| testing::journal(Some("GetMetricStatistics"), 200, &body));
     }
@@ -266,7 +267,7 @@ fn cbor(points: &[Samples]) -> HttpResponse {
     response
 }
 
-/// Agents, their dimensions sorted by name.
+/// Agents, with their dimensions sorted by name.
 const AGENTS: [Agent; 9] = [
     Agent::None,
     Agent::With(&["InstanceId"]),
@@ -280,7 +281,8 @@ const AGENTS: [Agent; 9] = [
 ];
 
 fn worlds() -> impl Strategy<Value = (World, &'static str)> {
-    // Old enough to have been given another configuration ten minutes ago, which shows its first point within five.
+    // The instance is old enough that its agent can have got another configuration ten minutes ago. The first point with
+    // that configuration is shown within five minutes.
     let memory = (1..=4_u64, 20 * MINUTE..=DAY);
     (
         any::<bool>(),

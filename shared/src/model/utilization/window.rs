@@ -1,4 +1,4 @@
-//! Which stretch of CloudWatch's data a window means.
+//! Which part of CloudWatch's data a window covers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +21,7 @@ checked_string! {
 }
 
 impl Window {
-    /// Its length.
+    /// The length of the window.
     #[must_use]
     pub fn duration(&self) -> Duration {
         // The text was checked when the window was made.
@@ -35,7 +35,7 @@ impl Default for Window {
     }
 }
 
-/// Reads a number without leading zeros and its unit. Seconds are good for one window only.
+/// Reads a number without leading zeros and its unit. The only window in seconds is `30s`.
 fn seconds(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if !number.bytes().all(|b| b.is_ascii_digit()) || number.starts_with('0') {
@@ -50,32 +50,32 @@ fn seconds(text: &str) -> Option<u64> {
     }
 }
 
-/// How far back a read goes at least, whatever the window: a point of basic monitoring is shown up to 15 minutes after
-/// the begin of its five, so that the newest one may have begun 20 minutes ago. The rest is for days when CloudWatch is
+/// How far back a read goes at least, however short the window is. A point of basic monitoring is shown up to 15 minutes
+/// after its five minutes begin, so the newest point may have begun 20 minutes ago. The rest is for days when CloudWatch is
 /// slower than that.
 pub const LOOK_BACK: Duration = Duration::from_secs(30 * 60);
 
-/// What GetMetricStatistics returns at most.
+/// The most points that GetMetricStatistics returns.
 const MOST_POINTS: u64 = 1440;
 
-/// What is read of one metric, and which part of it is the window. Times are in seconds since the epoch.
+/// The time over which one metric is read, and the window within it. Times are in seconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Begin of what is read, and of its first period.
+    /// Begin of the read, and of its first period.
     pub read_from: u64,
     /// Begin of the window.
     pub start: u64,
-    /// End of both: now.
+    /// End of the read and of the window: now.
     pub end: u64,
-    /// Seconds that one point stands for.
+    /// Seconds that one point covers.
     pub period: u32,
 }
 
 impl Span {
     /// The window that ends now, of a metric that is published every `period` seconds.
     ///
-    /// A day of minutes would be one point more than CloudWatch returns, unless it begins with a whole minute: it is read
-    /// in periods of five.
+    /// A day that does not begin with a whole minute would have one point of a minute more than CloudWatch returns.
+    /// Therefore a day is read in periods of five minutes.
     #[must_use]
     pub fn new(window: &Window, period: u32, now: SystemTime) -> Self {
         let end = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -85,7 +85,7 @@ impl Span {
         Self { read_from: read_from - read_from % u64::from(period), start: end.saturating_sub(window), end, period }
     }
 
-    /// Whether the point that begins at `at` stands for a part of the window.
+    /// Whether the point that begins at `at` covers a part of the window.
     #[must_use]
     pub fn holds(self, at: u64) -> bool {
         at < self.end && at + u64::from(self.period) > self.start

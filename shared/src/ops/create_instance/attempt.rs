@@ -1,4 +1,4 @@
-//! One thing that a launch tries: a type, in a subnet, on one of the two markets.
+//! One try of a launch: a type, in a subnet, on one of the two markets.
 
 use serde::Serialize;
 
@@ -7,18 +7,18 @@ use crate::model::instance_type::InstanceType;
 use crate::model::launch::Launch;
 use crate::model::network::SubnetId;
 
-/// One thing to try.
+/// One try of a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attempt {
     pub instance_type: InstanceType,
     pub subnet_id: Option<SubnetId>,
     pub spot: bool,
-    /// Which of the launch's alternatives it is; none for what the launch asks for itself.
+    /// The index of the alternative that is tried; `None` for the type and subnet of the launch itself.
     pub alternative: Option<usize>,
 }
 
 impl Attempt {
-    /// What a launch asks for itself.
+    /// The try with the type and subnet of the launch itself.
     pub(crate) fn first(launch: &Launch) -> Self {
         let spot = launch.spot.is_some();
         Self {
@@ -29,7 +29,7 @@ impl Attempt {
         }
     }
 
-    /// Everything to try, in order: as asked, the alternatives, and all of it on-demand if spot may fall back.
+    /// All tries in their order: the launch itself, its alternatives, and all of these on-demand if Spot may fall back.
     pub(crate) fn all(launch: &Launch) -> Vec<Self> {
         let first = Self::first(launch);
         let alternatives = launch.alternatives.iter().enumerate().map(|(index, other)| Self {
@@ -44,7 +44,7 @@ impl Attempt {
         asked.iter().cloned().chain(on_demand).collect()
     }
 
-    /// What its failure looks like in the answer.
+    /// The failure of this try as the answer shows it.
     pub(crate) fn failed(&self, error: &Error) -> FailedAttempt {
         FailedAttempt {
             instance_type: self.instance_type.to_string(),
@@ -60,14 +60,14 @@ impl Attempt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FailedAttempt {
-    /// The type.
+    /// The instance type.
     pub instance_type: String,
     /// The subnet, if one was named.
     pub subnet_id: Option<String>,
     /// `on-demand` or `spot`.
     pub lifecycle: &'static str,
-    /// EC2's code.
+    /// EC2's error code.
     pub aws_code: Option<String>,
-    /// EC2's words.
+    /// EC2's message.
     pub detail: String,
 }

@@ -1,4 +1,4 @@
-//! Trying one attempt after the other, until EC2 has capacity.
+//! Tries one attempt after the other, until EC2 has capacity.
 
 use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
 use tokio::time::timeout_at;
@@ -18,7 +18,7 @@ use crate::model::instance::Instance;
 use crate::model::launch::Launch;
 
 impl Launching<'_> {
-    /// Tries one after the other, on to the next only where EC2 has no capacity.
+    /// Sends one attempt after the other. It goes on to the next one only if EC2 has no capacity.
     pub(super) async fn first_with_capacity(&self, image: &LaunchImage, generation: usize) -> Result<Launched, Error> {
         let mut failed = Vec::new();
         let attempts = Attempt::all(self.launch);
@@ -33,14 +33,14 @@ impl Launching<'_> {
                 Ok(None) => return Err(unnamed()),
                 Ok(Some((instance, created))) => {
                     if let Some(keyed_request) = &self.caller.keyed_request {
-                        // EC2 keeps a token for longer than it shows what was launched with it, and may answer other
-                        // parameters under it with success: then this is another request's.
+                        // EC2 keeps a token for longer than it shows the instance that was launched with it, and may answer
+                        // with success even if the parameters differ. Then the instance is another request's.
                         keyed_request.check_answer(&instance, created)?;
                     }
                     let warnings = self.launch.warnings(&attempt.instance_type);
                     return Ok(Launched { instance, warnings, failed_attempts: failed, created, is_read: false });
                 }
-                // Where one of the SDK's tries may have launched, another type would be a second worker.
+                // If one of the SDK's tries may have launched, a launch of another type could be a second worker.
                 Err(error) if doubt.is_there() || !others_may_do(&error) || number + 1 == attempts.len() => {
                     let error = self.as_repeatable(of_attempt(error, attempt, self.launch), &doubt);
                     return Err(after(&failed, error));
@@ -51,8 +51,8 @@ impl Launching<'_> {
         Err(unnamed())
     }
 
-    /// Sends one attempt, and reads the instance of EC2's answer, if the answer names one. Says too whether it was launched
-    /// now: EC2 may know the token from another sending, which the look-up did not find.
+    /// Sends one attempt, and reads the instance of EC2's answer, if the answer names one. Also tells whether the instance
+    /// was launched now: EC2 may know the token from another sending, which the look-up did not find.
     async fn launch_as(
         &self,
         attempt: &Attempt,
@@ -70,7 +70,8 @@ impl Launching<'_> {
         Ok(Some((Instance { image_name: image.name.clone(), ..instance }, created)))
     }
 
-    /// Without a key another sending is another launch: where EC2 may have launched already it must not be sent as it is.
+    /// Marks an error as not retryable if there is no key and EC2 may have launched already: without a key another sending
+    /// is another launch.
     fn as_repeatable(&self, error: Error, doubt: &Doubt) -> Error {
         if self.caller.keyed_request.is_some() || !(error.may_have_happened() || doubt.is_there()) {
             return error;
@@ -80,7 +81,7 @@ impl Launching<'_> {
     }
 }
 
-/// The error with the field that this try took its type or subnet from.
+/// The error, with the field from which this try took its type or subnet.
 fn of_attempt(error: Error, attempt: &Attempt, launch: &Launch) -> Error {
     let Some((index, given)) = attempt.alternative.and_then(|index| Some((index, launch.alternatives.get(index)?)))
     else {
@@ -91,7 +92,7 @@ fn of_attempt(error: Error, attempt: &Attempt, launch: &Launch) -> Error {
             ".instance_type"
         }
         (Some(FieldError { field, .. }), _) if field == "subnet_id" && given.subnet_id.is_some() => ".subnet_id",
-        // Of type, subnet and image together: which of them is wrong EC2 does not say.
+        // The error is about type, subnet and image together; EC2 does not say which of them is wrong.
         (None, Some("Unsupported" | "UnsupportedOperation")) => "",
         _ => return error,
     };
@@ -99,12 +100,12 @@ fn of_attempt(error: Error, attempt: &Attempt, launch: &Launch) -> Error {
     Error { fields, ..error }
 }
 
-/// Another type, subnet or market can have what this one has not. A quota of spot instances is one of the spot market's.
+/// Whether another type, subnet or market can have what this one lacks. A quota of Spot instances concerns only the Spot market.
 fn others_may_do(error: &Error) -> bool {
     error.code == Code::InsufficientCapacity || error.aws_code() == Some("MaxSpotInstanceCountExceeded")
 }
 
-/// The last refusal, with what was tried before it.
+/// The last error, with the tries before it in its text.
 fn after(failed: &[FailedAttempt], error: Error) -> Error {
     if failed.is_empty() {
         return error;

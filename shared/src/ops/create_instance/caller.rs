@@ -1,21 +1,21 @@
-//! Who asks for a launch.
+//! The caller of a launch.
 
 use crate::config::Config;
 use crate::model::idempotency::KeyedRequest;
 use crate::model::path::RegionPath;
 use crate::model::request::{Identity, Request};
 
-/// Who asks, and whether the answer can be asked for again.
+/// The caller of a launch, and whether the request may be sent again.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     /// The caller's ARN, for the tag `CreatedBy`; unknown outside API Gateway.
     pub arn: Option<String>,
-    /// The request as one that may be sent again; none without an `Idempotency-Key`.
+    /// The request as one that may be sent again; `None` without an `Idempotency-Key`.
     pub keyed_request: Option<KeyedRequest>,
 }
 
 impl Caller {
-    /// Who sent a request, and whether it may be sent again.
+    /// The caller who sent a request, and whether it may be sent again.
     #[must_use]
     pub fn of<Query, Input>(request: &Request<RegionPath, Query, Input>, config: &Config) -> Self {
         let identity = lasting(&request.identity, config);
@@ -25,7 +25,8 @@ impl Caller {
     }
 }
 
-/// The same without the session's name, which changes with each session, unless sessions of this role are people.
+/// The identity without the session's name, which changes with each session. The name is kept if sessions of this role are
+/// people.
 fn lasting(identity: &Identity, config: &Config) -> Identity {
     let arn = identity.arn.as_deref();
     let session = arn.and_then(|arn| arn.split_once(":assumed-role/")).map(|(_, session)| session);

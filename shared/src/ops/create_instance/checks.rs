@@ -1,4 +1,4 @@
-//! What is checked before a launch is sent.
+//! The checks before a launch is sent.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::model::launch::Launch;
 use crate::model::volume::Volume;
 
 impl Launching<'_> {
-    /// Refuses whatever the deployment does not allow, without asking AWS.
+    /// Refuses everything that the deployment does not allow, without asking AWS.
     pub(super) fn check(&self, choice: &ImageChoice) -> Result<(), Error> {
         if let ImageChoice::Parameter(name) = choice {
             image_parameters::check(self.clients, self.region, name)?;
@@ -38,7 +38,7 @@ impl Launching<'_> {
         Err(Error::new(Code::InstanceTypeNotAllowed, detail))
     }
 
-    /// Whether the region has room for another worker.
+    /// Refuses a launch if the region has no room for another worker.
     pub(super) async fn check_fleet(&self) -> Result<(), Error> {
         let Some(most) = self.clients.config().max_workers else { return Ok(()) };
         let count = managed_count(self.clients, self.region).await?;
@@ -49,7 +49,7 @@ impl Launching<'_> {
         Err(Error::new(Code::QuotaExceeded, detail))
     }
 
-    /// The image that is launched.
+    /// Finds the image to launch, and checks that the volumes fit it.
     pub(super) async fn image(&self, choice: &ImageChoice) -> Result<LaunchImage, Error> {
         let image = images::find(self.clients, self.region, choice).await?;
         fits(&image, self.launch)?;
@@ -57,7 +57,7 @@ impl Launching<'_> {
     }
 }
 
-/// Whether the volumes that are asked for go with those that the image has.
+/// Refuses volumes that do not fit those of the image.
 fn fits(image: &LaunchImage, launch: &Launch) -> Result<(), Invalid> {
     let (root, extra) = (&launch.root_volume, launch.extra_volumes.len());
     let mut invalid = Invalid::default();

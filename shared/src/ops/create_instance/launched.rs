@@ -1,4 +1,4 @@
-//! What create answers.
+//! The answer of create-instance.
 
 use serde::Serialize;
 
@@ -10,20 +10,20 @@ use crate::model::instance_type::InstanceType;
 use crate::model::launch::Launch;
 use crate::model::path::InstancePath;
 
-/// What create answers: the instance, and what the caller should know about it.
+/// The answer of create-instance: the instance, and what the caller should know about it.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Launched {
     /// The instance.
     #[serde(flatten)]
     pub instance: Instance,
-    /// What was accepted and will not do all that the caller may expect.
+    /// Warnings about options that were accepted and will not do all that the caller may expect.
     pub warnings: Vec<String>,
-    /// What was tried before this one launched, and why it did not.
+    /// The tries that failed before the launch, each with its reason.
     pub failed_attempts: Vec<FailedAttempt>,
-    /// False if an earlier sending of the same request launched it.
+    /// False if an earlier sending of the same request launched the instance.
     pub created: bool,
-    /// Whether a read has shown it.
+    /// Whether a read has shown the instance.
     #[serde(skip)]
     pub is_read: bool,
 }
@@ -38,8 +38,8 @@ impl Document for Launched {
     }
 }
 
-/// A warning for each other instance of the same key. Sendings that EC2's reads do not show to each other can launch by
-/// different alternatives, whose tokens differ.
+/// A warning for each other instance of the same key. If EC2's reads do not yet show the launch of one sending to another,
+/// the two can launch different alternatives, whose tokens differ.
 pub(crate) fn twins_of<'a>(id: &'a str, launched: &'a [Instance]) -> impl Iterator<Item = String> + 'a {
     let others = launched.iter().filter(move |other| other.instance_id != id && !other.is_gone());
     others.map(|other| {
@@ -49,25 +49,25 @@ pub(crate) fn twins_of<'a>(id: &'a str, launched: &'a [Instance]) -> impl Iterat
 }
 
 impl Launched {
-    /// The same launch, which no read shows.
+    /// The same launch with a warning that no read shows it yet.
     pub(crate) fn unseen(self, worker: &InstancePath, why: &str) -> Self {
         let warning = format!("{} is launched, but no read shows it yet: {why}", worker.instance_id);
         self.with_warnings([warning])
     }
 
-    /// The same launch with more to know about it.
+    /// The same launch with more warnings.
     pub(crate) fn with_warnings(mut self, more: impl IntoIterator<Item = String>) -> Self {
         self.warnings.extend(more);
         self
     }
 
-    /// The same launch with the instance as it was read since.
+    /// The same launch with the instance as a later read showed it.
     pub(crate) fn seen_as(self, instance: Instance) -> Self {
         let image_name = self.instance.image_name.clone();
         Self { instance: Instance { image_name, ..instance }, ..self }
     }
 
-    /// What earlier sendings launched, the first of it; nothing if they launched nothing.
+    /// The answer to a repeated request: the first instance that earlier sendings launched. `None` if they launched none.
     pub(crate) fn again(launched: Vec<Instance>, launch: &Launch) -> Option<Self> {
         let first = launched.first()?.clone();
         let kind = first.instance_type.clone().and_then(|name| InstanceType::try_from(name).ok());

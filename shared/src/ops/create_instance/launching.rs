@@ -1,4 +1,4 @@
-//! A launch under way.
+//! A launch that is being carried out.
 
 use aws_sdk_ec2::Client;
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::model::launch::Launch;
 use crate::model::region::Region;
 
-/// All that the steps of a launch need, whichever they are at.
+/// The values that every step of a launch needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Launching<'a> {
     pub clients: &'a Clients,
@@ -22,7 +22,7 @@ impl<'a> Launching<'a> {
     /// A launch in a region.
     ///
     /// # Errors
-    /// [`RegionNotAllowed`](crate::error::Code::RegionNotAllowed).
+    /// [`RegionNotAllowed`](crate::error::Code::RegionNotAllowed) if the region is not allowed.
     pub fn new(
         clients: &'a Clients,
         region: &'a Region,

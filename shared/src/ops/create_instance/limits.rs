@@ -7,10 +7,10 @@ use crate::model::launch::Launch;
 use crate::model::network::{SecurityGroupId, SubnetId};
 
 impl Limits {
-    /// Refuses a launch that names something outside the lists, or leaves to EC2 what they have.
+    /// Refuses a launch that names something outside the lists, or leaves the choice to EC2 although there is a list.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) with every such field, and what may stand there.
+    /// [`InvalidRequest`](crate::error::Code::InvalidRequest) with every such field and its allowed values.
     pub fn check_launch(&self, launch: &Launch) -> Result<(), Error> {
         let tags = self.refused_tags(launch.tags.0.keys(), |_, key| format!("tags.{key}"));
         let wrong = [self.subnets(launch), self.security_groups(launch), self.key_name(launch), tags];
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::config::limits::tests::{all, limits};
 
-    /// The fields that a launch of this is refused for.
+    /// The fields for which a launch with this body is refused.
     fn refused(limits: &Limits, mut launch: serde_json::Value) -> Vec<String> {
         launch["name"] = "a".into();
         launch["instance_type"] = "c5.large".into();

@@ -1,7 +1,8 @@
 //! Launch a worker.
 //!
-//! One way down: what the deployment does not allow is refused (`checks`); what an earlier sending launched is the answer;
-//! the alternatives are tried until EC2 has capacity (`attempts`); and a read shows what was launched (`shown`).
+//! A launch goes through these steps: a request that the deployment does not allow is refused (`checks`); if an earlier
+//! sending launched an instance, that is the answer; the alternatives are tried until EC2 has capacity (`attempts`); and a
+//! read shows the launched instance (`shown`).
 
 pub(crate) mod attempt;
 mod attempts;
@@ -35,14 +36,14 @@ use crate::model::region::Region;
 use crate::model::request::Request;
 use crate::model::wait::{UntilUp, WaitQuery};
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "create-instance",
     routes: &[Route {
         method: "POST",
         path: "/regions/{region}/instances",
         summary: "Launch a worker.",
-        takes: "body below; `dry_run`; `wait`: `running` `healthy`; header `Idempotency-Key`",
+        takes: "[body](docs/API.md#launching-a-worker); `dry_run`; `wait`: `running` `healthy`; header `Idempotency-Key`",
         answers: "201 instance, `warnings`, `failed_attempts`, `created`, `Location`",
     }],
     callers: Callers::Launcher,
@@ -57,8 +58,8 @@ pub const OPERATION: Operation = Operation {
     ],
 };
 
-/// Launches one instance: tagged as ours by RunInstances itself, IMDSv2 only, its root volume encrypted unless refused.
-/// Answers once a read shows it, so that the caller's next call finds it.
+/// Launches one instance. RunInstances itself tags it as ours, it allows IMDSv2 only, and its root volume is encrypted unless
+/// the caller refuses that. The answer comes once a read shows the instance, so that the caller's next call finds it.
 ///
 /// AWS: ec2:DescribeImages, ec2:RunInstances, ec2:CreateTags, ec2:DescribeInstances; ec2:DescribeInstanceStatus to wait
 /// until it is healthy, ssm:GetParameter for an image that a parameter names.
@@ -81,8 +82,8 @@ pub async fn create_instance(
     if query.dry_run {
         return launching.ask(&wanted.image).await;
     }
-    // Before the image and the fleet: a retry is answered even if its image is gone by now, or the fleet full with what it
-    // launched.
+    // This comes before the checks of image and fleet, so that a retry is answered even if its image is gone by now, or if
+    // its own launch has filled the fleet.
     let launched = match launching.earlier().await? {
         Some(launched) => launched,
         None => launching.launch(&wanted.image).await?,
@@ -91,28 +92,28 @@ pub async fn create_instance(
 }
 
 impl Launching<'_> {
-    /// Whether EC2 would permit what the launch asks for itself.
+    /// Asks whether EC2 would permit the launch itself, without its alternatives.
     async fn ask(&self, choice: &ImageChoice) -> Result<Mutation<Launched>, Error> {
         let image = self.image(choice).await?;
         permitted(run_instances(self, &Attempt::first(self.launch), &image).dry_run(true).send().await)
     }
 
-    /// What an earlier sending of the same request launched.
+    /// Finds the instance that an earlier sending of the same request launched.
     async fn earlier(&self) -> Result<Option<Launched>, Error> {
         let Some(keyed_request) = &self.caller.keyed_request else { return Ok(None) };
         Ok(Launched::again(keyed_request.find(self.clients, self.region).await?, self.launch))
     }
 
-    /// Launches, under other tokens if EC2 has bound the first ones to a launch that never was.
+    /// Launches the instance, with other tokens if EC2 has bound the first ones to a launch that did not happen.
     async fn launch(&self, choice: &ImageChoice) -> Result<Launched, Error> {
         let (room, image) = tokio::join!(self.check_fleet(), self.image(choice));
         room?;
         let image = image?;
         for generation in 0..GENERATIONS {
             match (self.first_with_capacity(&image, generation).await, &self.caller.keyed_request) {
-                // EC2 knows the token from a launch with other parameters. If that was this very request, an image name or
-                // SSM parameter leads elsewhere by now, and either the look-up came before EC2's reads showed the first
-                // launch or that one failed and is bound to its token all the same.
+                // EC2 knows the token from a launch with other parameters. If that was this same request, its image name or
+                // SSM parameter leads to another image by now. Then either the look-up came before EC2's reads showed the
+                // first launch, or the first launch failed and EC2 has bound it to its token nevertheless.
                 (Err(error), Some(keyed_request)) if error.aws_code() == Some("IdempotentParameterMismatch") => {
                     let found = match generation {
                         0 => keyed_request.find_for_sure(self.clients, self.region).await?,
@@ -131,10 +132,10 @@ impl Launching<'_> {
     }
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(
     clients: &Clients,
     request: Request<RegionPath, WaitQuery<UntilUp>, CreateInstance>,

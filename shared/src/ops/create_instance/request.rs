@@ -23,14 +23,14 @@ use crate::model::launch::{
 };
 use crate::model::tags::{CREATED_BY_KEY, FINGERPRINT_KEY, MAX_VALUE_LENGTH, NAME_KEY, OWNERSHIP_KEY, tag};
 
-/// The launch, all of it but the sending.
+/// Builds the call that launches an instance, without sending it.
 pub(crate) fn run_instances(
     launching: &Launching,
     attempt: &Attempt,
     image: &LaunchImage,
 ) -> RunInstancesFluentBuilder {
     let launch = launching.launch;
-    // Reservations are of on-demand capacity.
+    // Reservations are for on-demand capacity only.
     let reservation = launch.capacity_reservation.as_ref().filter(|_| !attempt.spot);
     let call = launching
         .ec2
@@ -59,12 +59,13 @@ fn with_volumes(call: RunInstancesFluentBuilder, launch: &Launch, image: &Launch
     call.set_block_device_mappings(Some(volumes).filter(|volumes| !volumes.is_empty()))
 }
 
-/// A choice about the public address is one of the interface's; EC2 then takes subnet and groups there alone.
+/// Sets the network of the call. A choice about the public address belongs to the network interface, and EC2 then takes the
+/// subnet and the groups only there.
 fn network(call: RunInstancesFluentBuilder, launch: &Launch, attempt: &Attempt) -> RunInstancesFluentBuilder {
     let subnet_id = attempt.subnet_id.clone().map(String::from);
     let private_ip = launch.private_ip.clone().map(String::from);
     let groups: Vec<String> = texts(&launch.security_group_ids);
-    // An empty list is not sent: EC2 would take it for an empty first element.
+    // An empty list is not sent, because EC2 would take it for an empty first element.
     let groups = Some(groups).filter(|groups| !groups.is_empty());
     let Some(public_ip) = launch.associate_public_ip else {
         return call.set_subnet_id(subnet_id).set_private_ip_address(private_ip).set_security_group_ids(groups);
@@ -79,7 +80,7 @@ fn network(call: RunInstancesFluentBuilder, launch: &Launch, attempt: &Attempt) 
     call.network_interfaces(interface.build())
 }
 
-/// Tags on everything the launch makes, in the launch itself: no moment exists in which a resource is not ours.
+/// The tags of everything that the launch makes. The launch itself sets them, so no resource is ever without our tags.
 fn on_each_resource(launching: &Launching, attempt: &Attempt) -> Vec<TagSpecification> {
     let Launching { clients, launch, caller, .. } = launching;
     let tags: Vec<Tag> = [tag(NAME_KEY, launch.name.as_str()), tag(OWNERSHIP_KEY, clients.managed_by())]
@@ -97,12 +98,12 @@ fn on_each_resource(launching: &Launching, attempt: &Attempt) -> Vec<TagSpecific
         .collect()
 }
 
-/// The ARN of a user below a long path is longer than a tag value can be.
+/// Cuts an ARN to the length of a tag value: the ARN of a user below a long path can be longer.
 fn as_value(arn: &str) -> String {
     arn.chars().take(MAX_VALUE_LENGTH).collect()
 }
 
-/// IMDSv2 is never optional.
+/// The metadata options. IMDSv2 is always required.
 fn imds_v2(hops: HopLimit) -> InstanceMetadataOptionsRequest {
     InstanceMetadataOptionsRequest::builder()
         .http_endpoint(InstanceMetadataEndpointState::Enabled)

@@ -1,4 +1,4 @@
-//! Answering a launch once a read shows it, or it is where the caller waits for it to be.
+//! Answers a launch once a read shows the instance, or once it has the state that the caller waits for.
 
 use tokio::time::timeout_at;
 
@@ -20,7 +20,7 @@ use crate::model::path::InstancePath;
 const NOT_YET: &str = "calls for it may answer 404 or 403 for some seconds more";
 
 impl Launching<'_> {
-    /// The launch as a read shows it, with what else the same key launched.
+    /// The launch as a read shows it, with a warning about each other instance of the same key.
     pub(super) async fn until_shown(
         &self,
         launched: Launched,
@@ -30,7 +30,7 @@ impl Launching<'_> {
         let worker = InstancePath { region: self.region.clone(), instance_id };
         let is_read = launched.is_read;
         let answer = match wait {
-            // What an earlier sending launched may have been stopped since: then there is nothing to wait for.
+            // The instance of an earlier sending may have been stopped since. Then there is nothing to wait for.
             Some(wait) if !is_read || wait.can_come(&launched.instance.state) => {
                 watch(self.clients, &worker, launched, wait.with_time_left()).await?
             }
@@ -47,8 +47,8 @@ impl Launching<'_> {
     }
 }
 
-/// Watches a launched worker until it is where the caller wants it, or the time is up. The launch is not lost because of a
-/// read: only EC2 taking it back is an error.
+/// Watches a launched worker until it has the wished state, or the time is up. A failed read does not make the launch an
+/// error; only a launch that EC2 takes back is one.
 async fn watch(
     clients: &Clients,
     worker: &InstancePath,
@@ -70,7 +70,7 @@ async fn watch(
     })
 }
 
-/// What else the same key launched, if EC2 can be asked now: the launch is answered all the same.
+/// Warnings about other instances of the same key. If EC2 cannot be asked now, the launch is answered without them.
 async fn twins(clients: &Clients, worker: &InstancePath, keyed_request: &KeyedRequest) -> Vec<String> {
     let launched = timeout_at(deadline::at_most(SHOWN_WITHIN), keyed_request.launched(clients, &worker.region)).await;
     let launched = launched.ok().and_then(Result::ok).unwrap_or_default();
@@ -78,8 +78,8 @@ async fn twins(clients: &Clients, worker: &InstancePath, keyed_request: &KeyedRe
     twins_of(worker.instance_id.as_str(), &launched).collect()
 }
 
-/// The launched worker as a read shows it, tagged as ours: without that the caller's next call would be refused. If none
-/// does, what RunInstances said of it: the launch is not lost because of a read.
+/// The launched worker as a read shows it, tagged as ours: without the tag the caller's next call would be refused. If no
+/// read shows it, the answer is what RunInstances said, because a failed read must not lose the launch.
 async fn once_found(clients: &Clients, worker: &InstancePath, launched: Launched) -> Launched {
     let look = || async {
         match instances::find(clients, worker).await {

@@ -23,7 +23,7 @@ fn read(json: Value) -> CreateInstance {
     deserr::deserialize(json).unwrap_or_else(|invalid: Invalid| panic!("{invalid}"))
 }
 
-/// With an EC2 that shows at once what was launched.
+/// Sends a launch to an EC2 that shows the launched instance at once.
 async fn create(rules: &[&Rule], wanted: &CreateInstance, dry_run: bool) -> Result<Mutation<Launched>, Error> {
     let shown = shown();
     let clients = testing::clients(&[rules, &[&shown]].concat());
@@ -71,7 +71,7 @@ fn launched() -> aws_sdk_ec2::config::http::HttpResponse {
     )
 }
 
-/// Whether the launch is tagged on each resource, on IMDSv2 only, encrypted, and all that the caller asked for.
+/// Whether the launch tags each resource, allows only IMDSv2, is encrypted, and has all that the caller asked for.
 fn is_whole(r: &RunInstancesInput) -> bool {
     let kinds: Vec<_> = r.tag_specifications().iter().filter_map(|s| s.resource_type().cloned()).collect();
     let tagged = r.tag_specifications().iter().all(|s| {
@@ -125,7 +125,7 @@ async fn the_images_own_volumes_are_encrypted_and_the_callers_stand_beside_them(
             let ebs = device.ebs().unwrap();
             (device.device_name().unwrap(), ebs.encrypted().unwrap(), ebs.volume_size().unwrap())
         });
-        // /dev/sdg is encrypted as it is; /dev/sdh is no EBS volume and its name stays free.
+        // /dev/sdg is encrypted already. /dev/sdh is no EBS volume, so its name stays free.
         let expected = [("/dev/xvda", true, 8), ("/dev/xvdf", true, 16), ("/dev/sdh", true, 1), ("/dev/sdi", true, 2)];
         mappings.eq(expected)
     };
@@ -213,7 +213,7 @@ async fn no_launch_is_begun_in_the_last_seconds_of_an_invocation() {
     }
 }
 
-/// EC2 without capacity for `types`, with it for all others.
+/// An EC2 that has no capacity for `types` and has it for all others.
 fn without_capacity(types: &'static [&'static str], code: &'static str) -> (Rule, Rule) {
     let is_full = |r: &RunInstancesInput| types.contains(&r.instance_type().unwrap().as_str());
     let full = mock!(Client::run_instances)
@@ -337,7 +337,7 @@ async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_n
     let keyed_request = caller.keyed_request.clone().unwrap();
     for attempt in 0..3 {
         let earlier = found("running", &keyed_request.token(attempt, 0), &keyed_request.fingerprint);
-        // Neither image nor capacity is asked about: both may be gone.
+        // Neither the image nor the capacity is asked about, because both may be gone.
         let clients = testing::clients(&[&earlier]);
         let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
         assert_eq!((again.instance.instance_id.as_str(), again.created), (ID, false));
@@ -363,7 +363,7 @@ async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
     }
 }
 
-/// DescribeInstances that answers these documents one after the other, and the last one from then on.
+/// A DescribeInstances that answers these documents one after the other, and the last one from then on.
 fn one_after_the_other(documents: Vec<String>) -> Rule {
     let next = Mutex::new(0);
     mock!(Client::describe_instances).then_http_response(move || {
@@ -387,7 +387,7 @@ async fn an_instance_that_ec2_shows_without_its_tags_is_nobodys_launch_yet() {
             create_instance(&testing::clients(&[&shown]), &region(), &with_alternatives(), &caller, NO_WAIT).await;
         assert_eq!((again.err().map(|error| error.code), shown.num_calls()), (code, 3));
     }
-    // Without an end to it the caller may ask again; nothing was launched.
+    // If EC2 never shows the tags, the caller may ask again; nothing was launched.
     let shown = one_after_the_other(vec![bare]);
     let deadline = SystemTime::now() + Duration::from_secs(3);
     let (clients, region, wanted) = (testing::clients(&[&shown]), region(), with_alternatives());
@@ -425,7 +425,7 @@ async fn what_a_key_launched_twice_at_the_same_moment_is_named() {
     let named = launched.warnings.iter().filter(|warning| warning.contains("also launched"));
     let named: Vec<&String> = named.collect();
     assert!(named.len() == 1 && named[0].contains("i-0aaaaaaaaaaaaaaa2"), "{named:?}");
-    // A later sending is answered with what is not gone, and of that with what was tried first.
+    // A later sending is answered with the instance of the earliest try that is not gone.
     let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
     assert_eq!((again.instance.instance_id.as_str(), again.created, run.num_calls()), (ID, false, 1));
     assert!(again.warnings.last().unwrap().contains("i-0aaaaaaaaaaaaaaa2"), "{:?}", again.warnings);
@@ -467,7 +467,7 @@ async fn what_ec2_answers_for_another_request_of_the_key_is_no_launch_of_this_on
         (tagged("another's"), 9, Err(false)),
         (own.clone(), 9, Ok(false)),
         (own, 0, Ok(true)),
-        // Whose it is, nobody can say yet.
+        // Nobody can say yet whose instance it is.
         (String::new(), 9, Err(true)),
     ] {
         let document = format!(
@@ -534,11 +534,11 @@ async fn a_refusal_names_the_alternative_that_it_is_about() {
         .then_http_response(|| ec2_error(400, "Unsupported", "no"));
     let error = create(&[&images, &spot, &full, &refused], &body, false).await.unwrap_err();
     assert_eq!(error.fields.errors()[0].field, "alternatives[0]");
-    // Of the launch itself it is not known which field is meant.
+    // If the launch itself is refused, it is not known which field is meant.
     let refused = mock!(Client::run_instances).then_http_response(|| ec2_error(400, "Unsupported", "EC2's words."));
     let error = create(&[&images, &refused], &with_alternatives(), false).await.unwrap_err();
     assert_eq!((error.code, error.fields.errors().len()), (Code::InvalidRequest, 0));
-    // The first alternative has no subnet of its own: it is the launch's.
+    // The first alternative has no subnet of its own, so the wrong subnet is the launch's.
     let full = without_capacity(&["c5.2xlarge"], "InsufficientInstanceCapacity").0;
     let refused = mock!(Client::run_instances).then_http_response(|| ec2_error(400, "InvalidSubnetID.NotFound", "no"));
     let error = create(&[&images, &full, &refused], &with_alternatives(), false).await.unwrap_err();
@@ -682,7 +682,7 @@ async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
     assert_eq!(launched.instance.state.as_str(), "running");
     let warning = launched.warnings.last().unwrap();
     assert!(warning.contains("cannot be read now") && warning.contains("ec2:DescribeInstanceStatus"), "{warning}");
-    // What EC2 takes back is no launch.
+    // A launch that EC2 takes back is an error.
     let gone = mock!(Client::describe_instances).then_http_response(|| testing::described("terminated", true));
     let clients = testing::clients(&[&images, &run, &gone]);
     let error = create_instance(&clients, &region(), &wanted(), &Caller::default(), wait).await.unwrap_err();
@@ -694,7 +694,7 @@ async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
 async fn two_requests_of_one_key_are_told_apart_and_neither_is_a_twin_of_the_other() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let keyed_request = caller.keyed_request.clone().unwrap();
-    // EC2's tokens can be a zone's: the same token launched in two of them, for two bodies.
+    // EC2 can keep tokens per zone: here the same token launched in two zones, for two bodies.
     let other = launched_with("running", &keyed_request.token(0, 0), "other").replace(ID, "i-0aaaaaaaaaaaaaaa1");
     let ours = launched_with("running", &keyed_request.token(0, 0), &keyed_request.fingerprint);
     let (_, ours) = ours.split_once("<reservationSet>").unwrap();
@@ -728,7 +728,7 @@ async fn a_token_that_is_bound_to_a_launch_that_never_was_is_given_up_once_no_re
     let begin = tokio::time::Instant::now();
     let launched = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
     assert!(launched.created && begin.elapsed() >= crate::aws::launches::MOST_LAG, "{:?}", begin.elapsed());
-    // With less time than that nobody can be sure.
+    // With less time nobody can be sure that there was no launch.
     let deadline = SystemTime::now() + Duration::from_secs(10);
     let (region, wanted) = (region(), with_alternatives());
     let create = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);

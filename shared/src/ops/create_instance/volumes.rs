@@ -20,7 +20,7 @@ impl VolumeType {
 }
 
 impl Volume {
-    /// As EC2 takes it; `size_gib` and `kind` are for what the caller left open.
+    /// The volume as EC2 takes it; `size_gib` and `kind` are used if the caller gave none.
     fn to_ec2(&self, size_gib: Option<i32>, kind: Option<VolumeType>) -> EbsBlockDevice {
         EbsBlockDevice::builder()
             .encrypted(self.encrypted.unwrap_or(true))
@@ -33,14 +33,14 @@ impl Volume {
             .build()
     }
 
-    /// As the root volume on the image's device.
+    /// The volume as the root volume, on the image's device.
     fn as_root(&self, image: &ImageVolume) -> BlockDeviceMapping {
         mapping(&image.device_name, self.to_ec2(image.size_gib, None))
     }
 }
 
-/// The volumes of a launch: the image's root volume as the caller wants it, the image's others encrypted, and the caller's
-/// own.
+/// The volumes of a launch: the image's root volume as the caller wants it, the image's other volumes encrypted, and the
+/// caller's own.
 #[must_use]
 pub(super) fn of_launch(image: &LaunchImage, root: &Volume, extra: &[ExtraVolume]) -> Vec<BlockDeviceMapping> {
     let root = image.root.as_ref().map(|volume| root.as_root(volume));
@@ -61,7 +61,7 @@ pub(super) fn free_names(image: &LaunchImage) -> impl Iterator<Item = String> {
     ('f'..='p').filter(move |letter| !taken.contains(letter)).map(|letter| format!("/dev/sd{letter}"))
 }
 
-/// `/dev/sdf` and `/dev/xvdf` are the same device.
+/// The letter of a device: `/dev/sdf` and `/dev/xvdf` are the same device.
 fn letter(device_name: &str) -> Option<char> {
     device_name.strip_prefix("/dev/sd").or_else(|| device_name.strip_prefix("/dev/xvd"))?.chars().next()
 }

@@ -23,7 +23,7 @@ use crate::model::request::Request;
 use crate::model::state;
 use crate::model::tags::{OWNERSHIP_KEY, TagValue};
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "get-all-instances",
     routes: &[Route {
@@ -39,46 +39,47 @@ pub const OPERATION: Operation = Operation {
     calls: &[Call::read("ec2:DescribeInstances")],
 };
 
-/// The query. Different filters must all match; of a repeated one, any.
+/// The query. An instance must match every filter; of a repeated filter it must match one value.
 #[derive(Debug, Clone, Default, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields, validate = one_owner -> Invalid)]
 pub struct ListQuery {
-    /// How many instances at most; EC2 counts them before its own filters are through, so a page may be shorter.
+    /// The largest number of instances on a page. EC2 counts them before it has applied its filters, so a page may be shorter.
     #[deserr(default, try_from(String) = Limit::parse -> Refusal)]
     pub limit: Limit,
-    /// Where the page before ended.
+    /// The `next_token` of the page before.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]+$"))]
     pub next_token: Option<PageToken>,
-    /// State names; all but `terminated` unless given.
+    /// The states to list; all but `terminated` unless given.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<State>))]
     pub state: Repeated<State>,
-    /// Types.
+    /// The instance types to list.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<InstanceType>))]
     pub instance_type: Repeated<InstanceType>,
-    /// Images.
+    /// The images whose instances are listed.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<ImageId>))]
     pub image_id: Repeated<ImageId>,
-    /// Ids.
+    /// The ids of the instances to list.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<InstanceId>))]
     pub instance_id: Repeated<InstanceId>,
-    /// `tag.<key>=<value>`.
+    /// The tags that an instance must have: `tag.<key>=<value>`.
     #[deserr(default)]
     pub tag: TagFilters,
     /// `true` for our instances, `any` for all.
     #[deserr(default, try_from(String) = Managed::parse -> Refusal)]
     pub managed: Managed,
-    /// What to show of each instance. No filter: a page token is good for any.
+    /// The fields of each instance to show. They are no filter: a page token is valid with any of them.
     #[deserr(default)]
     pub fields: Fields,
 }
 
-/// `managed=true` already is a filter on the ownership tag; a second one could only contradict it.
+/// Refuses a filter on the ownership tag with `managed=true`: that is such a filter already, and a second one could only
+/// contradict it.
 fn one_owner(query: ListQuery, _: deserr::ValuePointerRef) -> Result<ListQuery, Invalid> {
     let asks_owner = query.tag.0.keys().any(|key| key.as_str() == OWNERSHIP_KEY);
     if asks_owner && query.managed == Managed::Ours {
@@ -94,11 +95,11 @@ fn one_owner(query: ListQuery, _: deserr::ValuePointerRef) -> Result<ListQuery, 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "lowercase"))]
 pub enum Managed {
-    /// Those with our ownership tag.
+    /// Instances with our ownership tag.
     #[default]
     #[cfg_attr(feature = "openapi", schema(rename = "true"))]
     Ours,
-    /// All.
+    /// All instances.
     Any,
 }
 
@@ -122,13 +123,13 @@ crate::input::checked_string! {
 }
 
 crate::input::checked_string! {
-    /// The key of a tag that is asked for: any tag, also AWS's and the ownership tag. In a query it stands behind `tag.`.
+    /// The key of a tag to filter by: any tag, also AWS's and the ownership tag. In a query it follows `tag.`.
     TagFilterKey,
     schema(pattern = r"^tag\.[\s\S]{1,128}$"),
     |key| if (1..=128).contains(&key.chars().count()) { Ok(()) } else { Err("a tag key must have 1 to 128 characters") }
 }
 
-/// Tags that must be there: for each key, any of the values.
+/// The tags that an instance must have: for each key, one of the values.
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<TagFilterKey, TagValue>))]
@@ -147,15 +148,16 @@ impl deserr::Deserr<Invalid> for TagFilters {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceList {
-    /// The instances; fewer than `limit`, or none, does not mean that the list is at its end.
+    /// The instances of this page. A page with fewer than `limit`, or none, need not be the last.
     pub instances: Vec<Narrowed>,
-    /// Give it back for the next page; `null` at the end.
+    /// The token to send for the next page; `null` at the end of the list.
     pub next_token: Option<String>,
 }
 
 impl Document for InstanceList {}
 
-/// Lists instances, one EC2 page a call or what of it an answer can carry, so that memory and time stay bounded.
+/// Lists instances. A call answers one page of EC2, or the part of it that fits into an answer, so that memory and time
+/// stay bounded.
 ///
 /// AWS: ec2:DescribeInstances.
 ///
@@ -184,7 +186,7 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
     Ok(InstanceList { instances, next_token })
 }
 
-/// The query as EC2 filters, by name.
+/// Converts the query into EC2's filters, by name.
 fn filters(query: &ListQuery, managed_by: &str) -> BTreeMap<String, Vec<String>> {
     let mut filters = BTreeMap::new();
     if query.state.0.is_empty() {
@@ -208,10 +210,10 @@ fn filters(query: &ListQuery, managed_by: &str) -> BTreeMap<String, Vec<String>>
     filters
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(clients: &Clients, request: Request<RegionPath, ListQuery>) -> Result<InstanceList, Error> {
     get_all_instances(clients, &request.path.region, &request.query).await
 }

@@ -1,4 +1,4 @@
-//! Can this deployment reach EC2, with its role's permissions?
+//! Checks that this deployment can reach EC2 with its role's permissions.
 
 pub mod self_test;
 
@@ -17,7 +17,7 @@ use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::request::Request;
 use crate::ops::health::self_test::{Permission, Verdict, self_test, unanswered};
 
-/// What the outside knows of it.
+/// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
     name: "health",
     routes: &[Route {
@@ -33,19 +33,19 @@ pub const OPERATION: Operation = Operation {
     calls: &[Call::read("ec2:DescribeRegions")],
 };
 
-/// The most that a check may take; a region that needs longer is not healthy.
+/// The longest time that a check may take; a region that needs longer is not healthy.
 const LONGEST_CHECK: Duration = Duration::from_secs(10);
 
-/// How the deployment is.
+/// The health of the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// Every check passed.
     Ok,
-    /// Some passed, or a permission is missing that an operation needs.
+    /// Some checks passed, or the role lacks a permission that an operation needs.
     Degraded,
-    /// None passed.
+    /// No check passed.
     Failed,
 }
 
@@ -53,15 +53,15 @@ pub enum HealthStatus {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
-    /// How the deployment is.
+    /// The health of the deployment.
     pub status: HealthStatus,
-    /// Version of this software.
+    /// The version of this software.
     pub version: &'static str,
     /// The regions that EC2 lists for the account.
     pub regions: Vec<String>,
     /// One check per allowed region.
     pub checks: Vec<Check>,
-    /// With `permissions=true`: what the role may and may not, in each allowed region.
+    /// With `permissions=true`: the role's permissions in each allowed region.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub permissions: Option<Vec<Permission>>,
@@ -92,24 +92,24 @@ pub struct HealthQuery {
 pub struct Check {
     /// The IAM action.
     pub name: &'static str,
-    /// The region it was called in.
+    /// The region in which it was called.
     pub region: String,
-    /// Whether it answered.
+    /// Whether the call succeeded.
     pub ok: bool,
-    /// How long it took, in milliseconds.
+    /// How long the call took, in milliseconds.
     pub latency_ms: u64,
-    /// Why it did not.
+    /// Why the call failed.
     pub error: Option<String>,
 }
 
-/// Calls EC2 in each allowed region at once; if asked to, tries the role's permissions there too.
+/// Calls EC2 in all allowed regions at the same time. If the query asks for it, tries the role's permissions there too.
 ///
 /// AWS: ec2:DescribeRegions; the self-test tries every action, those that change something as dry runs.
 ///
 /// # Errors
-/// None: what fails is in the answer.
+/// None: the answer tells which checks failed.
 pub async fn health(clients: &Clients, query: HealthQuery) -> Result<Health, Error> {
-    // A region that does not answer is reported, and does not take the others' answers with it.
+    // A region that does not answer is reported, and the answers of the others are kept.
     let end = deadline::at_most(LONGEST_CHECK);
     let checks = clients.ec2_of_each_region().map(|(region, ec2)| check(region.to_string(), ec2, end));
     let permissions = async { if query.permissions { permissions(clients, end).await.map(Some) } else { Ok(None) } };
@@ -125,7 +125,8 @@ pub async fn health(clients: &Clients, query: HealthQuery) -> Result<Health, Err
     })
 }
 
-/// In all regions at once; one that does not answer in time is unknown, and keeps no other waiting.
+/// Tries the permissions in all regions at the same time. If a region does not answer in time, its permissions are unknown,
+/// and the other regions do not wait for it.
 async fn permissions(clients: &Clients, end: Instant) -> Result<Vec<Permission>, Error> {
     let tests = clients.config().allowed_regions.iter().map(|region| async move {
         timeout_at(end, self_test(clients, region)).await.unwrap_or_else(|_| Ok(unanswered(region)))
@@ -153,7 +154,7 @@ async fn check(region: String, ec2: &aws_sdk_ec2::Client, end: Instant) -> (Chec
 
 impl HealthStatus {
     fn of(checks: &[Check], permissions: &[Permission]) -> Self {
-        // What only an option of a launch needs is denied on purpose in the base policy.
+        // The base policy denies on purpose what only an option of a launch needs.
         let is_broken = |permission: &Permission| !permission.broken_operations.is_empty();
         let denied = permissions.iter().filter(|one| one.verdict == Verdict::Denied).any(is_broken);
         match checks.iter().filter(|check| check.ok).count() {
@@ -164,10 +165,10 @@ impl HealthStatus {
     }
 }
 
-/// What its function does with a request.
+/// Handles one request of the function.
 ///
 /// # Errors
-/// Those of the operation.
+/// The errors of the operation.
 pub async fn handle(clients: &Clients, request: Request<Nothing, HealthQuery>) -> Result<Health, Error> {
     health(clients, request.query).await
 }

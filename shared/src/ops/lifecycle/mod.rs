@@ -1,4 +1,5 @@
-//! What start, stop and terminate have in common: one instance or many, already there, dry runs, waiting.
+//! The code that start, stop and terminate share: one instance or many, instances that already have the state, dry runs,
+//! waiting.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -24,14 +25,14 @@ use crate::model::state_change::StateChange;
 use crate::model::state_change::{InstanceResult, Outcome, Results, StateChanges};
 use crate::model::wait::{Until, WaitQuery};
 
-/// What a caller wants done, whichever of the three it is.
+/// A caller's order to start, stop or terminate instances.
 #[derive(Debug, Clone)]
 pub struct Order {
     target: Target,
     dry_run: bool,
 }
 
-/// To what it is to be done. Many instances are not waited for: each could take all the time there is.
+/// The instances of an order. Many instances are not waited for, because each could take all the time of the request.
 #[derive(Debug, Clone)]
 enum Target {
     One(InstancePath, Option<Wait>),
@@ -39,7 +40,7 @@ enum Target {
 }
 
 impl Order {
-    /// Reads path, query and body together.
+    /// Makes an order from the path, query and body of a request.
     ///
     /// # Errors
     /// [`Invalid`] if path and body both name instances or neither does, or if many are to be waited for.
@@ -57,7 +58,7 @@ impl Order {
         Ok(Self { target, dry_run: query.dry_run })
     }
 
-    /// Where it is to be done.
+    /// The region of the instances.
     #[must_use]
     pub fn region(&self) -> &Region {
         match &self.target {
@@ -66,13 +67,13 @@ impl Order {
         }
     }
 
-    /// For one instance.
+    /// An order for one instance.
     #[cfg(test)]
     pub(crate) fn one(worker: InstancePath, dry_run: bool, wait: Option<Wait>) -> Self {
         Self { target: Target::One(worker, wait), dry_run }
     }
 
-    /// For many instances.
+    /// An order for many instances.
     #[cfg(test)]
     pub(crate) fn many(region: Region, instance_ids: Vec<InstanceId>, dry_run: bool) -> Self {
         Self { target: Target::Many(region, instance_ids), dry_run }
@@ -100,19 +101,19 @@ impl Target {
 /// What is to be done with an instance in some state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Tell EC2.
+    /// Send the call to EC2.
     Send,
-    /// It is already there.
+    /// Send nothing: the instance already has the state.
     Nothing,
-    /// It cannot be done. The word goes into the error: "started".
+    /// Refuse: it cannot be done. The word goes into the error, such as "started".
     Refuse(&'static str),
-    /// It cannot be done yet.
+    /// Refuse for now: it cannot be done yet.
     RefuseForNow(&'static str),
 }
 
-/// One of the three calls.
+/// The call of one of the three operations.
 pub(crate) trait Change: Call + Sized {
-    /// What an instance in this state needs.
+    /// What is to be done with an instance in this state.
     fn step(&self, state: &State) -> Step;
 
     /// What to send instead of a call that EC2 refused with this error, and how the answer explains it.
@@ -124,8 +125,8 @@ pub(crate) trait Change: Call + Sized {
 /// Carries an order out.
 ///
 /// # Errors
-/// For one instance all that [`find_managed`] refuses, the state does not allow or EC2 refuses; for many only a failed
-/// read: what else fails is in the results.
+/// For one instance everything that [`find_managed`] refuses, the state does not allow or EC2 refuses. For many instances
+/// only a failed read, because all other errors are in the results.
 pub(crate) async fn carry_out<C: Change>(
     clients: &Clients,
     order: &Order,
@@ -145,7 +146,7 @@ struct Job<C> {
     end: Instant,
 }
 
-/// What EC2 said of an instance, and what was done otherwise than asked for.
+/// EC2's answer about an instance, and a note if something else was done than asked for.
 struct Answer {
     result: Result<Option<InstanceStateChange>, Error>,
     note: Option<&'static str>,
@@ -192,12 +193,12 @@ impl<C: Change> Job<C> {
         })
     }
 
-    /// A dry run is about the permission: EC2 is asked whatever the state.
+    /// Whether the call is sent for an instance. A dry run is about the permission, so EC2 is asked in any state.
     fn is_to_be_sent(&self, instance: &Instance) -> bool {
         self.dry_run || self.change.step(&instance.state) == Step::Send
     }
 
-    /// Sends the call, and for the instances where EC2 does not support it what there is instead.
+    /// Sends the call. For instances where EC2 does not support it, sends the call that replaces it.
     async fn send(&self, ids: Vec<InstanceId>) -> Answers {
         let answers = all_or_none::send(&self.change, ids, self.dry_run, self.end).await;
         let instead = |result: &Result<_, Error>| self.change.instead(result.as_ref().err()?);
@@ -231,7 +232,7 @@ fn noted(answers: all_or_none::Answers, note: Option<&'static str>) -> Answers {
     answers.into_iter().map(|(id, result)| (id, Answer { result, note })).collect()
 }
 
-/// The change, or what has become of it when the wait is over.
+/// The change, or its result at the end of the wait.
 async fn follow(
     clients: &Clients,
     worker: &InstancePath,
@@ -245,7 +246,7 @@ async fn follow(
     };
     Ok(match progress {
         Progress::Reached(instance) => Mutation::Done(StateChanges::One(change.followed_by(&instance))),
-        // No later look would show more: the caller has to know why.
+        // A later read would fail too, so the caller has to know why.
         Progress::Unfinished(_, Some(error)) if !error.retryable => return Err(unwatched(worker, error)),
         Progress::Unfinished(Some(instance), _) => {
             Mutation::Unfinished(StateChanges::One(change.followed_by(&instance)))

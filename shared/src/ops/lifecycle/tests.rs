@@ -14,7 +14,7 @@ fn id(n: usize) -> InstanceId {
     InstanceId::try_from(format!("i-{n:017x}")).unwrap()
 }
 
-/// DescribeInstances' answer: instances by number, each with its state and owner, in a page that says where the next is.
+/// DescribeInstances' answer: a page of instances by number, each with its state and owner, and the token of the next page.
 fn described(instances: &[(usize, &str, &str)], next_token: &str) -> HttpResponse {
     let items: String = instances
         .iter()
@@ -48,7 +48,7 @@ fn changed(action: &str, numbers: &[usize], to: &str) -> HttpResponse {
 
 const OURS: &str = "cml-cloud-manager";
 
-/// Id, and the state or the error's code, of each result.
+/// The id of each result, with its state or its error's code.
 fn results(answer: Result<Mutation<StateChanges>, Error>) -> Vec<(InstanceId, Result<String, Code>)> {
     let Mutation::Done(StateChanges::Many(Results(results))) = answer.unwrap() else { panic!("no results") };
     let word = |outcome| match outcome {
@@ -143,7 +143,8 @@ async fn of_many_those_that_cannot_hibernate_are_stopped_with_a_note() {
 
 #[tokio::test]
 async fn what_ec2_changed_although_it_refused_the_call_is_a_change() {
-    // EC2 terminates the unprotected ones of other zones and refuses; sent again, they are "shutting-down" before and after.
+    // EC2 terminates the unprotected instances of other zones and refuses the call. When it is sent again, they are
+    // "shutting-down" before and after.
     let read = mock!(Client::describe_instances)
         .then_http_response(|| described(&[(1, "running", OURS), (2, "running", OURS)], ""));
     let refused = mock!(Client::terminate_instances)
@@ -196,7 +197,7 @@ fn either_the_path_or_the_body_names_instances() {
     assert_eq!(order(None, None, true).unwrap_err(), ["instance_ids", "wait"]);
 }
 
-/// A start that is waited for, whose later reads EC2 refuses with this code.
+/// Starts an instance and waits for it, while EC2 refuses the later reads with this code.
 async fn started_and_then_refused(status: u16, code: &'static str) -> Result<Mutation<StateChanges>, Error> {
     let reads = std::sync::atomic::AtomicUsize::new(0);
     let read = mock!(Client::describe_instances).then_http_response(move || {

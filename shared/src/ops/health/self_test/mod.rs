@@ -1,7 +1,7 @@
-//! The permission self-test: is the function's role allowed to do what the operations need?
+//! The permission self-test: it finds out whether the function's role may do what the operations need.
 //!
-//! Reads are tried; mutations are asked about with DryRun, as the very requests that the operations send. Nothing changes.
-//! What an option of a launch needs beside them is asked about where the deployment has it.
+//! Reads are carried out. Mutations are sent with DryRun, as the same requests that the operations send, so nothing
+//! changes. The permissions that only an option of a launch needs are tried if the deployment has the option.
 
 mod probe;
 pub mod remedy;
@@ -36,49 +36,49 @@ use crate::ops::create_instance::caller::Caller;
 use crate::ops::create_instance::launching::Launching;
 use crate::ops::create_instance::request::run_instances;
 
-/// Whether the role may.
+/// Whether the role may carry out an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// AWS says so.
+    /// AWS allows it.
     Allowed,
     /// AWS denies it.
     Denied,
-    /// It could not be asked, or the answer was about something else; the reason says which.
+    /// AWS could not be asked, or its answer was about something else; the reason says which.
     Unknown,
 }
 
-/// One action in one region.
+/// The verdict about one action in one region.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Permission {
     /// The IAM action.
     pub action: String,
-    /// The region it was tried in.
+    /// The region in which it was tried.
     pub region: String,
-    /// Whether the role may.
+    /// Whether the role may carry out an action.
     pub verdict: Verdict,
-    /// For denied and unknown: AWS's words, or why it could not be asked.
+    /// For denied and unknown: AWS's message, or why AWS could not be asked.
     pub reason: Option<String>,
-    /// For denied: whether a policy is missing or one stands in the way, if AWS says.
+    /// For denied: whether no policy allows the action or one denies it, if AWS says so.
     pub denied_by: Option<DeniedBy>,
-    /// For denied: the operations that do not work without it; none if only options of a launch need it.
+    /// For denied: the operations that do not work without the action; none if only options of a launch need it.
     pub broken_operations: Vec<&'static str>,
-    /// For denied: the statements to add to the role's policy, those of the hardened policy. They help only if no policy
-    /// denies it explicitly. None where the configuration does not name the account.
+    /// For denied: the statements of the hardened policy to add to the role's policy. They help only if no policy denies
+    /// the action explicitly. There are none if the configuration does not name the account.
     pub policy_statements: Vec<Value>,
 }
 
-/// The actions that change an instance, and can only be asked about with one.
+/// The actions that change an instance. They can be tried only if there is one.
 const ON_INSTANCES: [&str; 5] =
     ["ec2:CreateTags", "ec2:DeleteTags", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"];
 
-/// What a launch with an instance profile needs.
+/// The action that a launch with an instance profile needs.
 const PASS_ROLE: &str = "iam:PassRole";
-/// What the account's first Spot launch needs.
+/// The action that the account's first Spot launch needs.
 const SPOT_ROLE: &str = "iam:CreateServiceLinkedRole";
-/// What a volume under a customer managed key needs.
+/// The actions that a volume under a customer managed key needs.
 const KMS_ACTIONS: [&str; 6] = [
     "kms:CreateGrant",
     "kms:Decrypt",
@@ -88,21 +88,21 @@ const KMS_ACTIONS: [&str; 6] = [
     "kms:ReEncryptTo",
 ];
 
-/// What one try says of its action.
+/// The answer of one try about its action.
 type Answer = Result<(), Reason>;
 
 /// Why a try did not succeed.
 enum Reason {
-    /// AWS refused.
+    /// AWS refused the call.
     Refused(Box<Error>),
-    /// There was nothing to try it on.
+    /// There was nothing to try the action on.
     NotAsked(&'static str),
 }
 
 /// Tries every action that the operations need.
 ///
 /// # Errors
-/// None that AWS causes: each is an answer. Only a region that is not allowed.
+/// Only that the region is not allowed. An error of AWS is no error here, because it is part of the answer.
 pub async fn self_test(clients: &Clients, region: &Region) -> Result<Vec<Permission>, Error> {
     let (images, instances) = tokio::join!(find_images(clients, region), find_instance(clients, region));
     let instance = instances.as_ref().ok().and_then(Option::as_ref);
@@ -129,22 +129,22 @@ pub fn unanswered(region: &Region) -> Vec<Permission> {
     actions.into_iter().map(|action| Permission::new(action, region, Verdict::Unknown, reason())).collect()
 }
 
-/// The account's images, to ask about launching one: EC2 looks it up before it checks the permission.
+/// Reads the account's images for the dry run of a launch: EC2 looks the image up before it checks the permission.
 async fn find_images(clients: &Clients, region: &Region) -> Result<Vec<types::Image>, Error> {
     let call = clients.ec2(region)?.describe_images().owners("self").filters(filters::filter("state", "available"));
     Ok(call.send().await?.images.unwrap_or_default())
 }
 
-/// An instance of ours to ask about changing.
+/// Finds an instance of ours for the dry runs of changes.
 async fn find_instance(clients: &Clients, region: &Region) -> Result<Option<Instance>, Error> {
     let call = clients.ec2(region)?.describe_instances().max_results(5);
-    // A terminated one can be asked about for an hour at most, and EC2 may no longer know it.
+    // A terminated instance is not taken: it can be asked about for an hour at most, and EC2 may no longer know it.
     let answer = call.set_filters(Some(ours_and_alive(clients))).send().await?;
     let instance = answer.reservations().iter().flat_map(|reservation| reservation.instances()).next();
     Ok(instance.map(|instance| shown(clients, region, instance)))
 }
 
-/// The reads that find nothing to work on.
+/// Tries the reads of which the self-test needs no result.
 async fn reads(clients: &Clients, region: &Region) -> Result<Vec<(&'static str, Answer)>, Error> {
     let (ec2, cloudwatch) = (clients.ec2(region)?, clients.cloudwatch(region)?);
     let now = clients.now();
@@ -166,7 +166,7 @@ async fn reads(clients: &Clients, region: &Region) -> Result<Vec<(&'static str, 
     Ok(vec![tried(regions), tried(status), tried(tags), tried(metrics)])
 }
 
-/// The launches that create-instance would send, as dry runs: as it is, with the workers' role, and on Spot.
+/// Sends the launches of create-instance as dry runs: a plain one, one with the workers' role, and one on Spot.
 async fn launches(
     clients: &Clients,
     region: &Region,
@@ -194,20 +194,20 @@ async fn launches(
     };
     let on_spot = Launch { spot: Some(Spot::default()), ..launch.clone() };
     let (plain, passed, on_spot) = tokio::join!(ask(&launch), with_profile, ask(&on_spot));
-    // It is needed once in the life of an account, and a dry run that passes does not say whether it was.
+    // The permission is needed once in the life of an account, and a dry run that passes does not say whether it still is.
     let spot_role = on_spot
         .and(Err(Reason::NotAsked("EC2 lets a Spot launch pass: the service-linked role exists, or may be made")));
     let passed = passed.map(|passed| (PASS_ROLE, passed));
     Ok([("ec2:RunInstances", plain), (SPOT_ROLE, spot_role)].into_iter().chain(passed).collect())
 }
 
-/// What the deployment's parameters allow beside EC2.
+/// Tries the actions outside of EC2 that the deployment's parameters allow.
 async fn options(clients: &Clients, region: &Region) -> Vec<(&'static str, Answer)> {
     let config = clients.config();
     let mut answers = Vec::new();
     if let Some(name) = config.image_parameters.iter().find_map(|parameters| parameters.example_in(region)) {
         let answer = match image_parameters::image_id(clients, region, &name).await {
-            // Whether there is one, and what it holds, comes after the permission.
+            // AWS checks the permission before it looks for the parameter and its value.
             Err(error) if error.code == Code::ImageNotFound => Ok(()),
             answer => answer.map(|_| ()).map_err(Reason::refused),
         };
@@ -220,7 +220,7 @@ async fn options(clients: &Clients, region: &Region) -> Vec<(&'static str, Answe
     answers
 }
 
-/// The changes that the operations would send, as dry runs.
+/// Sends the changes of the operations as dry runs.
 async fn mutations(
     clients: &Clients,
     region: &Region,
@@ -231,7 +231,7 @@ async fn mutations(
         let nothing = "there is no managed instance to ask about: launch one and try again";
         return Ok(ON_INSTANCES.into_iter().map(|action| (action, Err(Reason::NotAsked(nothing)))).collect());
     };
-    // A key that every deployment lets callers set.
+    // Every deployment lets callers set a tag with this key.
     let tag = tag(NAME_KEY, "permission-self-test");
     let (start, stop, terminate, create_tags, delete_tags) = tokio::join!(
         ec2.start_instances().instance_ids(id).dry_run(true).send(),
@@ -243,7 +243,7 @@ async fn mutations(
     Ok(vec![asked(start), asked(stop), asked(terminate), asked(create_tags), asked(delete_tags)])
 }
 
-/// What a read says of its action.
+/// The answer of a read about its action.
 fn tried<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
 where
     E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -251,7 +251,7 @@ where
     (E::NAME, answer.map(|_| ()).map_err(|error| Reason::refused(error.into())))
 }
 
-/// What a dry run says of its action.
+/// The answer of a dry run about its action.
 fn asked<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
 where
     E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -265,7 +265,7 @@ impl Reason {
     }
 }
 
-/// One verdict an action, those that a denial names beyond the ones tried included.
+/// Makes one verdict for each action, also for an action that was not tried but is named by a denial.
 fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, config: &Config) -> Vec<Permission> {
     let mut permissions: BTreeMap<String, Permission> = BTreeMap::new();
     let mut denials = Vec::new();
@@ -275,8 +275,8 @@ fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, config: &C
             Err(Reason::NotAsked(why)) => (Verdict::Unknown, Some(why.to_owned())),
             Err(Reason::Refused(error)) => {
                 let reason = Some(error.summary());
-                // A launch that may not tag is denied by its tags: the denial says which action that is. Where only an option
-                // of a launch meets it, the launch itself is none the worse.
+                // A launch that may not tag is denied because of its tags, and the denial names that action. If only an
+                // option of a launch is denied, the launch itself is not.
                 let own = error.missing_permission() == Some(action);
                 let of_operation = !operations_with(action).is_empty();
                 denials.extend(error.denial.filter(|_| own || of_operation).map(|denial| (denial, reason.clone())));

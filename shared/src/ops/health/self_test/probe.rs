@@ -1,4 +1,4 @@
-//! The launch that is asked about: one that this account can make.
+//! Makes the launch that the self-test sends as a dry run: one that this account can make.
 
 use aws_sdk_ec2::types;
 use serde_json::json;
@@ -10,11 +10,11 @@ use crate::model::instance::Instance;
 use crate::model::instance_type::InstanceType;
 use crate::model::launch::Launch;
 
-/// The launch of an image on a type of the same architecture, where the deployment's own workers are: an account without a
-/// default VPC has no other subnet to offer.
+/// The launch of an image on a type of the same architecture, in the subnet of the deployment's own workers: an account
+/// without a default VPC has no other subnet to offer.
 ///
 /// # Errors
-/// Why there is none to ask about.
+/// The reason why there is no launch to try.
 pub(super) fn launch(
     config: &Config,
     images: &[types::Image],
@@ -42,8 +42,8 @@ pub(super) fn launch(
     Ok((launch, LaunchImage::from_ec2(image)))
 }
 
-/// The subnet and security groups of a worker, as far as the limits allow them; without a worker those of the limits, which do
-/// not say what belongs to which region.
+/// The subnet and security groups of a worker, as far as the limits allow them. Without a worker they are those of the
+/// limits, which do not say what belongs to which region.
 fn network(config: &Config, worker: Option<&Instance>) -> Result<(Option<String>, Vec<String>), &'static str> {
     let limits = &config.limits;
     let (subnets, groups) = (texts(&limits.subnets), texts(&limits.security_groups));
@@ -64,7 +64,7 @@ fn network(config: &Config, worker: Option<&Instance>) -> Result<(Option<String>
     Ok((subnets.into_iter().next(), groups.into_iter().take(1).collect()))
 }
 
-/// Whether an image is of the type's architecture; one that does not say may be.
+/// Whether an image has the architecture of the type. An image that does not name its architecture passes.
 fn runs(kind: &str, image: &types::Image) -> bool {
     image.architecture().is_none_or(|of_image| match of_image.as_str() {
         "arm64" => is_graviton(kind),
@@ -73,8 +73,9 @@ fn runs(kind: &str, image: &types::Image) -> bool {
     })
 }
 
-/// Whether a type has AWS's own processors, for `arm64`. AWS's naming: "processor families": `g`, behind the generation; `a1`
-/// is older than the convention. `tests/aws` compares the rule with AWS's data of every type.
+/// Whether a type has AWS's own `arm64` processors. By AWS's naming convention ("processor families") the name of such a
+/// type has a `g` behind the generation; `a1` is older than the convention. `tests/aws` compares the rule with AWS's data
+/// of every type.
 fn is_graviton(kind: &str) -> bool {
     let family = kind.split('.').next().unwrap_or_default();
     let behind =
@@ -112,7 +113,7 @@ mod tests {
         assert_eq!(chosen(&["c5.*", "c7g.*"], &both), pair("c5.large", "ami-0000000b"));
         assert_eq!(chosen(&["c5.*", "c7g.*"], &both[..1]), pair("c7g.large", "ami-0000000a"));
         assert!(chosen(&["c5.*"], &both[..1]).unwrap_err().contains("architecture"));
-        // Few types run images of 32 bits, and none of those that workers run on.
+        // Few types run 32-bit images, and no type on which workers run does.
         let old = [image("ami-0000000c", "i386"), image("ami-0000000b", "x86_64")];
         assert_eq!(chosen(&["c5.*"], &old), pair("c5.large", "ami-0000000b"));
         assert!(chosen(&["c?.*"], &both).unwrap_err().contains("CML_ALLOWED_INSTANCE_TYPES"));
@@ -137,7 +138,7 @@ mod tests {
         }
     }
 
-    /// Subnet and groups of the launch that is asked about, with a worker in a subnet with a group, if there is one.
+    /// The subnet and groups of the launch, with a worker in this subnet and group if there is one.
     fn where_to(
         limits: &Limits,
         regions: usize,
@@ -174,7 +175,7 @@ mod tests {
         for regions in [1, 2] {
             assert_eq!(where_to(&limits, regions, Some((west, west_group))), placed(west, west_group));
         }
-        // A worker from before the limits shows nothing that is allowed.
+        // A worker that is older than the limits can be in a subnet or group that is not allowed.
         for worker in [None, Some((other, west_group)), Some((west, other_group))] {
             assert_eq!(where_to(&limits, 1, worker), placed(east, east_group));
             assert!(where_to(&limits, 2, worker).unwrap_err().contains("of this region"));

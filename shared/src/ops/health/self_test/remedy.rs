@@ -1,5 +1,5 @@
-//! What to add to the role's policy for an action: the hardened policy's own statements about it, with this deployment's
-//! parameters filled in. Nothing wider, so that pasting it undoes nothing.
+//! Tells what to add to the role's policy for an action: the hardened policy's own statements about it, with this
+//! deployment's parameters filled in. They allow nothing more, so pasting them does not weaken the policy.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,8 @@ use crate::model::owner::Owner;
 
 const HARDENED: &str = include_str!("../../../../../iam/CMLWorkerManagementPolicy.hardened.json");
 
-/// The statements; none if the configuration does not say which account this is, or the deployment does without the action.
+/// The statements about an action; none if the configuration does not name the account, or the deployment does not use the
+/// action.
 #[must_use]
 pub fn statements(action: &str, config: &Config) -> Vec<Value> {
     let Some(role) = &config.deployment.worker_role else { return Vec::new() };
@@ -22,7 +23,7 @@ pub fn statements(action: &str, config: &Config) -> Vec<Value> {
         .collect()
 }
 
-/// The statement for this one action, and without its name: IAM takes no policy in which two statements have one.
+/// The statement for this one action, without its `Sid`: IAM refuses a policy in which two statements have the same one.
 fn of_action(mut statement: Value, action: &str) -> Option<Value> {
     let members = statement.as_object_mut()?;
     members.remove("Sid");
@@ -37,7 +38,7 @@ fn is_about(statement: &Value, action: &str) -> bool {
     }
 }
 
-/// The value with its placeholders filled; nothing if it needs an entry of a list that has none.
+/// The value with its placeholders filled; `None` if it needs an entry of an empty list.
 fn filled(value: &Value, config: &Config, role: &WorkerRole) -> Option<Value> {
     Some(match value {
         Value::String(text) => Value::String(filled_text(text, config, role)),
@@ -54,7 +55,7 @@ fn filled(value: &Value, config: &Config, role: &WorkerRole) -> Option<Value> {
     })
 }
 
-/// The entries of the parameter that stands alone in a list; nothing if none does.
+/// The entries of the parameter whose placeholder is the only element of a list; `None` for any other list.
 fn list_of(elements: &[Value], config: &Config, role: &WorkerRole) -> Option<Vec<String>> {
     let [Value::String(placeholder)] = elements else { return None };
     Some(match placeholder.strip_prefix("${")?.strip_suffix('}')? {
@@ -128,7 +129,7 @@ mod tests {
     fn a_statement_about_an_empty_list_is_left_out() {
         let without = config(&[]);
         assert_eq!(statements("kms:Decrypt", &without), [Value::Null; 0]);
-        // The launch, its images, and what of the account it uses; not what others share with it.
+        // These are about the launch, its images, and the account's own resources; not about resources that others share.
         assert_eq!(statements("ec2:RunInstances", &without).len(), 3);
     }
 

@@ -13,7 +13,7 @@ fn dry_run() -> HttpResponse {
     ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 }
 
-/// An AWS that allows everything, to dry runs; a mutation without DryRun matches no rule and fails the test.
+/// An AWS that allows everything to dry runs. A mutation without DryRun matches no rule and fails the test.
 fn everything() -> Vec<Rule> {
     vec![
         mock!(Client::describe_regions).then_http_response(|| xml(200, "<DescribeRegionsResponse/>")),
@@ -32,7 +32,7 @@ fn everything() -> Vec<Rule> {
     ]
 }
 
-/// The self-test where `first` answers before everything else does.
+/// Runs the self-test with the rules of `first` before all others.
 async fn test(first: Vec<Rule>) -> Vec<Permission> {
     let rules: Vec<Rule> = first.into_iter().chain(everything()).collect();
     self_test(&testing::clients(&rules.iter().collect::<Vec<_>>()), &region()).await.unwrap()
@@ -49,12 +49,12 @@ async fn a_role_that_may_everything_is_allowed_every_action_of_every_operation()
     needed.sort_unstable();
     needed.dedup();
     assert_eq!(with(&permissions, Verdict::Allowed), needed);
-    // Whether the account's first Spot launch was made no dry run says.
+    // No dry run says whether the account's first Spot launch was made.
     assert_eq!(with(&permissions, Verdict::Unknown), [SPOT_ROLE]);
     assert_eq!(permissions.len(), needed.len() + 1);
 }
 
-/// A deployment with every option, and its self-test where `first` answers before everything else does.
+/// Runs the self-test of a deployment with every option, with the rules of `first` before all others.
 async fn test_of_options(first: Vec<Rule>) -> Vec<Permission> {
     let variable = |name: &str| match name {
         AWS_REGION => Some("us-east-1"),
