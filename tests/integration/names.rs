@@ -1,4 +1,4 @@
-//! An operation has one name in five places, and all five have the same operations.
+//! An operation has one name wherever it has a part, and each part has the same operations.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,6 +34,12 @@ fn routes() -> BTreeSet<(&'static str, &'static str, &'static str)> {
 fn kebab(pascal: &str) -> String {
     let words = pascal.chars().map(|c| if c.is_uppercase() { format!("-{}", c.to_lowercase()) } else { c.to_string() });
     words.collect::<String>().trim_start_matches('-').to_owned()
+}
+
+/// `start-instance` → `StartInstance`.
+fn pascal(kebab: &str) -> String {
+    let words = kebab.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+    words.collect()
 }
 
 #[test]
@@ -73,6 +79,18 @@ fn the_template_has_the_operations_with_their_routes() {
         found.insert(name);
     }
     assert_eq!(found, operations());
+}
+
+#[test]
+fn each_function_of_the_template_may_write_its_log() {
+    let template = text("template.yaml");
+    let functions = template.lines().filter_map(|line| line.trim().strip_prefix("CodeUri: target/lambda/"));
+    let logs: Vec<String> = functions.map(|name| format!("{}Logs", pascal(name))).collect();
+    assert_eq!(logs.len(), OPERATIONS.len());
+    for name in logs {
+        assert!(template.contains(&format!("\n  {name}:\n    Type: AWS::Logs::LogGroup")), "{name}");
+        assert!(template.contains(&format!("!GetAtt {name}.Arn")), "{name} in WriteFunctionLogs");
+    }
 }
 
 #[test]
