@@ -127,6 +127,8 @@ mod tests {
         assert_eq!(cpu(Some(700), |_| ()), Cause::DetailedMonitoringOff);
         // The point is from the time before the instance was stopped and started again.
         assert_eq!(cpu(Some(700), |i| i.age_seconds = Some(60)), Cause::NotRunningLongEnough);
+        assert_eq!(cpu(Some(60), |i| i.age_seconds = Some(60)), Cause::DetailedMonitoringOff);
+        assert_eq!(cpu(Some(1200), |_| ()), Cause::DetailedMonitoringOff);
         assert_eq!(cpu(Some(1201), |_| ()), Cause::NotShown);
         assert_eq!(cpu(Some(100), |i| i.detailed_monitoring = true), Cause::NotShownYet);
         assert_eq!(cpu(Some(301), |i| i.detailed_monitoring = true), Cause::NotShown);
