@@ -15,7 +15,8 @@ use crate::input::{Invalid, Nothing, Refusal, boolean};
 use crate::model::document::Document;
 use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::request::Request;
-use crate::ops::health::self_test::{Permission, Verdict, self_test, unanswered};
+use crate::ops::health::self_test::verdicts::{Permission, Verdict};
+use crate::ops::health::self_test::{self_test, unanswered};
 
 /// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {

@@ -5,6 +5,7 @@
 
 mod probe;
 pub mod remedy;
+pub mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,8 +13,6 @@ use std::time::Duration;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types;
-use serde::Serialize;
-use serde_json::Value;
 
 use crate::aws::clients::Clients;
 use crate::aws::dry_run::permitted;
@@ -22,8 +21,7 @@ use crate::aws::filters;
 use crate::aws::image_parameters;
 use crate::aws::instances::ours_and_alive;
 use crate::aws::instances::shown;
-use crate::config::Config;
-use crate::error::{Code, DeniedBy, Error};
+use crate::error::{Code, Error};
 use crate::model::image::LaunchImage;
 use crate::model::instance::Instance;
 use crate::model::launch::{InstanceProfile, Launch, Spot};
@@ -35,40 +33,7 @@ use crate::ops::create_instance::attempt::Attempt;
 use crate::ops::create_instance::caller::Caller;
 use crate::ops::create_instance::launching::Launching;
 use crate::ops::create_instance::request::run_instances;
-
-/// Whether the role may carry out an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// AWS allows it.
-    Allowed,
-    /// AWS denies it.
-    Denied,
-    /// AWS could not be asked, or its answer was about something else; the reason says which.
-    Unknown,
-}
-
-/// The verdict about one action in one region.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Permission {
-    /// The IAM action.
-    pub action: String,
-    /// The region in which it was tried.
-    pub region: String,
-    /// Whether the role may carry out an action.
-    pub verdict: Verdict,
-    /// For denied and unknown: AWS's message, or why AWS could not be asked.
-    pub reason: Option<String>,
-    /// For denied: whether no policy allows the action or one denies it, if AWS says so.
-    pub denied_by: Option<DeniedBy>,
-    /// For denied: the operations that do not work without the action; none if only options of a launch need it.
-    pub broken_operations: Vec<&'static str>,
-    /// For denied: the statements of the hardened policy to add to the role's policy. They help only if no policy denies
-    /// the action explicitly. There are none if the configuration does not name the account.
-    pub policy_statements: Vec<Value>,
-}
+use crate::ops::health::self_test::verdicts::{Answer, Permission, Reason, Verdict, verdicts};
 
 /// The actions that change an instance. They can be tried only if there is one.
 const ON_INSTANCES: [&str; 5] =
@@ -87,17 +52,6 @@ const KMS_ACTIONS: [&str; 6] = [
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 ];
-
-/// The answer of one try about its action.
-type Answer = Result<(), Reason>;
-
-/// Why a try did not succeed.
-enum Reason {
-    /// AWS refused the call.
-    Refused(Box<Error>),
-    /// There was nothing to try the action on.
-    NotAsked(&'static str),
-}
 
 /// Tries every action that the operations need.
 ///
@@ -257,63 +211,6 @@ where
     E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     (E::NAME, permitted::<(), _, _>(answer).map(|_| ()).map_err(Reason::refused))
-}
-
-impl Reason {
-    fn refused(error: Error) -> Self {
-        Self::Refused(Box::new(error))
-    }
-}
-
-/// Makes one verdict for each action, also for an action that was not tried but is named by a denial.
-fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, config: &Config) -> Vec<Permission> {
-    let mut permissions: BTreeMap<String, Permission> = BTreeMap::new();
-    let mut denials = Vec::new();
-    for (action, answer) in answers {
-        let (verdict, reason) = match answer {
-            Ok(()) => (Verdict::Allowed, None),
-            Err(Reason::NotAsked(why)) => (Verdict::Unknown, Some(why.to_owned())),
-            Err(Reason::Refused(error)) => {
-                let reason = Some(error.summary());
-                // A launch that may not tag is denied because of its tags, and the denial names that action. If only an
-                // option of a launch is denied, the launch itself is not.
-                let own = error.missing_permission() == Some(action);
-                let of_operation = !operations_with(action).is_empty();
-                denials.extend(error.denial.filter(|_| own || of_operation).map(|denial| (denial, reason.clone())));
-                (if own { Verdict::Denied } else { Verdict::Unknown }, reason)
-            }
-        };
-        permissions.insert(action.to_owned(), Permission::new(action, region, verdict, reason));
-    }
-    for (denial, reason) in denials {
-        let denied = Permission {
-            denied_by: denial.by,
-            broken_operations: operations_with(&denial.action),
-            policy_statements: remedy::statements(&denial.action, config),
-            ..Permission::new(&denial.action, region, Verdict::Denied, reason)
-        };
-        permissions.insert(denial.action, denied);
-    }
-    permissions.into_values().collect()
-}
-
-impl Permission {
-    fn new(action: &str, region: &Region, verdict: Verdict, reason: Option<String>) -> Self {
-        Self {
-            action: action.to_owned(),
-            region: region.to_string(),
-            verdict,
-            reason,
-            denied_by: None,
-            broken_operations: Vec::new(),
-            policy_statements: Vec::new(),
-        }
-    }
-}
-
-fn operations_with(action: &str) -> Vec<&'static str> {
-    let without = OPERATIONS.iter().filter(|operation| operation.actions.contains(&action));
-    without.map(|operation| operation.name).collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@ use aws_sdk_ec2::Client;
 use aws_smithy_mocks::{Rule, mock};
 
 use super::*;
+use crate::config::Config;
 use crate::config::deployment::{CML_KMS_KEY_ARNS, CML_POLICY_MODE, CML_WORKER_ROLE_ARN};
 use crate::config::{AWS_REGION, CML_IMAGE_PARAMETER_ARNS};
+use crate::error::DeniedBy;
 use crate::testing::{self, described, ec2_error, region, xml};
 
 const IMAGES: &str = "<DescribeImagesResponse><imagesSet><item><imageId>ami-0123456789abcdef0</imageId><rootDeviceName>/dev/sda1</rootDeviceName></item></imagesSet></DescribeImagesResponse>";
