@@ -211,7 +211,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn what_aws_takes_is_taken_as_it_is((name, text, parser) in select(texts()).prop_flat_map(|(name, regex, parser)| {
+    fn text_valid_for_aws_is_accepted_unchanged((name, text, parser) in select(texts()).prop_flat_map(|(name, regex, parser)| {
         string_regex(regex).unwrap().prop_map(move |text| (name, text, parser))
     })) {
         let reserved = name == "TagKey" && OUR_KEYS.iter().any(|key| key.eq_ignore_ascii_case(&text));

@@ -23,7 +23,7 @@ def test_the_user_data_is_as_small_as_ec2_takes_it():
     assert len(USER_DATA.encode()) <= 16384
 
 
-def test_the_agent_appends_what_it_knows_and_is_started_with_this_configuration():
+def test_the_agent_appends_known_dimensions_and_starts_with_this_configuration():
     configuration = json.loads(FILES["/opt/cml/cloudwatch-agent.json"])
     assert configuration["metrics"]["append_dimensions"].items() <= APPENDED.items()
     # An agent that is started without a configuration applies its default one.
@@ -35,7 +35,7 @@ def test_the_script_is_run_and_sh_reads_it():
     subprocess.run(["sh", "-n"], input=SCRIPT, text=True, check=True)
 
 
-def test_the_fingerprint_is_aws_s_and_nothing_is_installed_before_the_signature_was_verified():
+def test_the_signature_is_verified_with_the_aws_fingerprint_before_installation():
     # docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/verify-CloudWatch-Agent-Package-Signature.html
     fingerprint = "9376 16F3 450B 7D80 6CBD 9725 D581 6730 3B78 9C72".replace(" ", "")
     assert f"FINGERPRINT={fingerprint}\n" in SCRIPT

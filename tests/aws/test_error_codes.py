@@ -4,7 +4,7 @@ from error_codes import known, rows
 from service_models import operation
 
 
-def test_each_code_is_there_once_with_a_decision_and_a_reason_if_it_is_not_mapped():
+def test_each_code_is_listed_once_and_unmapped_codes_have_a_reason():
     assert len({(row["service"], row["code"]) for row in rows()}) == len(rows())
     for row in rows():
         assert row["meaning"] and (row["why"] or row["meaning"] not in ("aws_error", "never")), row
@@ -20,7 +20,7 @@ def test_the_lists_are_as_long_as_aws_s_pages():
     assert found == [28, 376, 13], f"a row of error_codes.tsv is missing or new: compare with {page}"
 
 
-def test_what_the_models_of_the_calls_declare_is_in_the_list():
+def test_error_codes_of_the_service_models_are_listed():
     for service, name in (("cloudwatch", "GetMetricStatistics"), ("ssm", "GetParameter")):
         codes = {shape.error_code for shape in operation(name).error_shapes}
         assert codes and codes <= known(service)

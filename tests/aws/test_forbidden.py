@@ -19,7 +19,7 @@ def test_a_request_that_breaks_the_row_is_noticed_by_it(row):
         assert any(fault.endswith(f": {sentence}") for fault in forbidden.faults(action, broken)), broken
 
 
-def test_a_row_is_about_requests_that_have_its_member_and_its_type_of_volume():
+def test_a_row_applies_only_to_its_member_and_volume_type():
     size = next(row for row in forbidden.TABLE if row[3].startswith("io2: 4"))
     assert forbidden.is_about(size, forbidden.with_volume(VolumeType="io2", VolumeSize=4))
     assert not forbidden.is_about(size, forbidden.with_volume(VolumeType="gp3", VolumeSize=4))

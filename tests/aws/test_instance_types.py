@@ -27,7 +27,7 @@ def test_both_sources_say_something():
     assert named(sentence(), known) == ["c8i", "c8i-flex", "m8i", "m8i-flex", "r8i", "r8i-flex"]
 
 
-def test_a_family_at_odds_with_itself_and_a_sentence_that_names_none_are_told():
+def test_an_inconsistent_family_and_an_unreadable_sentence_are_errors():
     types = {name: copy.deepcopy(instance_types()[name]) for name in ("c8i.large", "c8i.xlarge")}
     del types["c8i.large"]["ProcessorInfo"]["SupportedFeatures"]
     with pytest.raises(ValueError, match="some types"):

@@ -76,12 +76,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize("line", RIGHT)
-def test_what_is_right_has_no_fault(line):
+def test_a_correct_request_has_no_fault(line):
     assert read_back.read_request(line) == []
 
 
 @pytest.mark.parametrize("fault", WRONG)
-def test_what_is_wrong_with_a_request_is_told(fault):
+def test_each_fault_of_a_request_is_told(fault):
     assert any(fault in found for found in read_back.read_request(WRONG[fault])), read_back.read_request(WRONG[fault])
 
 
@@ -121,13 +121,13 @@ def test_answers_that_are_right_have_no_fault():
 
 
 @pytest.mark.parametrize("fault", WRONG_ANSWERS)
-def test_what_is_wrong_with_an_answer_is_told(fault):
+def test_each_fault_of_an_answer_is_told(fault):
     found = read_back.read_answer(WRONG_ANSWERS[fault])[1]
     assert any(fault in one for one in found), found
 
 
 @pytest.mark.parametrize("body", ["<html>", "", "<html></html>", "<StartInstancesResponse>", "<StartInstanceResponse/>"])
-def test_an_answer_that_is_none_is_a_fault_unless_the_test_says_so(tmp_path, body):
+def test_an_unreadable_answer_is_a_fault_unless_the_test_intends_it(tmp_path, body):
     line = answer("StartInstances", body)
     assert read_back.read_answer(line | {"readable": False}) == ("answers that are meant to be unreadable", [])
     assert "first in a.jsonl:1" in printed(tmp_path, {"a.jsonl": [line]})
@@ -159,11 +159,11 @@ def test_a_run_is_content_only_if_no_file_has_a_fault(tmp_path, nothing_missing)
     assert run(RIGHT[0], answer("StartInstances", "<<<")) == 1
 
 
-def test_what_is_missing_is_no_content(tmp_path):
+def test_an_absent_kind_of_request_is_reported(tmp_path):
     assert "nothing to read: RunInstances requests" in printed(tmp_path, {"a.jsonl": [RIGHT[0]]})
 
 
-def test_a_line_that_was_cut_is_a_fault_with_its_place_and_other_characters_cut_none(tmp_path):
+def test_a_truncated_line_is_located_and_unicode_separators_end_no_line(tmp_path):
     tagged = ec2("DescribeInstances", Filter__1__Name="tag:a\x85b\u2028c", Filter__1__Value__1="d")
     assert "fault, 1 times, first in a.jsonl:2" in printed(tmp_path, {"a.jsonl": [tagged, '{"request": "Sta']})
 

@@ -91,7 +91,7 @@ async fn a_hundred_workers_are_stopped_started_and_terminated_in_one_call_each()
 }
 
 #[tokio::test]
-async fn one_bad_worker_of_a_hundred_fails_alone_in_at_most_15_calls() {
+async fn one_bad_worker_of_100_fails_alone_within_15_calls() {
     let ids = world().launch_many(100).await;
     let bad = ids[41..42].to_vec();
     let _script = refuse("StopInstances", &bad);
@@ -102,7 +102,7 @@ async fn one_bad_worker_of_a_hundred_fails_alone_in_at_most_15_calls() {
 }
 
 #[tokio::test]
-async fn seven_bad_workers_of_a_hundred_fail_alone_in_at_most_71_calls() {
+async fn seven_bad_workers_of_100_fail_alone_within_71_calls() {
     let ids = world().launch_many(100).await;
     let bad: Vec<String> = [3, 17, 31, 45, 59, 73, 99].map(|n: usize| ids[n].clone()).to_vec();
     let _script = refuse("StopInstances", &bad);
@@ -154,7 +154,7 @@ async fn foreign_missing_and_terminated_workers_fail_alone() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_whole_call_is_everyones_and_is_not_sent_again() {
+async fn a_missing_permission_fails_all_workers_without_a_second_call() {
     let ids = world().launch_many(3).await;
     let about = ids.clone();
     let message = format!(

@@ -81,7 +81,7 @@ fn key((id, secret): &(String, String)) -> [(&str, &str); 2] {
 }
 
 #[tokio::test]
-async fn the_role_works_with_temporary_keys_and_on_an_instance_and_the_policy_with_access_keys() {
+async fn temporary_keys_an_instance_profile_and_access_keys_all_work() {
     let local = LocalAws::start(&Options { ec2: Ec2::Ministack, ..Options::default() }).await.unwrap();
     let alice = deploy(&local).await;
     let keys = assume_role(&local, &alice).await.expect("alice is trusted");

@@ -48,7 +48,7 @@ fn routes() -> Vec<(&'static str, String, String)> {
 
 /// Who may one route may no other one. No call here would change anything: there is no such instance, and no body.
 #[tokio::test]
-async fn whoever_may_one_route_may_that_one_and_none_beyond() {
+async fn a_caller_of_one_route_may_call_no_other() {
     let routes = routes();
     assert_eq!(routes.len(), 16);
     for (allowed, (_, _, resource)) in routes.iter().enumerate() {
@@ -61,7 +61,7 @@ async fn whoever_may_one_route_may_that_one_and_none_beyond() {
 }
 
 #[tokio::test]
-async fn whoever_may_everything_may_no_route_that_is_not_there() {
+async fn a_caller_with_every_permission_cannot_call_unknown_routes() {
     let base = format!("/regions/{REGION}/instances");
     let reboot = format!("{base}/{MISSING}/reboot");
     let launcher = caller(&["*"]).await;

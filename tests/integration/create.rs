@@ -98,7 +98,7 @@ async fn a_public_look_alike_of_another_account_is_not_launched_by_name() {
 }
 
 #[tokio::test]
-async fn what_ec2_does_not_know_is_a_400_that_names_the_field() {
+async fn a_value_unknown_to_ec2_is_a_400_that_names_the_field() {
     for (field, value) in [
         ("subnet_id", json!("subnet-0fffffffffffffff0")),
         ("key_name", json!("nobody's")),
@@ -157,7 +157,7 @@ async fn the_same_key_and_body_launch_once() {
 }
 
 #[tokio::test]
-async fn the_same_key_with_another_body_is_a_409_that_names_the_first_launch() {
+async fn a_key_with_another_body_is_a_409_naming_the_first_launch() {
     let name = unique("create");
     let first = create_with_key(&name, &world().launch_body(&name)).await;
     let mut other = world().launch_body(&name);
@@ -233,7 +233,7 @@ async fn the_same_key_sent_twice_at_once_launches_once() {
 }
 
 #[tokio::test]
-async fn what_will_not_nest_is_refused_or_said_in_the_answer() {
+async fn impossible_nested_virtualization_is_refused_or_warned_about() {
     let name = unique("create");
     let mut body = world().launch_body(&name);
     body["cpu"] = json!({"nested_virtualization": true});

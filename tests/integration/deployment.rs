@@ -37,7 +37,7 @@ async fn functions_run_with_the_role_that_has_the_policy() {
 
 /// SAM's own transformation, as AWS runs it: MiniStack hides whose credentials API Gateway invokes with.
 #[tokio::test]
-async fn api_gateway_invokes_with_its_own_permission_and_not_with_the_callers_credentials() {
+async fn api_gateway_invokes_by_permission_and_not_with_caller_credentials() {
     let output = tokio::process::Command::new(tool("python").unwrap())
         .arg(repository().join("tests/template/transform.py"))
         .arg(world().stack.aws.folder().join("packaged.yaml"))

@@ -18,7 +18,7 @@ const LEAST_LONG: usize = 2000;
 const SEED: &str = "FUZZ_SEED";
 
 #[tokio::test]
-async fn whatever_is_sent_the_answer_is_one_that_the_document_has() {
+async fn every_answer_is_described_in_the_openapi_document() {
     let given = std::env::var(EXAMPLES).ok();
     let (examples, phases) = match &given {
         Some(examples) => (examples.as_str(), "examples,coverage,fuzzing,stateful"),

@@ -252,7 +252,7 @@ async fn spot_without_capacity_falls_back_to_on_demand_when_told_to() {
 const ELSEWHERE: [&str; 3] = ["name", "alternatives", "on_demand_fallback"];
 
 #[test]
-fn the_readme_has_a_row_for_each_field_and_a_test_for_each_row() {
+fn each_launch_field_has_a_documented_row_and_a_test() {
     let api = fs::read_to_string(repository().join("docs/API.md")).unwrap();
     let (_, table) = api.split_once("| field | type and default | permission | peers |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();

@@ -137,7 +137,7 @@ fn no_two_files_use_each_other_and_few_stand_on_each_other() {
 }
 
 #[test]
-fn a_floor_holds_no_word_of_another_one() {
+fn a_layer_contains_no_word_forbidden_to_it() {
     for (module, code) in modules() {
         for word in FLOORS[floor(&module)].1 {
             assert!(!code.contains(word), "{module} holds {word}");

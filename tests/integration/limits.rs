@@ -128,7 +128,7 @@ fn requests_about(id: &str, name: &str) -> usize {
 }
 
 #[tokio::test]
-async fn each_limit_is_where_it_is_said_to_be_and_beyond_it_aws_hears_nothing() {
+async fn each_limit_is_exact_and_aws_hears_nothing_beyond_it() {
     let (id, name) = (world().launch().await, unique("limit"));
     for Limit { row, most, call, field } in limits(&id, &name) {
         let before = requests_about(&id, &name);

@@ -120,7 +120,7 @@ fn agent_configuration() -> Value {
 }
 
 #[tokio::test]
-async fn memory_is_found_with_the_dimensions_of_the_agents_configuration_in_the_readme() {
+async fn memory_is_found_with_the_agent_configuration_of_the_readme() {
     let metrics = &agent_configuration()["metrics"];
     assert_eq!(metrics["namespace"], "CWAgent");
     assert_eq!(metrics["metrics_collected"]["mem"]["measurement"], json!(["mem_used_percent"]));
@@ -141,7 +141,7 @@ async fn memory_is_found_with_the_dimensions_of_the_agents_configuration_in_the_
 }
 
 #[tokio::test]
-async fn no_data_is_said_with_its_cause_and_is_no_zero() {
+async fn missing_data_has_a_cause_and_is_not_zero() {
     let id = world().launch().await;
     let answer = utilization(&id, "").await;
     assert_ok(&answer, 200);

@@ -109,7 +109,7 @@ fn the_permission_table_has_the_operations_with_their_actions() {
 }
 
 #[test]
-fn each_main_names_its_route_its_actions_and_its_event_and_has_at_most_40_lines() {
+fn each_main_documents_its_operation_in_at_most_40_lines() {
     for operation in OPERATIONS {
         let main = text(&format!("functions/{}/src/main.rs", operation.name));
         assert!(main.starts_with(&format!("//! `{} {}", operation.method(), operation.path())), "{}", operation.name);

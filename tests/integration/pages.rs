@@ -87,7 +87,7 @@ fn resident_kib(functions: &Functions) -> u64 {
 }
 
 #[tokio::test]
-async fn ten_thousand_instances_are_read_in_pages_with_memory_that_does_not_grow() {
+async fn ten_thousand_instances_are_read_in_pages_without_growing_memory() {
     let functions = Functions::start(&[NAME]).await;
     let scripts = script(&functions);
     let (mut found, mut tokens, mut resident) = (Vec::new(), vec![None], Vec::new());

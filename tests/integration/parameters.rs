@@ -30,7 +30,7 @@ fn reads(parameter: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_parameter_names_the_image_and_a_retry_does_not_mind_that_it_names_another_one_by_now() {
+async fn a_parameter_names_the_image_and_a_retry_ignores_its_change() {
     let info = &world().stack.info;
     let (name, parameter) = (unique("parameter"), parameter(&info.image_id).await);
     let first = create(&name, &parameter).await;

@@ -41,7 +41,7 @@ async fn details_are_narrowed_to_the_fields_asked_for() {
 }
 
 #[tokio::test]
-async fn somebody_elses_instance_can_be_read_and_is_said_not_to_be_ours() {
+async fn a_foreign_instance_can_be_read_and_is_marked_as_unmanaged() {
     let id = world().launch_foreign().await;
     for below in ["", "/status", "/tags", "/utilization"] {
         let answer = world().call("GET", &id, below).await;
@@ -66,7 +66,7 @@ async fn status_of_a_running_and_of_a_stopped_worker() {
 }
 
 #[tokio::test]
-async fn reads_of_an_unknown_instance_are_404_and_of_a_malformed_id_400() {
+async fn reads_answer_404_for_unknown_and_400_for_malformed_ids() {
     for below in ["", "/status", "/tags", "/utilization"] {
         assert_problem(&world().call("GET", MISSING, below).await, 404, "instance_not_found");
         assert_refused(&world().call("GET", "i-XYZ", below).await, &["instance_id"]);

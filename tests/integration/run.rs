@@ -82,7 +82,7 @@ fn is_alive(pid: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn it_gets_ready_its_curl_lines_work_and_ctrl_c_leaves_no_process() {
+async fn make_run_prints_working_curl_lines_and_leaves_no_process() {
     let stack_file = local_folder().unwrap().join(format!("stack-of-test-{}.json", std::process::id()));
     let (mut program, printed) = run(&stack_file).await;
     let stack: Value = serde_json::from_str(&fs::read_to_string(&stack_file).unwrap()).unwrap();

@@ -118,7 +118,7 @@ fn is_asked_of_an_instance(action: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_denied_health_check_names_its_action_and_the_rest_is_still_tried() {
+async fn a_denied_health_check_names_its_action_and_tries_the_others() {
     let functions = Functions::start(&["health"]).await;
     let _script = deny(&functions, "ec2:DescribeRegions");
     let answer = functions.invoke("health", &event(&functions)).await;

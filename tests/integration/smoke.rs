@@ -108,7 +108,7 @@ async fn the_smoke_run_sees_no_wrong_claim_and_removes_what_it_made() {
 }
 
 #[tokio::test]
-async fn without_the_account_id_the_smoke_run_tells_the_cost_and_makes_nothing() {
+async fn a_smoke_run_without_confirmation_only_tells_the_cost() {
     for confirm in [&[][..], &["--confirm", "210987654321"]] {
         let stack = stack_named("asks");
         let output = smoke(&stack, confirm).output().await.unwrap();

@@ -65,7 +65,7 @@ async fn deleting_without_a_key_never_reaches_ec2() {
 }
 
 #[tokio::test]
-async fn tags_of_an_unknown_instance_are_a_404_and_not_an_empty_set() {
+async fn tags_of_an_unknown_instance_are_a_404() {
     assert_problem(&world().call("GET", MISSING, "/tags").await, 404, "instance_not_found");
     assert_problem(&patch(MISSING, json!({"tags": {"a": "b"}})).await, 404, "instance_not_found");
     assert_problem(&delete(MISSING, &["a"]).await, 404, "instance_not_found");
@@ -143,7 +143,7 @@ async fn reserved_keys_are_named_in_the_refusal_with_the_reason() {
 }
 
 #[tokio::test]
-async fn deleting_an_absent_key_is_no_error() {
+async fn deleting_an_absent_tag_is_not_an_error() {
     let id = world().launch().await;
     let answer = delete(&id, &["never-was"]).await;
     assert_ok(&answer, 200);

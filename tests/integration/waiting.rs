@@ -43,7 +43,7 @@ async fn a_start_a_stop_and_a_termination_are_waited_for() {
 }
 
 #[tokio::test]
-async fn a_start_that_takes_longer_than_the_wait_is_a_202_with_the_state_so_far() {
+async fn a_start_longer_than_the_wait_is_a_202_with_its_state() {
     let id = stopped().await;
     let [_first, reads] = show(&id, "pending", "");
     let answer = world().call("POST", &id, "/start?wait=running").await;
@@ -84,7 +84,7 @@ async fn a_start_that_ec2_takes_back_is_a_409_with_ec2s_reason() {
 }
 
 #[tokio::test]
-async fn a_read_of_before_the_start_is_no_proof_that_ec2_took_it_back() {
+async fn a_stop_older_than_the_start_does_not_prove_the_start_failed() {
     let id = stopped().await;
     let hour = Duration::from_secs(3600);
     let _scripts = show_started(&id, "stopped", "Client.UserInitiatedShutdown: another", SystemTime::now() - hour);

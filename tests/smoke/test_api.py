@@ -23,7 +23,7 @@ def test_a_message_that_can_quote_the_request_is_not_repeated():
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "[1]", "null"])
-def test_what_is_no_document_has_no_members(text):
+def test_an_answer_without_a_document_has_no_members(text):
     assert answer(502, text).json == {}
 
 

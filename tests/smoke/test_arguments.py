@@ -30,7 +30,7 @@ def test_the_template_tells_which_types_are_allowed():
     assert "c5.*" in default_of(REPOSITORY, "AllowedInstanceTypes").split(",")
 
 
-def test_the_smallest_type_has_the_fewest_cores_and_then_the_least_memory():
+def test_the_smallest_type_has_fewest_cores_and_then_least_memory():
     def described(name, cores, memory):
         return {"InstanceType": name, "VCpuInfo": {"DefaultVCpus": cores}, "MemoryInfo": {"SizeInMiB": memory}}
 

@@ -16,12 +16,12 @@ def denied():
     return ClientError({"Error": {"Code": "AccessDenied", "Message": "You may not."}}, "GetTrailStatus")
 
 
-def test_what_was_never_reached_is_not_seen(claims):
+def test_a_claim_never_reached_is_not_seen(claims):
     assert claims.rows() == {FIRST: (NOT_SEEN, UNREACHED), SECOND: (NOT_SEEN, UNREACHED)}
     assert not claims.any_wrong()
 
 
-def test_what_holds_is_seen_and_what_does_not_is_wrong(claims):
+def test_a_true_claim_is_seen_and_a_false_one_is_wrong(claims):
     claims.judge(FIRST, True, "looked up")
     claims.judge(SECOND, [], "touched it")
     assert claims.rows() == {FIRST: (SEEN, "looked up"), SECOND: (WRONG, "touched it")}
@@ -35,13 +35,13 @@ def test_once_contradicted_a_claim_stays_so(claims, then):
     assert claims.rows()[FIRST] == (WRONG, "at night")
 
 
-def test_what_was_seen_can_still_be_contradicted(claims):
+def test_a_seen_claim_can_still_be_contradicted(claims):
     claims.seen(FIRST, "by day")
     claims.wrong(FIRST, "at night")
     assert claims.state(FIRST) == WRONG
 
 
-def test_what_aws_does_not_let_us_look_at_is_not_seen_and_the_run_goes_on(claims):
+def test_a_denied_observation_leaves_the_claim_unseen_and_the_run_continues(claims):
     with claims.observing(FIRST, SECOND):
         claims.seen(FIRST, "looked up")
         raise denied()
@@ -55,7 +55,7 @@ def test_a_fault_of_the_program_is_not_taken_for_an_answer(claims):
     assert claims.unjudged(FIRST)
 
 
-def test_the_table_has_what_was_judged_first_and_what_was_not_reached_last(claims):
+def test_the_table_starts_with_judged_claims_and_ends_with_unreached_ones(claims):
     claims.seen(SECOND, "touched\nit | twice")
     assert claims.table().splitlines()[2:] == [
         f"| {SECOND} | seen | touched it \\| twice |", f"| {FIRST} | not seen | {UNREACHED} |"]

@@ -21,14 +21,14 @@ def read(path):
     return replay(path.read_text(encoding="utf-8").splitlines())
 
 
-def test_what_was_made_is_removed_in_reverse_order(path):
+def test_entries_are_removed_in_reverse_order(path):
     ledger = Ledger(path)
     for name in ("first", "second", "third"):
         ledger.made(RUN, "role", name)
     assert names(ledger.unfinished()) == ["third", "second", "first"]
 
 
-def test_what_is_gone_is_not_removed_again(path):
+def test_a_removed_entry_is_not_removed_again(path):
     ledger = Ledger(path)
     role = ledger.made(RUN, "role", "role")
     ledger.made(RUN, "stack", "stack")
@@ -36,7 +36,7 @@ def test_what_is_gone_is_not_removed_again(path):
     assert names(ledger.unfinished()) == ["stack"]
 
 
-def test_what_a_stack_leaves_behind_is_removed_right_after_it_in_the_order_it_was_found_in(path):
+def test_leftovers_of_a_stack_are_removed_right_after_it_in_order(path):
     ledger = Ledger(path)
     ledger.made(RUN, "workers", "workers")
     stack = ledger.made(RUN, "stack", "stack")
@@ -99,5 +99,5 @@ def test_an_entry_whose_writing_was_interrupted_keeps_its_number_to_itself(path,
     assert names(Ledger(path).unfinished()) == ["first"]
 
 
-def test_what_is_told_of_an_entry_whose_line_was_never_written_is_passed_over():
+def test_a_ledger_line_about_an_unknown_entry_is_skipped():
     assert replay(['{"event": "gone", "number": 7}']) == []

@@ -40,7 +40,7 @@ def test_an_integration_with_credentials_is_found(credentials):
     BLOCKS, list(reversed(BLOCKS)), {"Fn::Split": [",", ",".join(BLOCKS)]},
     {"Fn::Split": [",", {"Ref": "AllowedSourceCidrs"}]},
 ])
-def test_sources_that_are_or_become_a_list_of_the_blocks_are_good(sources):
+def test_sources_that_yield_exactly_the_blocks_are_accepted(sources):
     [value] = source_conditions(template(sources))
     assert is_list_of(value, BLOCKS)
 
@@ -50,7 +50,7 @@ def test_sources_that_are_or_become_a_list_of_the_blocks_are_good(sources):
     {"Fn::Split": [",", "0.0.0.0/0"]}, {"Fn::Split": [";", ",".join(BLOCKS)]}, {"Fn::Split": [",", BLOCKS[0]]},
     [[*BLOCKS]], None,
 ])
-def test_sources_that_do_not_become_a_list_of_the_blocks_are_bad(sources):
+def test_sources_that_yield_anything_but_the_blocks_are_refused(sources):
     [value] = source_conditions(template(sources))
     assert not is_list_of(value, BLOCKS)
 

@@ -28,7 +28,7 @@ class LaggingEc2:
 
 
 @pytest.mark.parametrize(("age", "terminated"), [(0, [ID]), (3600, [])])
-def test_a_launch_of_just_now_is_waited_for_and_an_old_one_is_gone(age, terminated):
+def test_removal_waits_for_a_recent_launch_but_not_an_old_one(age, terminated):
     ec2 = LaggingEc2()
     run = SimpleNamespace(client=lambda service, region: ec2)
     workers.Instance.remove(run, SimpleNamespace(name=ID, region="us-east-1", at=time.time() - age))

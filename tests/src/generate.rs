@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_committed_is_current() {
+    fn generated_files_are_current() {
         for (file, text) in files().unwrap() {
             let committed = std::fs::read_to_string(&file).unwrap();
             assert!(committed == text, "{} is not what the rows say: run `make generate`", file.display());

@@ -100,7 +100,7 @@ def test_an_event_is_counted_by_its_filters_and_by_no_other(event, counted):
     assert {name for name, found in FILTERS.items() if matches(found["FilterPattern"], event)} == counted
 
 
-def test_every_filter_has_an_event_that_it_counts_and_an_alarm_that_reads_it():
+def test_every_filter_counts_an_event_and_feeds_an_alarm():
     assert set(FILTERS) == set().union(*(counted for _, _, counted in EVENTS))
     metric = {f["MetricTransformations"][0]["MetricName"]: f["MetricTransformations"][0]["MetricNamespace"] for f in FILTERS.values()}
     read_by = {}
@@ -155,7 +155,7 @@ def test_a_period_without_terminations_is_below_the_threshold():
     assert value(alarm["Metrics"][1]["Expression"], datetime.datetime(2026, 11, 29, 3), 0) < alarm["Threshold"]
 
 
-def test_each_alarm_notifies_the_topic_and_treats_missing_data_as_no_breach():
+def test_each_alarm_notifies_the_topic_and_tolerates_missing_data():
     for name, alarm in ALARMS.items():
         # cloud-radar resolves a Ref to the logical id.
         assert alarm["AlarmActions"] == ["AlarmTopic"] and alarm["TreatMissingData"] == "notBreaching", name

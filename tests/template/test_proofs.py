@@ -30,7 +30,7 @@ def documentation():
 
 
 @pytest.mark.parametrize("sentence", QUOTATIONS)
-def test_each_sentence_of_an_api_reference_is_still_in_the_service_model(sentence):
+def test_each_quoted_sentence_is_still_in_the_service_model(sentence):
     assert sentence in documentation()
 
 

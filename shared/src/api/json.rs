@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_twice_is_named_wherever_it_is() {
+    fn a_duplicate_member_is_found_at_any_depth() {
         assert_eq!(fields(r#"{"instance_ids":["i-a"],"instance_ids":["i-b"]}"#), ["instance_ids"]);
         let deep = r#"{"a": {"b": [{"c": 1}, {"c": 1, "c": 1}], "b": null}, "d": 1, "d": 2}"#;
         assert_eq!(fields(deep), ["a.b[1].c", "a.b", "d"]);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_many_that_stand_twice_is_no_larger_than_the_request() {
+    fn the_answer_to_many_duplicate_members_is_no_larger_than_the_request() {
         let many = format!("{{\"{}\":{{{}\"\":0}}}}", "K".repeat(30_000), "\"\":0,".repeat(5_000));
         let long = format!("{}{}", "{\"äöü\":".repeat(100), "0");
         let long = format!("{long}{}", "}".repeat(100)).replace("\"äöü\":0", "\"äöü\":0,\"äöü\":0");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_said_to_be_none() {
+    fn text_that_is_not_json_is_refused() {
         for text in ["", "{", "{} {}", "[1,]", r#"{"a": 1,}"#, "nul", "\"\u{1}\""] {
             assert_eq!(fields(text), ["body"], "{text}");
         }

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_is_accepted_with_the_same_document() {
+    fn an_unfinished_change_is_a_202_with_the_same_document() {
         let event = event(Value::Null, Value::Null, "");
         let done = respond(&event, "request-1", &Ok(Mutation::Done(StateChanges::One(change())))).unwrap();
         let unfinished = respond(&event, "request-1", &Ok(Mutation::Unfinished(StateChanges::One(change())))).unwrap();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_among_results_is_the_same_problem_document_and_goes_into_the_log() {
+    fn an_error_among_results_is_a_logged_problem_document() {
         let error = Error::from(Invalid::field("instance_id", "must be nicer"));
         let id = crate::testing::worker().instance_id;
         let result = |outcome| InstanceResult { instance_id: id.clone(), outcome };
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_than_a_failed_health_check_is_an_error_status() {
+    fn only_a_failed_health_check_has_an_error_status() {
         let health = |status| {
             Health { status, version: "0", regions: Vec::new(), checks: Vec::new(), permissions: None }.status()
         };

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_about_the_caller_or_aws_fails_all_and_is_not_sent_again() {
+    async fn an_error_of_caller_or_aws_fails_all_ids_without_another_call() {
         let all: Vec<usize> = (0..100).collect();
         let errors: [fn(&[&InstanceId]) -> Error; 6] = [
             // EC2 names one instance even if the role may touch none.

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_due_before_the_function_and_before_api_gateway_give_up() {
+    fn an_answer_is_due_before_lambda_and_api_gateway_time_out() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         assert_eq!(budget(now + Duration::from_secs(27), now), LONGEST);
         assert_eq!(budget(now + Duration::from_secs(3), now), Duration::from_secs(2));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_late_answer_is_a_504_that_does_not_promise_that_nothing_happened() {
+    async fn a_timeout_is_a_504_that_says_the_call_may_have_happened() {
         let late = async { std::future::pending::<Result<(), Error>>().await };
         let error = within_now(in_future(ANSWER_TIME + Duration::from_millis(20)), late).await.unwrap_err();
         assert_eq!((error.code, error.retryable), (Code::AwsTimeout, true));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_ends_inside_the_invocation_however_short_it_is() {
+    async fn a_wait_ends_within_even_a_short_invocation() {
         let longest = Duration::from_secs(15);
         let left = async || Ok(at_most(longest).saturating_duration_since(Instant::now()));
         assert!(left().await.unwrap() > longest - Duration::from_secs(1), "outside of an invocation");

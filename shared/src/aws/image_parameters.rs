@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_parameter_and_one_without_an_image_are_404s_that_do_not_tell_its_value() {
+    async fn a_missing_or_wrong_parameter_is_a_404_that_hides_its_value() {
         let missing = ssm(400, r#"{"__type": "ParameterNotFound", "message": "none"}"#);
         assert_eq!(read(&missing, "/cml/worker").await.unwrap_err().code, Code::ImageNotFound);
         let other = ssm(200, r#"{"Parameter": {"Value": "hunter2"}}"#);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_without_a_parameter_is_none_of_that_parameter() {
+    async fn an_answer_without_a_parameter_value_is_a_retryable_error() {
         for nothing in ["", "{}", r#"{"Parameter": {"Name": "/cml/worker"}}"#] {
             let error = read(&ssm(200, nothing), "/cml/worker").await.unwrap_err();
             assert_eq!((error.code, error.retryable), (Code::AwsError, true), "{nothing}: {}", error.detail);

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_looked_for_again_once_ours_is_shown_or_all_are_known_to_be_others() {
+    async fn a_search_ends_once_it_shows_our_launch_or_only_foreign_ones() {
         let own = keyed_request().fingerprint;
         let first = Ok(vec!["i-0123456789abcdef0".to_owned()]);
         assert_eq!(find(&[shown(0, "running", Some(&own)), shown(1, "pending", None)]).await, (first, 1));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_gone_comes_first_and_then_what_was_tried_first() {
+    async fn live_launches_come_first_in_the_order_of_attempts() {
         let own = keyed_request().fingerprint;
         let launched =
             [shown(0, "terminated", Some(&own)), shown(2, "running", Some(&own)), shown(1, "pending", Some(&own))];

@@ -61,8 +61,8 @@ mod tests {
         (shown.map_err(|error| error.code), count.into_inner())
     }
 
-    #[tokio::test]
-    async fn what_is_not_shown_yet_is_looked_for_again_until_it_is_or_the_time_is_up() {
+    #[tokio::test(start_paused = true)]
+    async fn reads_repeat_until_they_show_the_change_or_time_is_up() {
         assert_eq!(look(&[Ok(Some("it"))], LONG_ENOUGH).await, (Ok(Some("it")), 1));
         assert_eq!(look(&[Ok(None), Ok(None), Ok(Some("it"))], LONG_ENOUGH).await, (Ok(Some("it")), 3));
         let (shown, reads) = look(&[Ok(None)], Duration::from_millis(60)).await;

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_no_capacity_is_sent_once_and_what_fails_for_a_moment_again() {
+    async fn a_lack_of_capacity_is_not_retried_but_a_temporary_failure_is() {
         assert_eq!(tries("InsufficientInstanceCapacity").await, [1, 1]);
         assert_eq!(tries("InternalError").await, [3, 3]);
     }

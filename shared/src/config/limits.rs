@@ -108,7 +108,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn tag_keys_are_compared_with_their_case_and_a_name_may_always_be_set() {
+    fn allowed_tag_keys_are_case_sensitive_and_name_is_always_allowed() {
         let keys =
             ["cml:a", "CML:a", "Name", "name", "Cost-Center"].map(|key| TagKey::try_from(key.to_owned()).unwrap());
         let refused = all().check_tags(&keys, |index, _| format!("key[{index}]")).unwrap_err();

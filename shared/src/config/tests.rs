@@ -63,7 +63,7 @@ fn parameters_are_allowed_by_their_arn() {
 }
 
 #[test]
-fn sessions_are_people_for_identity_center_and_for_the_roles_that_are_named() {
+fn sessions_of_identity_center_and_of_named_roles_are_people() {
     let config = read(&[(AWS_REGION, "us-east-1"), (CML_ROLES_OF_PEOPLE, "lab-*, okta")]).unwrap();
     for (role, of_people) in
         [("AWSReservedSSO_Admin_01", true), ("lab-users", true), ("okta", true), ("okta2", false), ("ci", false)]

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_has_an_entry_and_the_space_around_it_is_no_part_of_it() {
+    fn a_given_list_needs_an_entry_and_ignores_spaces_around_entries() {
         let read = |text: &str| list(text, |entry| Ok(entry.to_owned()));
         assert_eq!(read(" a , b,"), Ok(vec!["a".to_owned(), "b".to_owned()]));
         assert!(read(" , ").is_err());
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pattern_may_not_hold_is_said_with_the_way_out() {
+    fn a_bad_pattern_is_refused_with_an_example() {
         assert!(pattern("c5.*", ".-", "c5.*").is_ok_and(|pattern| pattern.matches("c5.large")));
         let refused = pattern("my key", "._", "lab-*").unwrap_err();
         assert_eq!(

@@ -43,7 +43,7 @@ mod tests {
     impl Document for Plain {}
 
     #[test]
-    fn a_document_is_its_own_json_and_a_200_unless_it_says_otherwise() {
+    fn a_document_is_by_default_its_own_json_with_status_200() {
         let plain = Plain { a: 1 };
         assert_eq!(plain.json("request-1").unwrap(), r#"{"a":1}"#);
         assert_eq!((plain.status(), plain.location(), plain.failures().len()), (200, None, 0));

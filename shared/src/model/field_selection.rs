@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_asked_for_is_shown_and_always_the_id() {
+    fn only_requested_fields_and_the_id_are_shown() {
         let some = Fields::parse("tags, name,name,public_ip".to_owned()).unwrap();
         let expected = json!({"instance_id": "i-1", "name": "cml-1", "public_ip": null, "tags": {"Name": "cml-1"}});
         assert_eq!(document(&some), expected);

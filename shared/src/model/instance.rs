@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::testing::read;
     #[test]
-    fn what_ec2_does_not_say_is_null() {
+    fn a_field_missing_from_ec2s_answer_is_null() {
         let document = serde_json::to_value(read(&types::Instance::builder().build())).unwrap();
         for field in ["name", "state_reason", "public_ip", "launch_time", "age_seconds", "image_name", "key_name"] {
             assert!(document[field].is_null(), "{field}");

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_too_large_ends_early_and_goes_on_where_it_ended() {
+    fn a_page_too_large_to_answer_is_split_and_loses_nothing() {
         let list = pages("us-east-1", "running");
         // This is not EC2's first page, and EC2 gives it in another order each time.
         let mut elements = large();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_a_page_between_two_reads_takes_nothing_with_it() {
+    fn an_element_that_leaves_a_page_hides_no_other() {
         let list = pages("us-east-1", "running");
         let mut elements = large();
         let (shown, token) =

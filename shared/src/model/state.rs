@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_written_with_ec2s_word_whether_we_know_it_or_not() {
+    fn a_state_keeps_ec2s_word_even_if_it_is_unknown_to_us() {
         for word in InstanceStateName::values().iter().copied().chain(["hibernating"]) {
             let state = types::InstanceState::builder().name(word.into()).build();
             let state = State::from_ec2(Some(&state));

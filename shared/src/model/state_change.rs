@@ -177,7 +177,7 @@ mod tests {
     use crate::testing::{read, worker};
 
     #[test]
-    fn what_came_of_a_change_is_told_with_its_reason() {
+    fn the_result_of_a_change_has_ec2s_reason() {
         let change = StateChange::none(&worker().instance_id, &read(&types::Instance::builder().build()));
         let reason = types::StateReason::builder().message("Client.UserInitiatedShutdown").build();
         let state = types::InstanceState::builder().name("stopped".into()).build();

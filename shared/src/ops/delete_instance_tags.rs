@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_was_named_goes_and_an_absent_key_is_no_error() {
+    async fn only_named_tags_are_deleted_and_absent_ones_are_ignored() {
         let read = mock!(Client::describe_instances).then_http_response(|| described("running", true));
         let delete = mock!(Client::delete_tags)
             .match_requests(|r| {

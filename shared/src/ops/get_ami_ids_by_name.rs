@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_leads_to_the_next_one_of_the_same_name_and_owner() {
+    async fn a_page_token_leads_to_the_next_page_of_its_query() {
         let paged =
             IMAGES.replace("</DescribeImagesResponse>", "<nextToken>from-ec2</nextToken></DescribeImagesResponse>");
         let first = mock!(Client::describe_images)

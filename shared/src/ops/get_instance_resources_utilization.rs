@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_metrics_are_read_and_missing_memory_is_no_zero() {
+    async fn both_metrics_are_read_and_missing_memory_is_not_zero() {
         let read = mock!(aws_sdk_ec2::Client::describe_instances).then_http_response(|| described("running", true));
         let cpu = mock!(Client::get_metric_statistics)
             .match_requests(|r| {

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_there_already_is_not_waited_for() {
+    async fn a_running_worker_is_not_waited_for() {
         let read = mock!(Client::describe_instances).then_http_response(|| described("running", true));
         let wait = Wait::short(Until::Running, Duration::ZERO);
         let answer = start_instance(&testing::clients(&[&read]), &Order::one(worker(), false, Some(wait))).await;

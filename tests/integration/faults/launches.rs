@@ -39,7 +39,7 @@ fn with_key(key: &str) -> impl FnOnce(&mut Value) {
 }
 
 #[tokio::test]
-async fn a_launch_whose_function_dies_before_it_answers_is_found_by_the_same_call() {
+async fn a_launch_whose_function_died_is_found_by_the_same_call() {
     let mut functions = Functions::start(&[CREATE]).await;
     let script = functions.ec2_stub.script(action("RunInstances"), Times::Exactly(1), Reply::silence().after_work());
     tokio::select! {
@@ -86,7 +86,7 @@ async fn a_launch_is_answered_once_a_read_shows_it() {
 }
 
 #[tokio::test]
-async fn a_launch_that_is_waited_for_and_not_shown_is_a_202_that_names_it() {
+async fn waiting_for_a_launch_never_shown_is_a_202_with_its_id() {
     let functions = Functions::start(&[CREATE]).await;
     let sees = |request: &Recorded| request.action == "DescribeInstances" && request.param("InstanceId.1").is_some();
     let unknown = Reply::ec2_error(400, "InvalidInstanceID.NotFound", "The instance ID does not exist");
@@ -128,7 +128,7 @@ async fn a_full_fleet_is_a_422_and_launches_nothing() {
 }
 
 #[tokio::test]
-async fn a_launch_is_answered_although_ec2_says_no_more_once_it_is_launched() {
+async fn a_launch_is_answered_although_ec2_is_silent_after_it() {
     let functions = Functions::start(&[CREATE]).await;
     let by_token = |request: &Recorded| request.param("Filter.1.Name") == Some("client-token");
     // The first look-up is for what an earlier sending launched.

@@ -25,7 +25,7 @@ use crate::world::{World, assert_problem, failing_world, world};
 const SEED: &str = "FAULTS_SEED";
 
 #[tokio::test]
-async fn every_fault_of_every_call_is_answered_as_documented_and_nothing_is_lost_or_doubled() {
+async fn every_fault_is_answered_as_documented_and_loses_or_doubles_nothing() {
     let seed = std::env::var(SEED).unwrap_or_else(|_| now());
     let world = failing_world();
     let mut running: JoinSet<_> =
@@ -108,7 +108,7 @@ async fn an_instance_that_ec2_does_not_show_is_not_taken_for_gone() {
 }
 
 #[tokio::test]
-async fn a_terminated_instance_that_ec2_does_not_show_is_not_taken_for_gone() {
+async fn a_terminated_instance_missing_from_a_read_is_not_considered_gone() {
     let id = world().launch().await;
     let reads = || action("DescribeInstances").param("InstanceId.1", &id);
     let unknown = Reply::ec2_error(400, "InvalidInstanceID.NotFound", "The instance ID does not exist");

@@ -146,7 +146,7 @@ fn modes(cases: &[Case]) -> BTreeSet<Mode> {
 }
 
 #[tokio::test]
-async fn each_call_gets_the_verdict_that_is_claimed_and_each_element_of_a_policy_matters() {
+async fn every_call_gets_its_claimed_verdict_and_every_policy_element_matters() {
     let cases = cases(Calls::recorded().await);
     let checks: usize = cases.iter().map(|case| case.checks.len()).sum();
     assert!(cases.len() >= 150, "{} cases", cases.len());

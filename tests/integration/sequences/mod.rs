@@ -30,7 +30,7 @@ const THREADS: u32 = 4;
 type Statuses = Mutex<BTreeMap<u16, usize>>;
 
 #[test]
-fn no_sequence_of_calls_changes_what_is_not_ours_or_loses_what_is() {
+fn no_sequence_of_calls_changes_foreign_instances_or_loses_ours() {
     let sequences: u32 = from_environment(SEQUENCES).unwrap_or(40);
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let seed: u64 = from_environment(SEED).unwrap_or_else(now);

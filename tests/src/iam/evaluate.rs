@@ -124,7 +124,7 @@ mod tests {
 
     /// When this fails, iam-rs fills variables itself and [`fill_conditions`] can go.
     #[test]
-    fn iam_rs_alone_still_does_not_fill_it() {
+    fn iam_rs_does_not_fill_variables_in_conditions() {
         let evaluator = evaluator(&[only_itself()]).unwrap();
         let decision = evaluator.evaluate(&request(&terminate("i-1")).unwrap()).unwrap().decision;
         assert_eq!(decision, Decision::NotApplicable);

@@ -127,7 +127,7 @@ impl Report {
     pub fn told(&self, common: &SdkConfig) -> String {
         let wrong = &self.wrong;
         let first: Vec<String> = wrong.iter().take(TOLD).map(|(seed, what)| told(common, *seed, what)).collect();
-        let how = "to keep one: put its first lines into the list of what_was_found_and_mended_stays_mended";
+        let how = "to keep one: put its first lines into the list of histories_that_once_failed_now_pass";
         format!("{}{} of {} that went wrong, as small as they get; {how}\n", first.concat(), first.len(), wrong.len())
     }
 }

@@ -34,7 +34,7 @@ fn no_history_launches_twice_or_loses_a_launch() {
 
 /// Histories that went wrong once, each as small as it was found.
 #[test]
-fn what_was_found_and_mended_stays_mended() {
+fn histories_that_once_failed_now_pass() {
     let common = common_config();
     let launch = |caller, key, body| Call::Launch(Launch { caller, region: 0, key, body, wait: false });
     let waited = |caller, key, body| Call::Launch(Launch { caller, region: 0, key, body, wait: true });
@@ -95,7 +95,7 @@ impl HttpConnector for SilentIn {
 }
 
 #[test]
-fn a_silent_region_costs_the_self_test_its_own_verdicts_and_no_more_time() {
+fn a_silent_region_costs_the_self_test_only_its_own_verdicts() {
     let common = common_config();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (document, took) = runtime.block_on(async {

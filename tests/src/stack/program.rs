@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_program_started_ends_with_it() {
+    async fn dropping_a_program_ends_its_child_processes() {
         let folder = Folder::create().unwrap();
         let program = start(&folder, "sleep 1000 & echo $!; wait").await;
         let (pid, child) = (program.pid().to_string(), line(&program).await);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_program_leaves_behind_ends_with_it() {
+    async fn child_processes_left_behind_end_when_their_program_is_finished() {
         let folder = Folder::create().unwrap();
         let mut program = start(&folder, "sleep 1000 & echo $!").await;
 

@@ -107,7 +107,7 @@ async fn a_request_is_recorded_and_passed_on_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_script_for_one_request_answers_one_and_the_next_is_passed_on() {
+async fn a_script_for_one_request_lets_the_next_one_pass() {
     let stub = Stub::start(&upstream().await).await;
     let reply = Reply::ec2_error(503, "RequestLimitExceeded", "Request limit exceeded.");
     let script = stub.script(action("StartInstances").param("InstanceId.1", "i-1"), Times::Exactly(1), reply);
@@ -133,7 +133,7 @@ async fn a_script_leaves_other_ids_and_other_actions_alone() {
 }
 
 #[tokio::test]
-async fn the_first_script_wins_and_a_used_up_one_lets_the_next_answer() {
+async fn the_first_script_wins_until_it_is_used_up() {
     let stub = Stub::start(&upstream().await).await;
     let _first = stub.script(action("StartInstances"), Times::Exactly(1), Reply::ec2_error(400, "First", ""));
     let _pass = stub.script(action("StartInstances"), Times::Exactly(1), Reply::pass_through());
@@ -282,7 +282,7 @@ async fn read(reply: Reply) -> (Result<String, reqwest::Error>, bool) {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_closed_slow_truncated_cut_short_or_missing_before_and_after_the_work() {
+async fn a_script_can_spoil_an_answer_before_or_after_the_work() {
     let whole = || Reply::raw(200, &[], "0123456789");
     assert!(matches!(read(whole()).await, (Ok(text), false) if text == "0123456789"));
     assert!(matches!(read(whole().after_work()).await, (Ok(text), true) if text == "0123456789"));

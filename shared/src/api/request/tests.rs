@@ -94,7 +94,7 @@ fn keys_to_delete_are_never_none() {
 }
 
 #[test]
-fn a_body_that_is_no_json_or_no_object_is_refused() {
+fn a_body_that_is_not_a_json_object_is_refused() {
     for body in ["{", "[]", "1", "\"x\"", "null"] {
         let fields = fields(Request::<Nothing, Nothing, CreateInstance>::read(&event(Value::Null, Value::Null, body)));
         assert_eq!(fields, ["body"], "{body}");
@@ -120,7 +120,7 @@ fn the_scheduled_event_is_no_body() {
 }
 
 #[test]
-fn what_stands_twice_is_refused() {
+fn a_duplicate_member_or_header_is_refused() {
     let path = || serde_json::json!({"region": "us-east-1"});
     let twice = event(path(), Value::Null, r#"{"instance_ids": ["i-1"], "instance_ids": ["i-2"]}"#);
     assert_eq!(fields(Request::<TargetPath, Nothing, Value>::read(&twice)), ["instance_ids"]);
@@ -132,7 +132,7 @@ fn what_stands_twice_is_refused() {
 }
 
 #[test]
-fn who_signed_is_whom_api_gateway_names() {
+fn the_caller_is_the_identity_that_api_gateway_names() {
     let mut event = serde_json::from_str::<Value>(include_str!("../../../../events/create-instance.json")).unwrap();
     event["requestContext"]["identity"] = serde_json::json!({
         "caller": "AROAEXAMPLE:alice", "userArn": "arn:aws:sts::123456789012:assumed-role/lab/alice",

@@ -67,7 +67,7 @@ async fn every_code_of_awss_lists_is_answered_as_decided() {
 }
 
 #[test]
-fn the_lists_decide_about_every_code_that_is_mapped_and_about_cloudwatchs_own() {
+fn every_mapped_code_is_listed_and_cloudwatch_codes_match_the_list() {
     for (aws_code, ..) in AWS_CODES {
         assert!(listed().iter().any(|row| row.aws_code == *aws_code), "{aws_code} is on no list");
     }
@@ -79,7 +79,7 @@ fn the_lists_decide_about_every_code_that_is_mapped_and_about_cloudwatchs_own() 
 }
 
 #[test]
-fn a_timeout_is_no_broken_connection() {
+fn a_timeout_is_not_a_broken_connection() {
     type Failure = SdkError<aws_sdk_ec2::operation::stop_instances::StopInstancesError, HttpResponse>;
     let cause = || "no more".to_owned().into();
     let io = || ConnectorError::io(cause());
@@ -101,7 +101,7 @@ fn a_timeout_is_no_broken_connection() {
 }
 
 #[tokio::test]
-async fn only_what_passes_by_itself_is_retryable() {
+async fn only_temporary_errors_are_retryable() {
     for (aws_status, aws_code, retryable, retry_after) in [
         (503, "RequestLimitExceeded", true, Some(5)),
         (500, "InsufficientInstanceCapacity", true, Some(60)),
@@ -126,7 +126,7 @@ async fn a_denied_call_names_the_action_that_aws_names() {
 }
 
 #[tokio::test]
-async fn a_denied_call_says_on_what_and_whether_a_policy_is_missing_or_in_the_way() {
+async fn a_denial_names_the_resource_and_a_missing_or_denying_policy() {
     let role = "You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/cml/cml is not \
                 authorized to perform: ec2:StartInstances on resource: arn:aws:ec2:us-east-1:123456789012:instance/i-1";
     let missing = format!("{role} because no identity-based policy allows the ec2:StartInstances action");
@@ -156,7 +156,7 @@ async fn a_denied_call_without_words_names_the_call() {
 }
 
 #[tokio::test]
-async fn a_first_spot_launch_that_may_not_make_its_role_names_the_permission() {
+async fn a_launch_that_may_not_create_the_spot_role_names_the_permission() {
     let message =
         "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.";
     let error = read(403, "AuthFailure.ServiceLinkedRoleCreationNotPermitted", message).await;
@@ -173,7 +173,7 @@ async fn a_spot_worker_that_was_stopped_just_now_can_be_started_later() {
 }
 
 #[tokio::test]
-async fn what_no_policy_helps_against_names_no_permission() {
+async fn an_error_that_no_policy_can_fix_names_no_permission() {
     let subscribe = "In order to use this AWS Marketplace product you need to accept terms and subscribe.";
     let error = read(401, "OptInRequired", subscribe).await;
     assert_eq!((error.code, error.missing_permission()), (Code::SubscriptionRequired, None));
@@ -193,7 +193,7 @@ const WRONG_SIGNATURE: &str = "The request signature we calculated does not matc
                                x-amz-security-token:IQoJb3JpZ2luX2VjEXAMPLETOKEN\n\nhost;x-amz-date;x-amz-security-token\n0123'";
 
 #[tokio::test]
-async fn of_credentials_our_own_words_are_told_and_never_awss() {
+async fn a_credentials_error_never_repeats_the_message_of_aws() {
     for (aws_code, ..) in AWS_CODES.iter().filter(|(_, code, _)| *code == Code::AwsCredentialsInvalid) {
         let error = read(403, aws_code, WRONG_SIGNATURE).await;
         assert_eq!(error.detail, "AWS does not accept the function's credentials for ec2:StartInstances");
@@ -202,7 +202,7 @@ async fn of_credentials_our_own_words_are_told_and_never_awss() {
 }
 
 #[tokio::test]
-async fn a_message_that_quotes_a_signed_request_is_not_told_whatever_its_code() {
+async fn a_message_that_quotes_a_signed_request_is_withheld_for_every_code() {
     let header = "Authorization header requires 'Signature' parameter. Authorization=AWS4-HMAC-SHA256 Credential=EXAMPLETOKEN/20261124";
     for message in [WRONG_SIGNATURE, header] {
         for aws_code in ["AccessDenied", "InvalidParameterValue", "SomethingThatEc2InventsTomorrow"] {
@@ -298,7 +298,7 @@ fn a_known_refusal_did_nothing_and_an_unknown_one_may_have() {
 }
 
 #[test]
-fn after_a_timeout_and_a_failure_the_call_may_have_been_carried_out() {
+fn a_call_with_a_timeout_or_server_failure_may_have_happened() {
     let may_have = |error: Error| error.may_have_happened();
     assert!(may_have(Error::new(Code::AwsTimeout, "")) && may_have(Error::new(Code::AwsError, "").retryable()));
     assert!(!may_have(Error::new(Code::AwsError, "")) && !may_have(Error::new(Code::Throttled, "")));

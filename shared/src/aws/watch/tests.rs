@@ -46,8 +46,8 @@ async fn the_wished_state_ends_the_wait() {
     }
 }
 
-#[tokio::test]
-async fn an_instance_that_ec2_does_not_show_is_looked_for_again_and_never_taken_for_gone() {
+#[tokio::test(start_paused = true)]
+async fn an_instance_missing_from_a_read_is_read_again_and_not_gone() {
     for until in [Until::Running, Until::Terminated] {
         let rule = states(&["!InvalidInstanceID.NotFound"]);
         let progress = watch(until, Duration::from_millis(60), &[&rule]).await;
@@ -58,7 +58,7 @@ async fn an_instance_that_ec2_does_not_show_is_looked_for_again_and_never_taken_
     assert_eq!(state_of(watch(Until::Running, LONG_ENOUGH, &[&rule]).await), (true, Some("running".to_owned())));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_bound_ends_it_with_the_state_so_far() {
     let rule = states(&["pending"]);
     let progress = watch(Until::Running, Duration::from_millis(60), &[&rule]).await;
@@ -68,7 +68,7 @@ async fn the_bound_ends_it_with_the_state_so_far() {
 }
 
 #[tokio::test]
-async fn a_read_that_can_be_older_than_the_call_is_no_revert_however_often_it_comes() {
+async fn a_possibly_outdated_stopped_state_does_not_end_the_wait() {
     // The instance of these reads was launched at 03:04:05.
     let launch = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045);
     let seen = &["stopped", "stopping", "stopped", "pending", "stopped", "running"];
@@ -122,7 +122,7 @@ async fn healthy_is_more_than_running() {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_ends_the_wait_with_what_was_seen_and_the_reason() {
+async fn a_failed_read_ends_the_wait_with_the_last_state_and_reason() {
     for (states_, code) in [
         (&["pending", "!RequestLimitExceeded", "running"], Code::Throttled),
         (&["pending", "!UnauthorizedOperation", "running"], Code::MissingPermission),
@@ -142,7 +142,7 @@ async fn a_read_that_fails_ends_the_wait_with_what_was_seen_and_the_reason() {
 }
 
 #[tokio::test]
-async fn a_wait_whose_time_is_used_up_gets_some_seconds_more_and_a_longer_one_keeps_its_end() {
+async fn only_a_wait_with_little_time_left_gets_more_seconds() {
     let used_up = Wait::short(Until::Running, Duration::ZERO).with_time_left();
     assert!(used_up.end > Instant::now() + SHOWN_WITHIN / 2);
     let long = Wait::short(Until::Running, 2 * SHOWN_WITHIN);

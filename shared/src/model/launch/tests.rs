@@ -58,7 +58,7 @@ fn exactly_one_image_is_named() {
 }
 
 #[test]
-fn fields_that_do_not_fit_together_are_named_beside_fields_that_are_bad_by_themselves() {
+fn conflicting_fields_are_named_together_with_malformed_fields() {
     let members = json!({
         "subnet_id": "x", "on_demand_fallback": true, "cpu": {"nested_virtualization": true, "threads_per_core": 3},
         "root_volume": {"iops": 5, "throughput": 1, "kms_key_id": "k", "encrypted": false}, "extra_volumes": [{}, {"size_gib": 0}],
@@ -81,7 +81,7 @@ fn fields_that_do_not_fit_together_are_named_beside_fields_that_are_bad_by_thems
 }
 
 #[test]
-fn a_member_that_is_bad_by_itself_hides_nothing_else_of_its_object() {
+fn one_bad_member_does_not_hide_another_in_the_same_object() {
     for (members, fields) in [
         (json!({"cpu": {"core_count": 0, "threads_per_core": 3}}), &["cpu.core_count", "cpu.threads_per_core"][..]),
         (json!({"cpu": {"core_count": "x", "cache": 1}}), &["cpu.cache", "cpu.core_count", "cpu.threads_per_core"]),
@@ -120,7 +120,7 @@ fn ec2_takes_cores_and_threads_together_and_neither_of_a_metal_type() {
 }
 
 #[test]
-fn an_alternative_that_the_rest_of_the_launch_rules_out_is_refused_before_anything_is_sent() {
+fn an_alternative_that_contradicts_its_launch_is_refused() {
     let (other_type, other_subnet) = ("alternatives[0].instance_type", "alternatives[0].subnet_id");
     let subnet = json!({"subnet_id": "subnet-12345678"});
     let in_zone = json!({"availability_zone": "us-east-1a"});
@@ -142,7 +142,7 @@ fn an_alternative_that_the_rest_of_the_launch_rules_out_is_refused_before_anythi
 }
 
 #[test]
-fn what_is_of_on_demand_instances_does_not_go_with_spot() {
+fn on_demand_options_are_refused_for_spot() {
     assert_eq!(refused(json!({"spot": {}, "termination_protection": true})), ["termination_protection"]);
     let reservation = json!({"id": "cr-12345678"});
     assert_eq!(refused(json!({"spot": {}, "capacity_reservation": reservation})), ["capacity_reservation"]);
@@ -151,7 +151,7 @@ fn what_is_of_on_demand_instances_does_not_go_with_spot() {
 }
 
 #[test]
-fn a_spot_instance_that_would_outlive_its_interruption_is_refused_with_the_reason() {
+fn a_spot_instance_that_would_not_terminate_on_interruption_is_refused() {
     for behavior in ["stop", "hibernate"] {
         let body = json!({
             "name": "a", "image_id": "ami-12345678", "instance_type": "c5.large", "spot": {"interruption_behavior": behavior},

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_both_sources_say_is_silent_and_anything_else_is_told() {
+    fn nested_virtualization_that_may_not_work_is_warned_about() {
         let warned = |name: &str| warning(name, true).unwrap_or_default();
         assert_eq!(warned("c8i.large"), "");
         assert_eq!(warned("m5zn.metal"), "");

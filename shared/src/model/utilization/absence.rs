@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_is_told_of_cpu() {
+    fn each_cause_of_missing_cpu_data_is_told() {
         let cpu = |newest, change: fn(&mut Instance)| cause(MetricName::CpuUtilization, newest, change);
         assert_eq!(cpu(None, |i| i.state = State::Stopped), Cause::NotRunning);
         assert_eq!(cpu(Some(400), |i| i.state = State::Stopped), Cause::NotRunning);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_is_told_of_memory() {
+    fn each_cause_of_missing_memory_data_is_told() {
         let memory = |newest, change: fn(&mut Instance)| cause(MetricName::MemUsedPercent, newest, change);
         assert_eq!(memory(None, |i| i.state = State::Pending), Cause::NotRunning);
         assert_eq!(memory(None, |_| ()), Cause::NoAgent);

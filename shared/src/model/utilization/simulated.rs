@@ -172,7 +172,7 @@ fn at_every_second_of_an_hour_every_window_agrees_with_the_reference() {
 }
 
 #[test]
-fn at_every_second_of_an_hour_a_worker_that_has_run_25_minutes_has_a_latest_value() {
+fn a_worker_running_25_minutes_always_has_a_latest_value() {
     for now in HOUR..HOUR + 3600 {
         for published in kinds(now - 25 * MINUTE) {
             for text in WINDOWS {

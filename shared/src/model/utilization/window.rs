@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_is_half_a_minute_or_whole_minutes_or_hours_up_to_a_day() {
+    fn a_window_is_30_seconds_or_whole_minutes_up_to_a_day() {
         let window = |text: &str| Window::try_from(text.to_owned());
         for (good, seconds) in
             [("30s", 30), ("1m", 60), ("5m", 300), ("10m", 600), ("1440m", 86_400), ("1h", 3600), ("24h", 86_400)]
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_begins_with_a_whole_period_and_holds_the_window_and_half_an_hour() {
+    fn a_read_starts_on_a_period_and_covers_the_window_or_longer() {
         for (window, period, read, back) in [
             ("30s", 300, 300, 1800),
             ("10m", 60, 60, 1800),

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_caller_is_a_user_a_role_or_the_person_in_a_session() {
+    fn a_session_counts_as_its_role_unless_people_share_the_role() {
         let variable = |name: &str| match name {
             "AWS_REGION" => Some("us-east-1".to_owned()),
             "CML_ROLES_OF_PEOPLE" => Some("lab-*".to_owned()),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_with_a_key_can_be_sent_again_by_the_same_caller_alone() {
+    fn only_the_same_caller_can_repeat_a_request_with_a_key() {
         let config = Config::read(|name| (name == "AWS_REGION").then(|| "us-east-1".to_owned())).unwrap();
         let caller = |key: Option<&str>, id: &str| {
             let request = Request::<RegionPath> {

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ec2_would_choose_by_itself_has_to_be_named() {
+    fn a_limited_subnet_or_security_group_must_be_named() {
         assert_eq!(refused(&all(), serde_json::json!({})), ["subnet_id", "security_group_ids"]);
     }
 }

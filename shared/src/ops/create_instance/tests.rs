@@ -259,7 +259,7 @@ async fn a_permanent_error_ends_the_launch_at_once() {
 }
 
 #[tokio::test]
-async fn when_nothing_has_capacity_the_answer_tells_of_each_try() {
+async fn when_nothing_has_capacity_the_answer_names_each_try() {
     let images = images(IMAGE);
     let (full, free) = without_capacity(&["c5.2xlarge", "c5.4xlarge", "c6i.2xlarge"], "InsufficientInstanceCapacity");
     let error = create(&[&images, &full, &free], &with_alternatives(), false).await.unwrap_err();
@@ -332,7 +332,7 @@ fn found(state: &str, token: &str, fingerprint: &str) -> Rule {
 }
 
 #[tokio::test]
-async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_nothing() {
+async fn a_retry_finds_the_launch_of_any_attempt_and_launches_nothing() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let keyed_request = caller.keyed_request.clone().unwrap();
     for attempt in 0..3 {
@@ -345,7 +345,7 @@ async fn a_retry_is_answered_with_the_first_launch_of_any_attempt_and_launches_n
 }
 
 #[tokio::test]
-async fn a_key_of_another_body_or_of_a_terminated_worker_is_a_409() {
+async fn a_key_of_another_body_or_terminated_worker_is_a_409() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let keyed_request = caller.keyed_request.clone().unwrap();
     for (state, attempt, fingerprint) in [
@@ -375,7 +375,7 @@ fn one_after_the_other(documents: Vec<String>) -> Rule {
 }
 
 #[tokio::test]
-async fn an_instance_that_ec2_shows_without_its_tags_is_nobodys_launch_yet() {
+async fn an_instance_without_visible_tags_is_not_yet_taken_for_a_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let keyed_request = caller.keyed_request.clone().unwrap();
     let bare = launched_with("pending", &keyed_request.token(0, 0), "").replace("IdempotencyFingerprint", "Lab");
@@ -398,7 +398,7 @@ async fn an_instance_that_ec2_shows_without_its_tags_is_nobodys_launch_yet() {
 }
 
 #[tokio::test]
-async fn what_a_key_launched_twice_at_the_same_moment_is_named() {
+async fn a_twin_launch_of_the_same_key_is_named() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let keyed_request = caller.keyed_request.clone().unwrap();
     let (images, run) = (images(IMAGE), mock!(Client::run_instances).then_http_response(launched));
@@ -432,7 +432,7 @@ async fn what_a_key_launched_twice_at_the_same_moment_is_named() {
 }
 
 #[tokio::test]
-async fn without_a_key_a_launch_that_may_have_happened_is_not_called_repeatable() {
+async fn without_a_key_a_launch_in_doubt_is_not_called_retryable() {
     let images = images(IMAGE);
     for (status, code, open) in [(500, "InternalError", true), (503, "RequestLimitExceeded", false)] {
         let run = mock!(Client::run_instances).then_http_response(move || ec2_error(status, code, "EC2's words."));
@@ -449,7 +449,7 @@ async fn without_a_key_a_launch_that_may_have_happened_is_not_called_repeatable(
 }
 
 #[tokio::test]
-async fn what_ec2_answers_for_another_request_of_the_key_is_no_launch_of_this_one() {
+async fn a_launch_is_ours_only_with_the_fingerprint_of_this_request() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let nothing = mock!(Client::describe_instances)
         .then_http_response(|| xml(200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"));
@@ -489,7 +489,7 @@ async fn what_ec2_answers_for_another_request_of_the_key_is_no_launch_of_this_on
 }
 
 #[tokio::test]
-async fn what_ec2_still_answers_for_a_worker_that_it_shows_no_longer_is_no_launch() {
+async fn a_token_of_a_vanished_instance_is_not_a_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let nothing = mock!(Client::describe_instances)
         .then_http_response(|| xml(200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"));
@@ -546,7 +546,7 @@ async fn a_refusal_names_the_alternative_that_it_is_about() {
 }
 
 #[tokio::test]
-async fn an_instance_with_another_token_is_no_earlier_launch() {
+async fn an_instance_with_another_token_is_not_an_earlier_launch() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let (images, other) = (images(IMAGE), found("running", "somebody-elses", ""));
     let token = caller.keyed_request.as_ref().unwrap().token(0, 0);
@@ -595,7 +595,7 @@ async fn a_launch_is_not_lost_because_of_a_read() {
 }
 
 #[tokio::test]
-async fn a_retry_that_ec2_refuses_because_the_image_name_leads_elsewhere_is_answered_with_the_first_launch() {
+async fn a_retry_finds_the_first_launch_although_the_image_name_leads_elsewhere() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let keyed_request = caller.keyed_request.clone().unwrap();
     let run = mock!(Client::run_instances)
@@ -647,7 +647,7 @@ async fn a_root_volume_below_the_images_is_refused_before_the_launch() {
 }
 
 #[tokio::test]
-async fn a_launch_is_watched_until_it_runs_and_keeps_what_only_the_launch_knows() {
+async fn a_launch_watched_until_it_runs_still_has_its_image_name() {
     let images = images(IMAGE);
     let run = mock!(Client::run_instances).then_http_response(launched);
     let running = mock!(Client::describe_instances).then_http_response(|| testing::described("running", true));
@@ -660,7 +660,7 @@ async fn a_launch_is_watched_until_it_runs_and_keeps_what_only_the_launch_knows(
 }
 
 #[tokio::test]
-async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
+async fn a_launch_with_wait_is_not_lost_when_a_read_fails() {
     let images = images(IMAGE);
     let run = mock!(Client::run_instances).then_http_response(launched);
     let wait = WaitQuery { dry_run: false, wait: Some(UntilUp::Running) };
@@ -691,7 +691,7 @@ async fn a_launch_that_is_waited_for_is_not_lost_because_of_a_read() {
 }
 
 #[tokio::test]
-async fn two_requests_of_one_key_are_told_apart_and_neither_is_a_twin_of_the_other() {
+async fn two_requests_with_one_key_are_not_mistaken_for_each_other() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let keyed_request = caller.keyed_request.clone().unwrap();
     // EC2 can keep tokens per zone: here the same token launched in two zones, for two bodies.
@@ -707,7 +707,7 @@ async fn two_requests_of_one_key_are_told_apart_and_neither_is_a_twin_of_the_oth
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_bound_to_a_launch_that_never_was_is_given_up_once_no_read_can_show_one_any_more() {
+async fn a_token_without_a_launch_is_replaced_after_the_longest_read_lag() {
     let caller = with_key(&json!({"name": "cml-1"}));
     let keyed_request = caller.keyed_request.clone().unwrap();
     let (first, second) = (keyed_request.token(0, 0), keyed_request.token(0, 1));
@@ -750,7 +750,7 @@ async fn a_replay_of_a_worker_that_was_stopped_since_waits_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_launch_whose_answer_names_no_instance_is_told_as_that_and_nothing_else() {
+async fn a_launch_answer_without_an_instance_is_not_retryable() {
     let images = images(IMAGE);
     let run = mock!(Client::run_instances)
         .then_http_response(|| xml(200, "<RunInstancesResponse><instancesSet/></RunInstancesResponse>"));

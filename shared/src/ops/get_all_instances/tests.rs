@@ -37,7 +37,7 @@ fn limits_and_words_outside_the_documented_ones_are_refused() {
 }
 
 #[test]
-fn the_ownership_tag_is_a_filter_of_its_own_only_when_any_owner_is_meant() {
+fn the_ownership_tag_can_be_filtered_only_for_any_owner() {
     let refused: Result<ListQuery, Invalid> = deserr::deserialize(serde_json::json!({"tag": {"ManagedBy": "them"}}));
     assert_eq!(refused.unwrap_err().errors()[0].field, "tag.ManagedBy");
     let any = filters(&query(serde_json::json!({"tag": {"ManagedBy": "them"}, "managed": "any"})), "us");

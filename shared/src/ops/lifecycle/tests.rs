@@ -88,7 +88,7 @@ async fn each_of_many_has_its_own_answer_in_the_order_asked_for() {
 }
 
 #[tokio::test]
-async fn a_dry_run_of_many_is_one_answer_if_all_may_be_changed_and_else_one_each() {
+async fn a_dry_run_of_many_has_one_answer_unless_one_is_refused() {
     for (owner, all) in [(OURS, true), ("me", false)] {
         let read = mock!(Client::describe_instances)
             .then_http_response(move || described(&[(1, "running", OURS), (2, "terminated", owner)], ""));
@@ -117,7 +117,7 @@ async fn a_read_that_fails_fails_the_request_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn of_many_those_that_cannot_hibernate_are_stopped_with_a_note() {
+async fn workers_that_cannot_hibernate_are_stopped_with_a_note() {
     let read = mock!(Client::describe_instances)
         .then_http_response(|| described(&[(1, "running", OURS), (2, "running", OURS), (3, "running", OURS)], ""));
     let both = mock!(Client::stop_instances)
@@ -142,7 +142,7 @@ async fn of_many_those_that_cannot_hibernate_are_stopped_with_a_note() {
 }
 
 #[tokio::test]
-async fn what_ec2_changed_although_it_refused_the_call_is_a_change() {
+async fn a_change_made_by_a_refused_call_is_reported() {
     // EC2 terminates the unprotected instances of other zones and refuses the call. When it is sent again, they are
     // "shutting-down" before and after.
     let read = mock!(Client::describe_instances)
@@ -214,7 +214,7 @@ async fn started_and_then_refused(status: u16, code: &'static str) -> Result<Mut
 }
 
 #[tokio::test]
-async fn a_change_that_cannot_be_watched_is_told_with_the_reason_unless_a_later_look_helps() {
+async fn a_denied_read_after_a_change_fails_unlike_a_throttled_read() {
     let error = started_and_then_refused(403, "UnauthorizedOperation").await.unwrap_err();
     assert_eq!((error.code, error.missing_permission()), (Code::MissingPermission, Some("ec2:DescribeInstances")));
     let said = format!("EC2 accepted the call for {}, but cannot be asked about it now: EC2's words.", testing::ID);

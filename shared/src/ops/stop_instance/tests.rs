@@ -90,7 +90,7 @@ async fn stop_so(
 }
 
 #[tokio::test]
-async fn a_worker_that_cannot_hibernate_is_stopped_with_one_more_call_and_a_note() {
+async fn a_worker_that_cannot_hibernate_is_stopped_by_a_second_call() {
     for (code, message) in [
         (
             "UnsupportedHibernationConfiguration",
@@ -114,7 +114,7 @@ async fn another_refusal_of_a_hibernation_is_no_reason_to_stop_without() {
 }
 
 #[tokio::test]
-async fn a_hibernation_that_comes_too_early_is_refused_for_now_and_loses_nothing() {
+async fn a_hibernation_that_comes_too_early_is_refused_and_can_be_repeated() {
     let message = "The instance 'i-0123456789abcdef0' is not ready to hibernate yet, retry in a few minutes.";
     let (answer, calls) = stop_so(Manner::Hibernate, "UnsupportedOperation", message).await;
     let error = answer.unwrap_err();

@@ -81,7 +81,7 @@ fn answer_of_ssm(status: u16, body: &'static str) -> HttpResponse {
 }
 
 #[tokio::test]
-async fn what_options_need_is_asked_about_where_a_dry_run_can() {
+async fn permissions_of_options_are_probed_where_a_dry_run_can() {
     let permissions = test_of_options(Vec::new()).await;
     let allowed = with(&permissions, Verdict::Allowed);
     assert!(allowed.contains(&PASS_ROLE) && allowed.contains(&"ssm:GetParameter"), "{allowed:?}");
@@ -130,7 +130,7 @@ async fn a_denied_action_is_named_with_what_breaks_and_what_to_add() {
 }
 
 #[tokio::test]
-async fn a_launch_that_may_not_tag_names_the_tagging_and_leaves_the_launch_open() {
+async fn a_denied_tagging_at_launch_leaves_the_launch_permission_unknown() {
     let denied = "User: x is not authorized to perform: ec2:CreateTags on resource: arn:aws:ec2:us-east-1:1:instance/*";
     let rule = mock!(Client::run_instances).then_http_response(move || ec2_error(403, "UnauthorizedOperation", denied));
     let permissions = test(vec![rule]).await;
@@ -139,7 +139,7 @@ async fn a_launch_that_may_not_tag_names_the_tagging_and_leaves_the_launch_open(
 }
 
 #[tokio::test]
-async fn without_an_instance_or_an_image_what_needs_one_is_unknown_and_not_denied() {
+async fn permissions_that_need_an_instance_or_image_are_unknown_without_one() {
     let none = mock!(Client::describe_instances).then_http_response(|| xml(200, "<DescribeInstancesResponse/>"));
     let images = mock!(Client::describe_images).then_http_response(|| xml(200, "<DescribeImagesResponse/>"));
     let permissions = test(vec![none, images]).await;
@@ -170,7 +170,7 @@ async fn a_launch_that_only_spot_is_refused_is_allowed_all_the_same() {
 }
 
 #[tokio::test]
-async fn where_the_role_may_pass_none_on_purpose_nobody_asks() {
+async fn in_base_mode_the_self_test_skips_the_pass_role_permission() {
     let asked = mock!(Client::run_instances)
         .match_requests(|request| request.iam_instance_profile().is_some())
         .then_http_response(dry_run);
