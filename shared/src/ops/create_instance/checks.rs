@@ -78,3 +78,45 @@ fn fits(image: &LaunchImage, launch: &Launch) -> Result<(), Invalid> {
     }
     invalid.none_or(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The fields that are refused of a launch with these volumes, of an image whose root volume has 32 GiB and that uses the
+    /// device names from f to o itself.
+    fn refused(volumes: &Value) -> Vec<String> {
+        let volume = |name: char, size| ImageVolume {
+            device_name: format!("/dev/sd{name}"),
+            size_gib: Some(size),
+            encrypted: false,
+        };
+        let image = LaunchImage {
+            image_id: "ami-0123456789abcdef0".to_owned(),
+            name: None,
+            root: Some(volume('a', 32)),
+            others: ('f'..='o').map(|name| volume(name, 8)).collect(),
+        };
+        let mut body = json!({"name": "a", "instance_type": "c5.large"});
+        body.as_object_mut().unwrap().extend(volumes.as_object().unwrap().clone());
+        let launch: Launch = deserr::deserialize::<_, _, Invalid>(body).unwrap();
+        let refused = fits(&image, &launch).err().unwrap_or_default();
+        refused.errors().iter().map(|error| error.field.clone()).collect()
+    }
+
+    #[test]
+    fn a_root_volume_is_at_least_as_large_as_the_images() {
+        for (size, fields) in [(31, &["root_volume.size_gib"][..]), (32, &[]), (33, &[])] {
+            assert_eq!(refused(&json!({"root_volume": {"size_gib": size}})), fields, "{size}");
+        }
+    }
+
+    #[test]
+    fn as_many_volumes_fit_as_device_names_are_free() {
+        let volumes = |count| json!({"extra_volumes": vec![json!({"size_gib": 1}); count]});
+        assert_eq!(refused(&volumes(1)), [""; 0]);
+        assert_eq!(refused(&volumes(2)), ["extra_volumes"]);
+    }
+}
