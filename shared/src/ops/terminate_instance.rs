@@ -5,8 +5,9 @@ use aws_sdk_ec2::types::InstanceStateChange;
 
 use crate::aws::all_or_none::Call;
 use crate::aws::clients::Clients;
-use crate::aws::dry_run::permitted;
+use crate::aws::dry_run::changed;
 use crate::error::Error;
+use crate::input::texts;
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstancesBody;
 use crate::model::mutation::Mutation;
@@ -60,12 +61,9 @@ struct Terminate<'a> {
 
 impl Call for Terminate<'_> {
     async fn send(&self, instance_ids: &[InstanceId], dry_run: bool) -> Result<Vec<InstanceStateChange>, Error> {
-        let ids = instance_ids.iter().map(InstanceId::to_string).collect();
-        let call = self.ec2.terminate_instances().set_instance_ids(Some(ids));
-        if dry_run {
-            return permitted::<(), _, _>(call.dry_run(true).send().await).map(|_| Vec::new());
-        }
-        Ok(call.send().await?.terminating_instances.unwrap_or_default())
+        let call = self.ec2.terminate_instances().set_instance_ids(Some(texts(instance_ids)));
+        let answer = call.set_dry_run(dry_run.then_some(true)).send().await;
+        changed(answer, dry_run, |answer| answer.terminating_instances)
     }
 }
 

@@ -179,3 +179,116 @@ fn capacity_reservation(wish: &CapacityReservation) -> CapacityReservationSpecif
         }))
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::operation::run_instances::builders::RunInstancesInputBuilder;
+    use aws_sdk_ec2::types::{Placement as SentPlacement, ShutdownBehavior as SentBehavior, Tenancy as SentTenancy};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::input::Invalid;
+    use crate::ops::create_instance::caller::Caller;
+    use crate::testing;
+
+    /// What RunInstances is sent for the first attempt of a launch with these options.
+    fn sent(options: &Value) -> RunInstancesInputBuilder {
+        let mut body = json!({"name": "a", "instance_type": "c5.large"});
+        body.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        let launch: Launch = deserr::deserialize::<_, _, Invalid>(body).unwrap();
+        let (clients, region, caller) = (testing::clients(&[]), testing::region(), Caller::default());
+        let launching = Launching::new(&clients, &region, &launch, &caller).unwrap();
+        let image =
+            LaunchImage { image_id: "ami-0123456789abcdef0".to_owned(), name: None, root: None, others: Vec::new() };
+        run_instances(&launching, &Attempt::first(&launch), &image).as_input().clone()
+    }
+
+    fn placement_sent(options: &Value) -> Option<SentPlacement> {
+        sent(&json!({"placement": options})).get_placement().clone()
+    }
+
+    #[test]
+    fn options_that_are_not_given_are_not_sent() {
+        let plain = sent(&json!({}));
+        assert!(plain.get_placement().is_none() && plain.get_cpu_options().is_none());
+        assert!(plain.get_user_data().is_none() && plain.get_iam_instance_profile().is_none());
+        assert!(plain.get_instance_market_options().is_none());
+        assert!(plain.get_capacity_reservation_specification().is_none());
+        assert!(plain.get_instance_initiated_shutdown_behavior().is_none());
+        assert_eq!((plain.get_disable_api_termination(), plain.get_network_interfaces()), (&None, &None));
+    }
+
+    #[test]
+    fn user_data_is_sent_in_base64_and_base64_as_it_is() {
+        assert_eq!(sent(&json!({"user_data": "#!/bin/sh"})).get_user_data().as_deref(), Some("IyEvYmluL3No"));
+        assert_eq!(sent(&json!({"user_data_base64": "H4sI"})).get_user_data().as_deref(), Some("H4sI"));
+    }
+
+    #[test]
+    fn the_placement_is_sent_member_by_member() {
+        let zone = placement_sent(&json!({"availability_zone": "us-east-1a", "tenancy": "dedicated"})).unwrap();
+        assert_eq!((zone.availability_zone(), zone.tenancy()), (Some("us-east-1a"), Some(&SentTenancy::Dedicated)));
+        let shared = placement_sent(&json!({"tenancy": "default", "group": "near"})).unwrap();
+        assert_eq!((shared.group_name(), shared.tenancy()), (Some("near"), Some(&SentTenancy::Default)));
+        // A host implies its tenancy.
+        let host = placement_sent(&json!({"host_id": "h-0123456789abcdef0"})).unwrap();
+        assert_eq!((host.host_id(), host.tenancy()), (Some("h-0123456789abcdef0"), Some(&SentTenancy::Host)));
+    }
+
+    #[test]
+    fn cpu_options_and_shutdown_behavior_are_sent_as_they_are_wished() {
+        let cpu = sent(&json!({"cpu": {"core_count": 2, "threads_per_core": 1}})).get_cpu_options().clone().unwrap();
+        assert_eq!((cpu.core_count(), cpu.threads_per_core(), cpu.nested_virtualization()), (Some(2), Some(1), None));
+        for (wish, behavior) in [("stop", SentBehavior::Stop), ("terminate", SentBehavior::Terminate)] {
+            let input = sent(&json!({"shutdown_behavior": wish}));
+            assert_eq!(input.get_instance_initiated_shutdown_behavior().as_ref(), Some(&behavior));
+        }
+        assert_eq!(sent(&json!({"termination_protection": true})).get_disable_api_termination(), &Some(true));
+    }
+
+    #[test]
+    fn a_profile_is_sent_by_arn_or_by_name() {
+        let arn = "arn:aws:iam::123456789012:instance-profile/CMLWorker";
+        let by_arn = sent(&json!({"iam_instance_profile": arn})).get_iam_instance_profile().clone().unwrap();
+        assert_eq!((by_arn.arn(), by_arn.name()), (Some(arn), None));
+        let by_name = sent(&json!({"iam_instance_profile": "CMLWorker"})).get_iam_instance_profile().clone().unwrap();
+        assert_eq!((by_name.arn(), by_name.name()), (None, Some("CMLWorker")));
+    }
+
+    #[test]
+    fn a_choice_of_address_goes_with_subnet_and_groups_into_the_interface() {
+        let options = json!({
+            "associate_public_ip": false, "subnet_id": "subnet-0123456789abcdef0",
+            "security_group_ids": ["sg-0123456789abcdef0"], "private_ip": "10.0.0.9",
+        });
+        let input = sent(&options);
+        let [interface] = &input.get_network_interfaces().clone().unwrap()[..] else { panic!("{input:?}") };
+        assert_eq!((interface.associate_public_ip_address(), interface.device_index()), (Some(false), Some(0)));
+        assert_eq!(
+            (interface.subnet_id(), interface.private_ip_address()),
+            (Some("subnet-0123456789abcdef0"), Some("10.0.0.9"))
+        );
+        assert_eq!(
+            (interface.groups(), interface.delete_on_termination()),
+            (&["sg-0123456789abcdef0".to_owned()][..], Some(true))
+        );
+        assert_eq!((input.get_subnet_id(), input.get_private_ip_address()), (&None, &None));
+    }
+
+    #[test]
+    fn a_spot_launch_is_sent_without_a_reservation() {
+        let spot = sent(&json!({"spot": {"max_price": "0.5"}})).get_instance_market_options().clone().unwrap();
+        assert_eq!(spot.market_type(), Some(&MarketType::Spot));
+        assert_eq!(spot.spot_options().and_then(|options| options.max_price()), Some("0.5"));
+        let reserved = |options: &Value| sent(options).get_capacity_reservation_specification().clone();
+        let by_id = reserved(&json!({"capacity_reservation": {"id": "cr-0123456789abcdef0"}})).unwrap();
+        let target = by_id.capacity_reservation_target().and_then(|target| target.capacity_reservation_id());
+        assert_eq!(target, Some("cr-0123456789abcdef0"));
+        let none = reserved(&json!({"capacity_reservation": {"preference": "none"}})).unwrap();
+        assert_eq!(none.capacity_reservation_preference(), Some(&CapacityReservationPreference::None));
+        let both = json!({
+            "spot": {}, "on_demand_fallback": true, "capacity_reservation": {"id": "cr-0123456789abcdef0"},
+        });
+        assert!(reserved(&both).is_none());
+    }
+}

@@ -6,10 +6,10 @@ use deserr::ValuePointerRef;
 
 use crate::aws::all_or_none::Call;
 use crate::aws::clients::Clients;
-use crate::aws::dry_run::permitted;
+use crate::aws::dry_run::changed;
 use crate::aws::errors::is_too_early_to_hibernate;
 use crate::error::Error;
-use crate::input::Invalid;
+use crate::input::{Invalid, texts};
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstanceIds;
 use crate::model::mutation::Mutation;
@@ -111,17 +111,14 @@ struct Stop<'a> {
 
 impl Call for Stop<'_> {
     async fn send(&self, instance_ids: &[InstanceId], dry_run: bool) -> Result<Vec<InstanceStateChange>, Error> {
-        let ids = instance_ids.iter().map(InstanceId::to_string).collect();
-        let call = self.ec2.stop_instances().set_instance_ids(Some(ids));
+        let call = self.ec2.stop_instances().set_instance_ids(Some(texts(instance_ids)));
         let call = match self.manner {
             Manner::Plain => call,
             Manner::Force => call.force(true),
             Manner::Hibernate => call.hibernate(true),
         };
-        if dry_run {
-            return permitted::<(), _, _>(call.dry_run(true).send().await).map(|_| Vec::new());
-        }
-        Ok(call.send().await?.stopping_instances.unwrap_or_default())
+        let answer = call.set_dry_run(dry_run.then_some(true)).send().await;
+        changed(answer, dry_run, |answer| answer.stopping_instances)
     }
 }
 
