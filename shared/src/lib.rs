@@ -13,6 +13,9 @@
 //! input    one refusal that names every bad field
 //! ```
 
+// `pub` is for what another crate uses.
+#![warn(unreachable_pub)]
+
 pub mod api;
 pub mod aws;
 pub mod config;

@@ -18,24 +18,24 @@ use crate::model::path::InstancePath;
 use crate::model::region::Region;
 
 /// The instance of every test.
-pub const ID: &str = "i-0123456789abcdef0";
+pub(crate) const ID: &str = "i-0123456789abcdef0";
 
-pub fn region() -> Region {
+pub(crate) fn region() -> Region {
     Region::try_from("us-east-1".to_owned()).unwrap()
 }
 
-pub fn worker() -> InstancePath {
+pub(crate) fn worker() -> InstancePath {
     InstancePath { region: region(), instance_id: InstanceId::try_from(ID.to_owned()).unwrap() }
 }
 
 /// Clients of one region that answer from `rules`, whichever matches, those of all services alike. No retries: a test
 /// shall see the first answer.
-pub fn clients(rules: &[&Rule]) -> Clients {
+pub(crate) fn clients(rules: &[&Rule]) -> Clients {
     clients_with(rules, |_| ())
 }
 
 /// [`clients`] of another configuration.
-pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Clients {
+pub(crate) fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Clients {
     let mut config = Config {
         region: region(),
         managed_by: "cml-cloud-manager".to_owned(),
@@ -60,7 +60,7 @@ pub fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config)) -> Cli
 const JOURNAL: &str = "CML_TEST_JOURNAL";
 
 /// Writes down what a test has AWS answer, for `tests/aws/read_back.py`, which reads it with AWS's models.
-pub fn journal(action: Option<&str>, status: u16, body: &[u8]) {
+pub(crate) fn journal(action: Option<&str>, status: u16, body: &[u8]) {
     let Some(folder) = std::env::var_os(JOURNAL) else { return };
     let folder = std::path::PathBuf::from(folder);
     std::fs::create_dir_all(&folder).unwrap();
@@ -72,21 +72,21 @@ pub fn journal(action: Option<&str>, status: u16, body: &[u8]) {
 }
 
 /// An answer of EC2 with this XML.
-pub fn xml(status: u16, body: impl Into<String>) -> HttpResponse {
+pub(crate) fn xml(status: u16, body: impl Into<String>) -> HttpResponse {
     let body = body.into();
     journal(None, status, body.as_bytes());
     unreadable(status, body)
 }
 
 /// An answer that is none of EC2's.
-pub fn unreadable(status: u16, body: impl Into<String>) -> HttpResponse {
+pub(crate) fn unreadable(status: u16, body: impl Into<String>) -> HttpResponse {
     let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.into()));
     response.headers_mut().insert("x-amzn-requestid", "aws-request-1");
     response
 }
 
 /// EC2's error document.
-pub fn ec2_error(status: u16, code: &str, message: &str) -> HttpResponse {
+pub(crate) fn ec2_error(status: u16, code: &str, message: &str) -> HttpResponse {
     xml(
         status,
         format!(
@@ -97,7 +97,7 @@ pub fn ec2_error(status: u16, code: &str, message: &str) -> HttpResponse {
 }
 
 /// DescribeInstances' answer with the one instance in `state`, ours if `managed`.
-pub fn described(state: &str, managed: bool) -> HttpResponse {
+pub(crate) fn described(state: &str, managed: bool) -> HttpResponse {
     let owner = if managed { "cml-cloud-manager" } else { "someone-else" };
     xml(
         200,
@@ -116,7 +116,7 @@ pub fn described(state: &str, managed: bool) -> HttpResponse {
 }
 
 /// StartInstances', StopInstances' or TerminateInstances' answer.
-pub fn state_change(action: &str, from: &str, to: &str) -> HttpResponse {
+pub(crate) fn state_change(action: &str, from: &str, to: &str) -> HttpResponse {
     xml(
         200,
         format!(
@@ -128,7 +128,7 @@ pub fn state_change(action: &str, from: &str, to: &str) -> HttpResponse {
 }
 
 /// EC2's answer to a tag change.
-pub fn tags_changed(action: &str) -> HttpResponse {
+pub(crate) fn tags_changed(action: &str) -> HttpResponse {
     xml(
         200,
         format!(
@@ -138,7 +138,7 @@ pub fn tags_changed(action: &str) -> HttpResponse {
 }
 
 /// An API Gateway event with these path parameters, query parameters and body.
-pub fn event(path: serde_json::Value, query: serde_json::Value, body: &str) -> lambda_http::Request {
+pub(crate) fn event(path: serde_json::Value, query: serde_json::Value, body: &str) -> lambda_http::Request {
     let event = serde_json::json!({
         "resource": "/regions/{region}/instances", "path": "/regions/us-east-1/instances", "httpMethod": "POST",
         "headers": {}, "multiValueHeaders": {}, "pathParameters": path, "multiValueQueryStringParameters": query,
@@ -149,6 +149,6 @@ pub fn event(path: serde_json::Value, query: serde_json::Value, body: &str) -> l
 }
 
 /// EC2's instance as answers show it, read in [`region`].
-pub fn read(instance: &aws_sdk_ec2::types::Instance) -> Instance {
+pub(crate) fn read(instance: &aws_sdk_ec2::types::Instance) -> Instance {
     Instance::from_ec2(instance, &region(), "cml-cloud-manager", std::time::SystemTime::now())
 }

@@ -5,5 +5,5 @@ mod log;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod request;
-pub mod response;
+pub(crate) mod response;
 pub mod serve;

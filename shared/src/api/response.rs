@@ -12,7 +12,7 @@ use crate::model::document::Document;
 ///
 /// # Errors
 /// A document that cannot be written as JSON, or a header that is not valid; both would be faults of this crate.
-pub fn respond<D: Document>(
+pub(crate) fn respond<D: Document>(
     event: &lambda_http::Request,
     request_id: &str,
     result: &Result<D, Error>,

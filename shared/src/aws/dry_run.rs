@@ -12,7 +12,7 @@ use crate::model::mutation::{Mutation, Permitted};
 ///
 /// # Errors
 /// What EC2 refuses; and [`Code::AwsError`] if the endpoint ignored the parameter and carried the call out.
-pub fn permitted<T, O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> Result<Mutation<T>, Error>
+pub(crate) fn permitted<T, O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> Result<Mutation<T>, Error>
 where
     E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

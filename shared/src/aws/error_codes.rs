@@ -7,7 +7,7 @@ use crate::error::Code;
 ///
 /// A code that is not here means [`Code::AwsError`], and the answer keeps the AWS code. `tests/aws/error_codes.tsv` has
 /// AWS's own lists with a decision about each code; a test compares it with this table.
-pub const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
+pub(crate) const AWS_CODES: &[(&str, Code, Option<&str>)] = &[
     ("AttachmentLimitExceeded", Code::InvalidRequest, Some("extra_volumes")),
     ("BootForVolumeTypeUnsupported", Code::InvalidRequest, Some("root_volume.type")),
     ("ClientInvalidParameterValue", Code::InvalidRequest, None),

@@ -15,7 +15,7 @@ use crate::model::region::Region;
 ///
 /// # Errors
 /// [`Code::InvalidRequest`] that names `image_name` and the allowed parameters.
-pub fn check(clients: &Clients, region: &Region, name: &ParameterName) -> Result<(), Error> {
+pub(crate) fn check(clients: &Clients, region: &Region, name: &ParameterName) -> Result<(), Error> {
     let allowed = &clients.config().image_parameters;
     if allowed.iter().any(|parameters| parameters.has(region, name)) {
         return Ok(());
@@ -35,7 +35,7 @@ pub fn check(clients: &Clients, region: &Region, name: &ParameterName) -> Result
 ///
 /// # Errors
 /// [`Code::ImageNotFound`] if there is no such parameter or it holds no AMI id, and whatever Systems Manager refuses.
-pub async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) -> Result<ImageId, Error> {
+pub(crate) async fn image_id(clients: &Clients, region: &Region, name: &ParameterName) -> Result<ImageId, Error> {
     let answer = clients.ssm(region)?.get_parameter().name(name.as_str()).send().await?;
     // The SDK reads an empty answer as an answer without a parameter. A parameter that does not exist is another error.
     let value = answer.parameter().and_then(|parameter| parameter.value());

@@ -17,7 +17,7 @@ use crate::model::region::Region;
 ///
 /// # Errors
 /// [`Code::ImageNotFound`] if there is none, and whatever EC2 refuses.
-pub async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> Result<LaunchImage, Error> {
+pub(crate) async fn find(clients: &Clients, region: &Region, choice: &ImageChoice) -> Result<LaunchImage, Error> {
     match choice {
         ImageChoice::Id(id) => by_id(clients, region, id).await,
         ImageChoice::Name(name) => by_name(clients, region, name).await,

@@ -18,7 +18,7 @@ use crate::model::tags::OWNERSHIP_KEY;
 ///
 /// # Errors
 /// [`Code::InstanceNotFound`] if EC2 does not know the instance, and whatever EC2 refuses.
-pub async fn find(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
+pub(crate) async fn find(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
     let answer =
         clients.ec2(&worker.region)?.describe_instances().instance_ids(worker.instance_id.as_str()).send().await?;
     answer
@@ -34,7 +34,7 @@ pub async fn find(clients: &Clients, worker: &InstancePath) -> Result<Instance, 
 ///
 /// # Errors
 /// The errors of [`find`], and [`Code::NotManaged`] if the instance does not carry the ownership tag.
-pub async fn find_managed(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
+pub(crate) async fn find_managed(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
     ours(clients, &worker.instance_id, find(clients, worker).await?)
 }
 
@@ -43,7 +43,7 @@ pub async fn find_managed(clients: &Clients, worker: &InstancePath) -> Result<In
 ///
 /// # Errors
 /// What EC2 refuses. Besides, each instance has its own result, with the errors of [`find_managed`].
-pub async fn find_all_managed(
+pub(crate) async fn find_all_managed(
     clients: &Clients,
     region: &Region,
     instance_ids: &[InstanceId],
@@ -76,7 +76,7 @@ fn ours(clients: &Clients, id: &InstanceId, instance: Instance) -> Result<Instan
 ///
 /// # Errors
 /// What EC2 refuses.
-pub async fn managed_count(clients: &Clients, region: &Region) -> Result<usize, Error> {
+pub(crate) async fn managed_count(clients: &Clients, region: &Region) -> Result<usize, Error> {
     let call = clients.ec2(region)?.describe_instances().set_filters(Some(ours_and_alive(clients)));
     let mut pages = call.into_paginator().send();
     let mut count = 0;

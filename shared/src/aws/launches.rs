@@ -17,7 +17,7 @@ use crate::model::region::Region;
 
 /// The longest time by which EC2's reads lag behind its writes. It is an assumption, and the only one about reads on which
 /// an answer depends.
-pub const MOST_LAG: Duration = Duration::from_secs(15);
+pub(crate) const MOST_LAG: Duration = Duration::from_secs(15);
 
 /// How many sets of tokens a request can have. It gets the next set if EC2 has bound the tokens of the previous one to a
 /// launch that did not happen.

@@ -17,7 +17,7 @@ use crate::model::utilization::{
 ///
 /// # Errors
 /// What CloudWatch refuses.
-pub async fn measure(
+pub(crate) async fn measure(
     clients: &Clients,
     worker: &InstancePath,
     instance: &Instance,

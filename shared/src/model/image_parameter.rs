@@ -9,7 +9,7 @@ use crate::input::checked_string;
 use crate::model::region::Region;
 
 /// The prefix of an `image_name` that names a parameter.
-pub const PREFIX: &str = "ssm:";
+pub(crate) const PREFIX: &str = "ssm:";
 
 checked_string! {
     /// The name of a parameter, such as `/cml/worker-image`: a path, as Systems Manager allows it.

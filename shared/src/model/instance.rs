@@ -115,7 +115,7 @@ impl Instance {
 
 /// The error for a call that the instance's state does not allow.
 #[must_use]
-pub fn incorrect_state(id: &InstanceId, instance: &Instance, wish: &str) -> Error {
+pub(crate) fn incorrect_state(id: &InstanceId, instance: &Instance, wish: &str) -> Error {
     Error::new(Code::IncorrectState, format!("{id} is {} and cannot be {wish}", instance.state))
 }
 

@@ -18,7 +18,7 @@ use crate::model::region::Region;
 const VERSION: u8 = 3;
 
 /// The page sizes that EC2 accepts.
-pub const LIMITS: RangeInclusive<i32> = 5..=1000;
+pub(crate) const LIMITS: RangeInclusive<i32> = 5..=1000;
 
 /// The most bytes that the elements of a page may have in a function's response. Lambda refuses responses above 6 MB.
 const MAX_BYTES: usize = 5_000_000;
@@ -59,7 +59,7 @@ pub struct PageToken {
 
 /// Where in a list a page begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
+pub(crate) struct Position {
     /// EC2's token of its page; none means the first page.
     pub token: Option<String>,
     /// How many elements EC2's page has at most.
@@ -82,14 +82,14 @@ impl PageToken {
 
 /// The pages of one list, which is defined by a region and filters.
 #[derive(Debug)]
-pub struct Pages {
+pub(crate) struct Pages {
     filters: String,
 }
 
 impl Pages {
     /// The pages of the list with this region and these filters.
     #[must_use]
-    pub fn of(region: &Region, filters: &BTreeMap<String, Vec<String>>) -> Self {
+    pub(crate) fn of(region: &Region, filters: &BTreeMap<String, Vec<String>>) -> Self {
         // Debug text quotes and escapes each part, so no two sets of filters give the same text.
         let digest = Sha256::digest(format!("{region} {filters:?}"));
         Self { filters: URL_SAFE_NO_PAD.encode(digest.get(..12).unwrap_or_default()) }
@@ -100,7 +100,7 @@ impl Pages {
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::error::Code::InvalidRequest) if the token was made for another list.
-    pub fn read(&self, token: Option<&PageToken>, limit: Limit) -> Result<Position, Error> {
+    pub(crate) fn read(&self, token: Option<&PageToken>, limit: Limit) -> Result<Position, Error> {
         match token {
             None => Ok(Position { token: None, limit: limit.0, after: None }),
             Some(PageToken { filters, at, .. }) if *filters == self.filters => {
@@ -118,7 +118,7 @@ impl Pages {
     ///
     /// # Errors
     /// None can happen, because every element can be written as JSON.
-    pub fn cut<T: Serialize>(
+    pub(crate) fn cut<T: Serialize>(
         &self,
         elements: Vec<(String, T)>,
         at: Position,
@@ -149,7 +149,7 @@ impl Pages {
     ///
     /// # Errors
     /// None can happen, because the token has only a few plain fields.
-    pub fn write(&self, at: Position) -> Result<String, Error> {
+    pub(crate) fn write(&self, at: Position) -> Result<String, Error> {
         let token = PageToken { version: VERSION, filters: self.filters.clone(), at };
         serde_json::to_vec(&token).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(unwritable)
     }

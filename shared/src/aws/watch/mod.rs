@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(15);
 
 /// A caller's wish to wait. The time runs from the creation of this value.
 #[derive(Debug, Clone, Copy)]
-pub struct Wait {
+pub(crate) struct Wait {
     until: Until,
     every: Duration,
     end: Instant,
@@ -33,7 +33,7 @@ pub struct Wait {
 
 /// The result of waiting for an instance.
 #[derive(Debug, Clone)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// The instance has the wished state.
     Reached(Instance),
     /// The time is up, or EC2 cannot be asked any more. It has the instance as it was last seen, if EC2 showed it at all,
@@ -44,7 +44,7 @@ pub enum Progress {
 impl Wait {
     /// A wait that starts now.
     #[must_use]
-    pub fn new(until: Until) -> Self {
+    pub(crate) fn new(until: Until) -> Self {
         Self { until, every: EVERY, end: deadline::at_most(LONGEST) }
     }
 
@@ -56,19 +56,19 @@ impl Wait {
 
     /// Whether the state alone says that there is nothing to wait for.
     #[must_use]
-    pub fn is_reached(&self, state: &State) -> bool {
+    pub(crate) fn is_reached(&self, state: &State) -> bool {
         self.until != Until::Healthy && self.until.course(state) == Course::Reached
     }
 
     /// The same wait with some time left, even if the work before it took all of its time.
     #[must_use]
-    pub fn with_time_left(self) -> Self {
+    pub(crate) fn with_time_left(self) -> Self {
         Self { end: self.end.max(deadline::at_most(SHOWN_WITHIN)), ..self }
     }
 
     /// Whether an instance in this state does not have the wished state and can get it by itself.
     #[must_use]
-    pub fn can_come(&self, state: &State) -> bool {
+    pub(crate) fn can_come(&self, state: &State) -> bool {
         !self.is_reached(state) && self.until.course(state) != Course::Lost
     }
 
@@ -81,7 +81,7 @@ impl Wait {
     ///
     /// # Errors
     /// [`Code::IncorrectState`] if EC2 took the change back or something else undid it, with EC2's reason.
-    pub async fn watch(
+    pub(crate) async fn watch(
         &self,
         clients: &Clients,
         worker: &InstancePath,

@@ -53,7 +53,7 @@ fn seconds(text: &str) -> Option<u64> {
 /// How far back a read goes at least, however short the window is. A point of basic monitoring is shown up to 15 minutes
 /// after its five minutes begin, so the newest point may have begun 20 minutes ago. The rest is for days when CloudWatch is
 /// slower than that.
-pub const LOOK_BACK: Duration = Duration::from_secs(30 * 60);
+pub(super) const LOOK_BACK: Duration = Duration::from_secs(30 * 60);
 
 /// The most points that GetMetricStatistics returns.
 const MOST_POINTS: u64 = 1440;

@@ -23,7 +23,7 @@ impl<'a> Launching<'a> {
     ///
     /// # Errors
     /// [`RegionNotAllowed`](crate::error::Code::RegionNotAllowed) if the region is not allowed.
-    pub fn new(
+    pub(crate) fn new(
         clients: &'a Clients,
         region: &'a Region,
         launch: &'a Launch,
