@@ -758,3 +758,25 @@ async fn a_launch_answer_without_an_instance_is_not_retryable() {
     assert_eq!((error.code, error.retryable, run.num_calls()), (Code::AwsError, false, 1));
     assert_eq!(error.detail, "EC2 accepted the launch but named no instance: list the instances before trying again");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_of_a_pending_worker_waits_until_it_runs() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let keyed_request = caller.keyed_request.clone().unwrap();
+    let shown = |state| launched_with(state, &keyed_request.token(0, 0), &keyed_request.fingerprint);
+    let reads = one_after_the_other(vec![shown("pending"), shown("pending"), shown("running")]);
+    let query = WaitQuery { wait: Some(UntilUp::Running), dry_run: false };
+    let again = create_instance(&testing::clients(&[&reads]), &region(), &wanted(), &caller, query).await;
+    assert_eq!((done(again).instance.state.as_str(), reads.num_calls()), ("running", 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_ec2_takes_back_while_it_is_waited_for_is_a_409() {
+    let images = images(IMAGE);
+    let run = mock!(Client::run_instances).then_http_response(launched);
+    let reads = mock!(Client::describe_instances).then_http_response(|| testing::described("stopped", true));
+    let query = WaitQuery { wait: Some(UntilUp::Running), dry_run: false };
+    let clients = testing::clients(&[&images, &run, &reads]);
+    let error = create_instance(&clients, &region(), &wanted(), &Caller::default(), query).await.unwrap_err();
+    assert_eq!((error.code, reads.num_calls()), (Code::IncorrectState, 1));
+}
