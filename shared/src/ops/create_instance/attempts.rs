@@ -116,3 +116,29 @@ fn after(failed: &[FailedAttempt], error: Error) -> Error {
         .collect();
     Error { detail: format!("{} Tried before: {}", error.detail, before.join("; ")), ..error }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::idempotency::KeyedRequest;
+    use crate::ops::create_instance::caller::Caller;
+    use crate::testing::{clients, region};
+
+    #[test]
+    fn a_launch_that_may_have_happened_is_retryable_only_with_a_key() {
+        let body = json!({"name": "a", "instance_type": "c5.large"});
+        let launch: Launch = deserr::deserialize::<_, _, Invalid>(body.clone()).unwrap();
+        let keyed_request = KeyedRequest::new(&"k".to_owned().try_into().unwrap(), &region(), None, &body);
+        let (clients, region) = (clients(&[]), region());
+        let retryable = |keyed_request, code| {
+            let caller = Caller { arn: None, keyed_request };
+            let launching = Launching::new(&clients, &region, &launch, &caller).unwrap();
+            launching.as_repeatable(Error::new(code, ""), &Doubt::default()).retryable
+        };
+        assert!(retryable(Some(keyed_request), Code::AwsTimeout));
+        assert!(!retryable(None, Code::AwsTimeout));
+        assert!(retryable(None, Code::InsufficientCapacity));
+    }
+}
