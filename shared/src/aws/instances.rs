@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use aws_sdk_ec2::types;
 
 use crate::aws::clients::Clients;
-use crate::aws::filters::{filter, literal};
+use crate::aws::filters::{any_of, filter, literal};
 use crate::error::{Code, Error};
+use crate::input::texts;
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
 use crate::model::path::InstancePath;
@@ -48,8 +49,7 @@ pub(crate) async fn find_all_managed(
     region: &Region,
     instance_ids: &[InstanceId],
 ) -> Result<Vec<Result<Instance, Error>>, Error> {
-    let ids = instance_ids.iter().map(InstanceId::to_string).collect();
-    let filter = types::Filter::builder().name("instance-id").set_values(Some(ids)).build();
+    let filter = any_of("instance-id", texts(instance_ids));
     let mut pages = clients.ec2(region)?.describe_instances().filters(filter).into_paginator().send();
     let mut found = HashMap::new();
     while let Some(page) = pages.next().await {
@@ -88,9 +88,8 @@ pub(crate) async fn managed_count(clients: &Clients, region: &Region) -> Result<
 
 /// The filters for the managed instances that are not terminated.
 pub(crate) fn ours_and_alive(clients: &Clients) -> Vec<types::Filter> {
-    let alive = types::Filter::builder().name("instance-state-name");
-    let alive = alive.set_values(Some(State::not_terminated())).build();
-    vec![filter(&format!("tag:{OWNERSHIP_KEY}"), &literal(clients.managed_by())), alive]
+    let ours = filter(&format!("tag:{OWNERSHIP_KEY}"), &literal(clients.managed_by()));
+    vec![ours, any_of("instance-state-name", State::not_terminated())]
 }
 
 fn not_found(region: &Region, id: &InstanceId) -> Error {

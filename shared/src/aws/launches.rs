@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{self, Filter};
+use aws_sdk_ec2::types;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::aws::clients::Clients;
 use crate::aws::deadline;
+use crate::aws::filters::any_of;
 use crate::aws::instances::shown;
 use crate::aws::once_shown::{SHOWN_EVERY, once_shown};
 use crate::error::{Code, Error};
@@ -86,7 +87,7 @@ impl KeyedRequest {
     pub async fn launched(&self, clients: &Clients, region: &Region) -> Result<Vec<Instance>, Error> {
         let of_generation = |generation| (0..MAX_ATTEMPTS).map(move |attempt| self.token(attempt, generation));
         let tokens: Vec<String> = (0..GENERATIONS).flat_map(of_generation).collect();
-        let filter = Filter::builder().name("client-token").set_values(Some(tokens.clone())).build();
+        let filter = any_of("client-token", tokens.clone());
         let answer = clients.ec2(region)?.describe_instances().filters(filter).send().await?;
         // The token is compared once more, because these instances are taken for the caller's own.
         let attempt = |instance: &types::Instance| tokens.iter().position(|own| instance.client_token() == Some(own));

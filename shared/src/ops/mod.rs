@@ -17,9 +17,34 @@ pub mod update_instance_tags;
 
 use crate::model::operation::Operation;
 
+/// Calls a macro with the modules of all operations, in one list, and with further arguments behind it.
+#[macro_export]
+macro_rules! with_operations {
+    ($callback:ident $(, $argument:expr)*) => {
+        $callback! {
+            [
+                create_instance,
+                start_instance,
+                stop_instance,
+                terminate_instance,
+                get_instance_details,
+                get_all_instances,
+                get_instance_status,
+                get_ami_ids_by_name,
+                health,
+                update_instance_tags,
+                delete_instance_tags,
+                get_instance_tags,
+                get_instance_resources_utilization,
+            ]
+            $(, $argument)*
+        }
+    };
+}
+
 /// Exports the function of each operation under its name, and makes the table of their rows.
-macro_rules! operations {
-    ($($name:ident),+ $(,)?) => {
+macro_rules! table {
+    ([$($name:ident),+ $(,)?]) => {
         $(pub use $name::$name;)+
 
         /// All operations.
@@ -27,18 +52,4 @@ macro_rules! operations {
     };
 }
 
-operations![
-    create_instance,
-    start_instance,
-    stop_instance,
-    terminate_instance,
-    get_instance_details,
-    get_all_instances,
-    get_instance_status,
-    get_ami_ids_by_name,
-    health,
-    update_instance_tags,
-    delete_instance_tags,
-    get_instance_tags,
-    get_instance_resources_utilization,
-];
+with_operations!(table);

@@ -7,7 +7,7 @@ use shared::ops;
 
 /// Answers an event with the operation of that name, if it is one of these.
 macro_rules! answer_as {
-    ($operation:expr, $clients:expr, $event:expr, [$($name:ident),+ $(,)?]) => {
+    ([$($name:ident),+ $(,)?], $operation:expr, $clients:expr, $event:expr) => {
         match $operation {
             $(name if name == ops::$name::OPERATION.name => {
                 Some(serve::answer($clients, $event, ops::$name::handle).await)
@@ -26,26 +26,7 @@ pub async fn answer(
     clients: &Clients,
     event: &Request,
 ) -> Option<Result<Response<Body>, lambda_http::Error>> {
-    answer_as!(
-        operation,
-        clients,
-        event,
-        [
-            create_instance,
-            start_instance,
-            stop_instance,
-            terminate_instance,
-            get_instance_details,
-            get_all_instances,
-            get_instance_status,
-            get_ami_ids_by_name,
-            health,
-            update_instance_tags,
-            delete_instance_tags,
-            get_instance_tags,
-            get_instance_resources_utilization,
-        ]
-    )
+    shared::with_operations!(answer_as, operation, clients, event)
 }
 
 #[cfg(test)]

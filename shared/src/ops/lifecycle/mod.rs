@@ -17,12 +17,10 @@ use crate::model::instance::{Instance, incorrect_state};
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::InstanceIds;
 use crate::model::mutation::{Mutation, Permitted};
-use crate::model::path::InstancePath;
-use crate::model::path::TargetPath;
+use crate::model::path::{InstancePath, TargetPath};
 use crate::model::region::Region;
 use crate::model::state::State;
-use crate::model::state_change::StateChange;
-use crate::model::state_change::{InstanceResult, Outcome, Results, StateChanges};
+use crate::model::state_change::{InstanceResult, Outcome, Results, StateChange, StateChanges};
 use crate::model::wait::{Until, WaitQuery};
 
 /// A caller's order to start, stop or terminate instances.
