@@ -29,7 +29,7 @@ SURVIVED, UNVIABLE = "nothing", "the compiler"
 LEAST_NOTICED = 0.9
 
 # Who is asked, and with what: first those who answer within seconds.
-SLOW = ["utilization::simulated", "page_token::tests", "a_launch_with_wait_is_not_lost_when_a_read_fails"]
+SLOW = ["metrics::simulated", "page_token::tests", "a_launch_with_wait_is_not_lost_when_a_read_fails"]
 JUDGES = {
     "unit tests": (["--package", "shared", "--lib", "--", *(f"--skip={name}" for name in SLOW)], 60),
     "slow unit tests": (["--package", "shared", "--lib", "--", *SLOW], 180),

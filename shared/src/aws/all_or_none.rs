@@ -1,4 +1,5 @@
-//! Sends one EC2 call for many instances. EC2 carries such a call out for all of them or for none.
+//! Sends one EC2 call for many instances. EC2 refuses such a call as a whole because of one bad instance; TerminateInstances
+//! may still terminate the instances of zones in which none is protected.
 //!
 //! An error about some instances fails the call for the others too. Instances that the error names are set aside, and the
 //! call is sent again for the others. If the error names none, the call is sent for each half. So n instances take at most

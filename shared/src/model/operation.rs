@@ -10,11 +10,13 @@ pub struct Operation {
     pub routes: &'static [Route],
     /// Who may call it.
     pub callers: Callers,
-    /// The IAM actions that it needs. If any of them is missing, the operation answers 403.
+    /// The IAM actions that it needs. If one is missing, the operation answers 403; `health` answers 503, and a launch whose last
+    /// read is denied answers 201 with a warning.
     pub actions: &'static [&'static str],
     /// What it needs the actions for, in the words of `iam/README.md`.
     pub purpose: &'static str,
-    /// The calls of AWS that it makes, in their order.
+    /// The calls of AWS that a plain request makes, in their order; not those of `wait`, of `CML_MAX_WORKERS` and of the
+    /// self-test. A parameter is read only if the request names one.
     pub calls: &'static [Call],
 }
 

@@ -18,10 +18,11 @@ use shared::aws::clients::{Clients, settings};
 use shared::config::Config;
 use tokio::time::{Instant, sleep};
 
-use super::aws::{Aws, CALLS, START};
+use super::aws::{Aws, CALLS};
 use super::clock::Clock;
 use super::ec2::{FOREIGN, STOPPED};
 use super::invariants::{Findings, Seen};
+use super::kind::START;
 use super::program::{CALLERS, Call, Program, REGIONS, VARIABLES};
 
 /// What a function has for one invocation.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::aws::{Kind, MOST_LATE};
 use super::ec2::{FOREIGN, Instance, MOST_LAG, SHOWN};
 use super::history::{Answered, TIMEOUT};
+use super::kind::{Kind, MOST_LATE};
 use super::program::{CALLERS, Call, Launch, NO_KEY, REGIONS};
 
 /// What must be true.
@@ -121,7 +121,7 @@ impl Exception {
                  the same worker"
             }
             Self::TwoBodies => {
-                "If one key is sent with two bodies within seconds, and EC2 treats it as two client tokens because of a zone \
+                "If one key is sent with two bodies within seconds, and there are two client tokens for it because of a zone \
                  or an alternative, both requests may launch. Until EC2's reads show both workers, either request may be \
                  answered as if its key belonged to another request."
             }

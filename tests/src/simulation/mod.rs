@@ -8,6 +8,7 @@ mod clock;
 mod ec2;
 mod history;
 mod invariants;
+mod kind;
 mod operation;
 mod program;
 mod report;

@@ -37,8 +37,9 @@ mod tests {
 
     use super::super::history;
     use super::*;
-    use crate::simulation::aws::{Aws, KINDEST};
+    use crate::simulation::aws::Aws;
     use crate::simulation::clock::Clock;
+    use crate::simulation::kind::KINDEST;
 
     #[tokio::test(start_paused = true)]
     async fn every_operation_can_be_reached_and_nothing_else() {

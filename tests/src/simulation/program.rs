@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::aws::{Kind, Tokens};
 use super::ec2::{MOST_LAG, SUBNETS, image};
+use super::kind::{Kind, Tokens};
 
 /// A caller: its id and ARN as API Gateway says them, and who it is to `Idempotency-Key` and `CreatedBy`.
 pub struct Caller {

@@ -11,9 +11,9 @@ use std::thread;
 
 use aws_config::SdkConfig;
 
-use super::aws::{FAULTS, KINDEST, Kind};
 use super::history::happen;
 use super::invariants::{EXCEPTIONS, Exception, INVARIANTS, Invariant};
+use super::kind::{FAULTS, KINDEST, Kind};
 use super::program::Program;
 
 /// The calls that the histories' operations make.

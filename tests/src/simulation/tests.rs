@@ -6,9 +6,10 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use lambda_http::RequestExt;
 use serde_json::Value;
 
-use super::aws::{Aws, KINDEST, Kind, Tokens};
+use super::aws::Aws;
 use super::clock::Clock;
 use super::invariants::EXCEPTIONS;
+use super::kind::{KINDEST, Kind, Tokens};
 use super::program::{Call, Launch};
 use super::*;
 use crate::stack::repository;

@@ -12,8 +12,6 @@ use crate::model::instance_id::InstanceId;
 mod absence;
 mod metric;
 mod metric_name;
-#[cfg(test)]
-mod simulated;
 mod window;
 
 pub use absence::{Absence, Cause};
@@ -61,17 +59,15 @@ pub struct Utilization {
 impl Document for Utilization {}
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crate::model::instance::Instance;
     use crate::model::state::State;
     use std::sync::LazyLock;
 
-    use aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsInput;
-
     use crate::testing::ID;
 
     /// A managed worker that has run for a day, with basic monitoring and the workers' instance profile.
-    pub(super) fn instance() -> Instance {
+    pub(crate) fn instance() -> Instance {
         // Clients take long to make, and some tests ask for a million instances.
         static INSTANCE: LazyLock<Instance> = LazyLock::new(|| {
             let instance = aws_sdk_ec2::types::Instance::builder().instance_id(ID).image_id("ami-0123456789abcdef0");
@@ -85,16 +81,5 @@ mod tests {
             }
         });
         INSTANCE.clone()
-    }
-
-    /// The names and values of a request's dimensions, sorted.
-    pub(super) fn dimensions(request: &GetMetricStatisticsInput) -> Vec<(&str, &str)> {
-        let mut pairs: Vec<_> = request
-            .dimensions()
-            .iter()
-            .map(|dimension| (dimension.name().unwrap_or_default(), dimension.value().unwrap_or_default()))
-            .collect();
-        pairs.sort_unstable();
-        pairs
     }
 }

@@ -1,28 +1,25 @@
 //! A simulated CloudWatch that publishes as AWS's does, in virtual time, and tests of what we measure with it.
-//!
-//! A sample is taken each minute. A point is stamped with the begin of its period and shown some time later: either as a
-//! whole, as on Xen, or from its first sample on and then updated, as on Nitro. `docs/PROOFS.md` has AWS's sentences about
-//! both; no page says how long "some time" is.
 
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::config::http::HttpResponse;
 use aws_sdk_cloudwatch::operation::get_metric_statistics::{GetMetricStatisticsInput, GetMetricStatisticsOutput};
-use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::Statistic;
-use aws_smithy_cbor::Encoder;
 use aws_smithy_mocks::{MockResponse, mock};
-use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::tests::{dimensions, instance};
-use super::*;
-use crate::aws::metrics::measure;
+use super::measure;
+use crate::model::utilization::tests::instance;
+use crate::model::utilization::{Absence, Metric, MetricName, Span, UtilizationQuery, Window, written};
 use crate::testing::{self, worker};
+
+mod published;
+mod world;
+
+use published::Published;
+use world::{Agent, World};
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 86_400;
@@ -30,65 +27,6 @@ const DAY: u64 = 86_400;
 const HOUR: u64 = 1_798_000_000 - 1_798_000_000 % 3600;
 /// Four short windows and three long ones.
 const WINDOWS: [&str; 7] = ["30s", "1m", "5m", "10m", "1h", "6h", "24h"];
-
-/// One metric of one instance, and how it is published.
-#[derive(Debug, Clone, Copy)]
-struct Published {
-    /// Seconds that one point covers.
-    period: u64,
-    /// Seconds from a point's stamp until it is shown with all its samples.
-    delay: u64,
-    /// Whether the current period is shown, too, with its samples so far.
-    running: bool,
-    /// When the instance was started.
-    launched: u64,
-    /// When the metric was last published with these dimensions: an agent can get another configuration.
-    ended: u64,
-}
-
-impl Published {
-    fn basic(delay_minutes: u64, running: bool, launched: u64) -> Self {
-        Self { period: 5 * MINUTE, delay: delay_minutes * MINUTE, running, launched, ended: u64::MAX }
-    }
-
-    fn detailed(delay_minutes: u64, launched: u64) -> Self {
-        Self { period: MINUTE, delay: delay_minutes * MINUTE, running: false, launched, ended: u64::MAX }
-    }
-
-    /// The sample of a minute: any number that differs from its neighbours'.
-    fn sample(minute: u64) -> f64 {
-        f64::from(u32::try_from(minute.wrapping_mul(2_654_435_761) % 101).unwrap())
-    }
-
-    /// Whether the sample that was taken at `minute` is shown at `now`.
-    fn shows(self, minute: u64, now: u64) -> bool {
-        let whole = minute - minute % self.period + self.delay;
-        // The last sample of a running period is shown when a whole period would be; each other sample is shown as much
-        // earlier as it was taken earlier.
-        let shown = if self.running { minute + MINUTE + self.delay - self.period } else { whole };
-        (self.launched..self.ended).contains(&minute) && shown <= now
-    }
-
-    /// The samples of the minutes from `from` up to `to` that are shown at `now`.
-    fn shown(self, from: u64, to: u64, now: u64) -> impl Iterator<Item = (u64, f64)> {
-        let minutes = (from.div_ceil(MINUTE)..to.div_ceil(MINUTE)).map(|minute| minute * MINUTE);
-        minutes.filter(move |minute| self.shows(*minute, now)).map(|minute| (minute, Self::sample(minute)))
-    }
-
-    /// GetMetricStatistics, newest first: "Data points are not returned in chronological order."
-    fn statistics(self, from: u64, to: u64, period: u64, now: u64) -> Vec<Samples> {
-        let points = (from..to).step_by(usize::try_from(period).unwrap()).filter_map(|at| {
-            let (mut count, mut sum, mut maximum) = (0.0, 0.0, f64::MIN);
-            for (_, sample) in self.shown(at, at + period, now) {
-                (count, sum, maximum) = (count + 1.0, sum + sample, f64::max(maximum, sample));
-            }
-            (count > 0.0).then(|| Samples { at, count, average: sum / count, maximum })
-        });
-        let mut points: Vec<Samples> = points.collect();
-        points.reverse();
-        points
-    }
-}
 
 fn window(text: &str) -> Window {
     Window::try_from(text.to_owned()).unwrap()
@@ -183,88 +121,6 @@ fn a_worker_running_25_minutes_always_has_a_latest_value() {
             }
         }
     }
-}
-
-/// The metrics of the instance that the simulated CloudWatch has at a moment of its virtual time.
-#[derive(Debug, Clone)]
-struct World {
-    cpu: Published,
-    memory: Published,
-    agent: Agent,
-    now: u64,
-}
-
-/// The dimensions with which an agent publishes, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Agent {
-    None,
-    With(&'static [&'static str]),
-    /// The same samples with two sets of dimensions, like an agent that aggregates.
-    WithBoth(&'static [&'static str], &'static [&'static str]),
-    /// First with one set, and since ten minutes ago with the other.
-    Changed(&'static [&'static str], &'static [&'static str]),
-}
-
-impl World {
-    /// The memory metric that is published with these dimensions.
-    fn memory_with(&self, names: &[&str]) -> Option<Published> {
-        match self.agent {
-            Agent::None => None,
-            Agent::With(one) => (names == one).then_some(self.memory),
-            Agent::WithBoth(one, other) => (names == one || names == other).then_some(self.memory),
-            Agent::Changed(before, after) => {
-                let at = self.now - 10 * MINUTE;
-                let (old, new) = (Published { ended: at, ..self.memory }, Published { launched: at, ..self.memory });
-                if names == before { Some(old) } else { (names == after).then_some(new) }
-            }
-        }
-    }
-
-    /// The metric that an answer should show: the one that the agent publishes now, if it publishes any.
-    fn current_memory(&self) -> Option<Published> {
-        match self.agent {
-            Agent::None => None,
-            Agent::With(_) | Agent::WithBoth(..) => Some(self.memory),
-            Agent::Changed(_, after) => self.memory_with(after),
-        }
-    }
-
-    fn answer(&self, request: &GetMetricStatisticsInput) -> HttpResponse {
-        assert_eq!(request.statistics(), [Statistic::SampleCount, Statistic::Average, Statistic::Maximum]);
-        let names: Vec<&str> = dimensions(request).into_iter().map(|(name, _)| name).collect();
-        let published = match (request.namespace(), request.metric_name()) {
-            (Some("AWS/EC2"), Some("CPUUtilization")) if names == ["InstanceId"] => Some(self.cpu),
-            (Some("CWAgent"), Some("mem_used_percent")) => self.memory_with(&names),
-            _ => None,
-        };
-        let seconds = |time: Option<&DateTime>| u64::try_from(time.unwrap().secs()).unwrap();
-        let (from, to) = (seconds(request.start_time()), seconds(request.end_time()));
-        let period = u64::try_from(request.period().unwrap()).unwrap();
-        assert!((to - from).div_ceil(period) <= 1440, "more points than CloudWatch returns");
-        let points = published.map(|published| published.statistics(from, to, period, self.now));
-        cbor(&points.unwrap_or_default())
-    }
-}
-
-/// An answer as CloudWatch writes it: smithy's rpc-v2-cbor.
-fn cbor(points: &[Samples]) -> HttpResponse {
-    let mut body = Encoder::new(Vec::new());
-    body.map(2).str("Label").str("CPUUtilization").str("Datapoints").array(points.len());
-    for point in points {
-        let at = DateTime::from_secs(i64::try_from(point.at).unwrap());
-        body.map(5).str("Timestamp").timestamp(&at).str("SampleCount").double(point.count);
-        body.str("Average").double(point.average).str("Maximum").double(point.maximum).str("Unit").str("Percent");
-    }
-    let body = body.into_writer();
-    if !points.is_empty() {
-        // One answer stands for all, which differ only in their numbers.
-        static FIRST: Once = Once::new();
-        FIRST.call_once(|| testing::journal(Some("GetMetricStatistics"), 200, &body));
-    }
-    let mut response = HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body));
-    response.headers_mut().insert("smithy-protocol", "rpc-v2-cbor");
-    response.headers_mut().insert("content-type", "application/cbor");
-    response
 }
 
 /// Agents, with their dimensions sorted by name.

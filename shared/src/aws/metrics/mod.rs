@@ -13,6 +13,9 @@ use crate::model::utilization::{
     Absence, Metric, MetricName, Samples, Span, Utilization, UtilizationQuery, sdk_time, written,
 };
 
+#[cfg(test)]
+mod simulated;
+
 /// Measures an instance over the window that ends `now`.
 ///
 /// # Errors
