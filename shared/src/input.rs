@@ -10,13 +10,13 @@ use std::ops::ControlFlow;
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, Map, MergeWithError, Value, ValueKind, ValuePointerRef};
 use serde::Serialize;
 
-/// One bad field: where it is and what it must be.
+/// One bad field: its path and the rule that it must follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// The path of the field as the caller writes it: `instance_id`, `tags.Name`, `extra_volumes[0].size_gib`.
     pub field: String,
-    /// What the field must be.
+    /// The rule that the field must follow.
     pub detail: String,
 }
 
@@ -111,17 +111,20 @@ impl DeserializeError for Invalid {
         let (location, detail) = match error {
             ErrorKind::MissingField { field } => (path(location.push_key(field)), "is required".to_owned()),
             ErrorKind::UnknownKey { key, .. } => {
-                (path(location.push_key(key)), "is not a field of this request".to_owned())
+                (path(location.push_key(key)), "is not a field of this request: leave it out".to_owned())
             }
+            ErrorKind::UnknownValue { accepted: [only], .. } => (path(location), format!("must be {only}")),
             ErrorKind::UnknownValue { accepted, .. } => {
                 (path(location), format!("must be one of {}", accepted.join(", ")))
             }
             ErrorKind::IncorrectValueKind { actual: Value::Sequence(_), accepted: &[ValueKind::String] } => {
-                (path(location), "must be a string, given once".to_owned())
+                (path(location), "must be one string, so give it only once".to_owned())
             }
             ErrorKind::IncorrectValueKind { accepted, .. } => (path(location), format!("must be {}", kinds(accepted))),
             ErrorKind::BadSequenceLen { expected, .. } => (path(location), format!("must have {expected} elements")),
-            ErrorKind::Unexpected { msg } => (path(location), msg),
+            // Of this crate's types only unsigned integers come here: they are above the maximum of the Rust type, which
+            // deserr's message names. The field's own maximum can be smaller.
+            ErrorKind::Unexpected { .. } => (path(location), "must be a smaller number".to_owned()),
         };
         ControlFlow::Continue(so_far.unwrap_or_default().and(Self::field(location, detail)))
     }
@@ -278,4 +281,19 @@ pub(crate) fn is_resource_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
         matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_beyond_its_type_must_be_smaller() {
+        for (given, detail) in [(json!(300), "must be a smaller number"), (json!(-1), "must be a whole number")] {
+            let refused = deserr::deserialize::<u8, _, Invalid>(given).unwrap_err();
+            assert_eq!(refused.errors()[0].detail, detail);
+        }
+    }
 }

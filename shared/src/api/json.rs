@@ -18,7 +18,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value, Invalid> {
     let here = Here { path: String::new(), twice: &twice };
     let value = here.deserialize(&mut document).and_then(|value| document.end().map(|()| value));
     let value = value.map_err(|error| Invalid::field("body", format!("is not JSON: {error}")))?;
-    let twice = twice.into_inner().into_iter().map(|field| Invalid::field(field, "stands there twice"));
+    let twice = twice.into_inner().into_iter().map(|field| Invalid::field(field, "is given twice: give it once"));
     twice.fold(Invalid::default(), Invalid::and).none_or(value)
 }
 

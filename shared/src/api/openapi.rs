@@ -54,7 +54,8 @@ impl PartialSchema for Narrowed {
     fn schema() -> RefOr<Schema> {
         let mut instance = object::<Instance>();
         instance.required = vec![ALWAYS.to_owned()];
-        instance.description = Some("An instance; with `fields` its id and the members that it names.".to_owned());
+        let description = "An instance. With `fields` it has only its id and the members that `fields` names.";
+        instance.description = Some(description.to_owned());
         Schema::Object(instance).into()
     }
 }
@@ -85,7 +86,7 @@ impl ToSchema for ImageChoice {
 impl PartialSchema for CreateInstance {
     fn schema() -> RefOr<Schema> {
         let mut launch = object::<Launch>();
-        launch.description = Some("What to launch.".to_owned());
+        launch.description = Some("The launch, with its image.".to_owned());
         launch.properties.insert("image_id".to_owned(), optional::<ImageId>("The image, by id."));
         launch.properties.insert(
             "image_name".to_owned(),
@@ -107,7 +108,7 @@ impl ToSchema for CreateInstance {
 impl PartialSchema for ExtraVolume {
     fn schema() -> RefOr<Schema> {
         let mut volume = object::<Volume>();
-        volume.description = Some("A volume beside the root volume; gp3 unless given.".to_owned());
+        volume.description = Some("A volume besides the root volume; its type is gp3 by default.".to_owned());
         Schema::Object(volume).into()
     }
 }

@@ -65,7 +65,8 @@ async fn send_in_time<C: Call>(
     end: Instant,
 ) -> Result<Vec<InstanceStateChange>, Error> {
     if Instant::now() >= end {
-        return Err(Error::new(Code::AwsTimeout, "There was no time left to send it to EC2"));
+        let detail = "There was no time left to send the call to EC2: send the request again";
+        return Err(Error::new(Code::AwsTimeout, detail));
     }
     let late = |_| Error::new(Code::AwsTimeout, "EC2 gave no answer in time; it may still carry the call out");
     timeout_at(end, call.send(part, dry_run)).await.map_err(late).flatten()

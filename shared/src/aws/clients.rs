@@ -145,7 +145,8 @@ impl Clients {
     /// `CML_IMAGE_PARAMETER_ARNS` and so no such client.
     pub fn ssm(&self, region: &Region) -> Result<&aws_sdk_ssm::Client, Error> {
         let ssm = self.region(region)?.ssm.as_ref();
-        ssm.ok_or_else(|| Error::new(Code::AwsError, "This deployment may read no parameter"))
+        let detail = "This deployment may not read parameters of Systems Manager: set CML_IMAGE_PARAMETER_ARNS";
+        ssm.ok_or_else(|| Error::new(Code::AwsError, detail))
     }
 
     fn region(&self, region: &Region) -> Result<&RegionClients, Error> {
@@ -225,7 +226,8 @@ fn trusted_authorities(config: &Config) -> Result<TrustStore, BoxError> {
         CA_FILES.iter().find_map(|name| Some((name, std::env::var_os(name).filter(|file| !file.is_empty())?)));
     match configured {
         Some((name, file)) => {
-            let pem = std::fs::read(&file).map_err(|error| format!("{name} names {}: {error}", file.display()))?;
+            let unreadable = |error| format!("{name} names the file {}, which cannot be read: {error}", file.display());
+            let pem = std::fs::read(&file).map_err(unreadable)?;
             Ok(TrustStore::empty().with_pem_certificate(pem))
         }
         None if config.allowed_regions.iter().all(Region::is_standard_partition) => {

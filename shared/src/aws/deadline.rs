@@ -30,7 +30,7 @@ pub(crate) async fn within<T>(
 ) -> Result<T, Error> {
     let end = Instant::now() + budget(deadline, now);
     let timeout = |_| {
-        let detail = "AWS gave no answer in time; what was asked for may still have been carried out";
+        let detail = "AWS gave no answer in time: the request may still have been carried out";
         Error::new(Code::AwsTimeout, detail)
     };
     timeout_at(end, END.scope(end, work)).await.map_err(timeout).flatten()

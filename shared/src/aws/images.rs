@@ -36,7 +36,8 @@ async fn by_id(clients: &Clients, region: &Region, id: &ImageId) -> Result<Launc
 /// EC2's filters match patterns, so the name is compared once more: only an image of exactly this name is launched.
 async fn by_name(clients: &Clients, region: &Region, name: &ImageName) -> Result<LaunchImage, Error> {
     let call = clients.ec2(region)?.describe_images().owners("self").filters(filter("name", name.as_str()));
-    let missing = || not_found(region, &format!("image of this account named {:?}", name.as_str()));
+    let wanted = format!("image that belongs to this account and has the name {:?}", name.as_str());
+    let missing = || not_found(region, &wanted);
     newest(&clients.now_as_text(), call, |image| image.name() == Some(name.as_str())).await?.ok_or_else(missing)
 }
 
@@ -56,5 +57,5 @@ async fn newest(
 }
 
 fn not_found(region: &Region, wanted: &str) -> Error {
-    Error::new(Code::ImageNotFound, format!("No available {wanted} in {region}"))
+    Error::new(Code::ImageNotFound, format!("{region} has no available {wanted}"))
 }

@@ -68,7 +68,8 @@ fn ours(clients: &Clients, id: &InstanceId, instance: Instance) -> Result<Instan
         return Ok(instance);
     }
     let owner = clients.managed_by();
-    let detail = format!("{id} does not carry the tag {OWNERSHIP_KEY}={owner}: it is not ours to change");
+    let detail =
+        format!("{id} does not carry the tag {OWNERSHIP_KEY}={owner}: this API changes only instances with this tag");
     Err(Error::new(Code::NotManaged, detail))
 }
 

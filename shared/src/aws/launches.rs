@@ -63,7 +63,8 @@ impl KeyedRequest {
             }
         };
         timeout_at(deadline::last_word(), looks).await.unwrap_or_else(|_| {
-            let detail = "This Idempotency-Key was used before, and no read shows yet what for";
+            let detail = "This Idempotency-Key was used before, but no read of EC2 shows yet whether an instance was \
+                          launched with it: send the same request again";
             Err(Error::new(Code::IdempotencyMismatch, detail).retryable())
         })
     }

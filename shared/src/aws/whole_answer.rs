@@ -76,7 +76,11 @@ mod tests {
             for error in read(200, half).await {
                 let error = error.unwrap();
                 assert_eq!((error.code, error.retryable), (Code::AwsError, true), "{half}: {}", error.detail);
-                assert!(error.detail.contains("could not be read; it may have been carried out"), "{}", error.detail);
+                assert!(
+                    error.detail.contains("could not be read: AWS may have carried out the call"),
+                    "{}",
+                    error.detail
+                );
             }
         }
         let whole = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>";

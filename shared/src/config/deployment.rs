@@ -75,13 +75,13 @@ fn account(text: &str) -> Result<String, String> {
     if is_account_id(text) {
         Ok(text.to_owned())
     } else {
-        Err(format!("has {text:?} but each must be an account's id"))
+        Err(format!("has {text:?}, but each entry must be the id of an account"))
     }
 }
 
 fn key(arn: &str) -> Result<String, String> {
     let is_key = arn.starts_with("arn:") && arn.contains(":kms:") && arn.contains(":key/");
-    if is_key { Ok(arn.to_owned()) } else { Err(format!("has {arn:?} but each must be the ARN of a KMS key")) }
+    if is_key { Ok(arn.to_owned()) } else { Err(format!("has {arn:?}, but each entry must be the ARN of a KMS key")) }
 }
 
 #[cfg(test)]

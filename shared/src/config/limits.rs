@@ -125,6 +125,6 @@ pub(crate) mod tests {
             |name: &str| Some(if name == CML_ALLOWED_TAG_KEYS { String::new() } else { "me too".to_owned() });
         assert!(Limits::read(variable, &mut bad).is_none());
         assert_eq!(bad.len(), 4, "{bad:?}");
-        assert!(bad[0].starts_with("CML_ALLOWED_SUBNETS has \"me too\" but each must be subnet-"), "{bad:?}");
+        assert!(bad[0].starts_with("CML_ALLOWED_SUBNETS has \"me too\", but each entry must be subnet-"), "{bad:?}");
     }
 }

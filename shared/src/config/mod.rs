@@ -198,7 +198,7 @@ fn managed_by(given: Option<String>) -> Result<String, String> {
     if value.is_empty() {
         return Err("must not be empty".to_owned());
     }
-    TagValue::try_from(value).map(String::from).map_err(|refusal| refusal.0)
+    TagValue::try_from(value).map(String::from).map_err(|refusal| format!("is not a valid tag value: {}", refusal.0))
 }
 
 fn count(text: &str) -> Result<usize, String> {
@@ -210,7 +210,7 @@ fn count(text: &str) -> Result<usize, String> {
 
 fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
     if text.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Err(format!("has {text:?} but no type has a capital letter"));
+        return Err(format!("has {text:?}, but no instance type has a capital letter: write each entry in lower case"));
     }
     pattern(text, ".-", "c5.*")
 }
@@ -220,7 +220,8 @@ fn role_pattern(text: &str) -> Result<WildMatch, String> {
 }
 
 fn parameters(arn: &str) -> Result<Parameters, String> {
-    Parameters::parse(arn).ok_or_else(|| format!("names {arn:?}, which is not the ARN of a parameter with a path"))
+    Parameters::parse(arn)
+        .ok_or_else(|| format!("has {arn:?}, but each entry must be the ARN of a parameter with a path"))
 }
 
 #[cfg(test)]

@@ -77,3 +77,9 @@ fn sessions_of_identity_center_and_of_named_roles_are_people() {
 fn a_given_empty_list_is_no_silent_default() {
     assert!(read(&[(AWS_REGION, "us-east-1"), (CML_ALLOWED_REGIONS, "")]).is_err());
 }
+
+#[test]
+fn a_long_ownership_value_is_refused_as_a_tag_value() {
+    let line = read(&[(AWS_REGION, "us-east-1"), (CML_MANAGED_BY, &"v".repeat(257))]).unwrap_err().to_string();
+    assert!(line.contains("CML_MANAGED_BY is not a valid tag value: a tag value must have at most 256"), "{line}");
+}

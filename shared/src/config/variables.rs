@@ -18,14 +18,14 @@ pub(crate) fn listed<T>(text: Option<String>, read: impl Fn(&str) -> Result<T, S
 pub(crate) fn list<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let entries: Vec<&str> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
     if entries.is_empty() {
-        return Err("must name at least one".to_owned());
+        return Err("must have at least one entry".to_owned());
     }
     entries.into_iter().map(read).collect()
 }
 
 /// Reads an entry of a type that callers send, too.
 pub(crate) fn parsed<T: TryFrom<String, Error = Refusal>>(text: &str) -> Result<T, String> {
-    T::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?} but each {}", refusal.0))
+    T::try_from(text.to_owned()).map_err(|refusal| format!("has {text:?}, but each entry {}", refusal.0))
 }
 
 /// Reads an entry of letters, digits and the characters of `others`, with `*` and `?` as wildcards.
@@ -33,8 +33,11 @@ pub(crate) fn pattern(text: &str, others: &str, example: &str) -> Result<WildMat
     if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"*?".contains(&b) || others.as_bytes().contains(&b)) {
         Ok(WildMatch::new(text))
     } else {
-        let rule = format!("letters, digits and {others}, and * and ? for any other, such as {example}");
-        Err(format!("has {text:?} but each must be {rule}"))
+        let rule = format!(
+            "letters, digits and the characters {others}, with the wildcards * and ? in place of any other character, such \
+             as {example}"
+        );
+        Err(format!("has {text:?}, but each entry must consist of {rule}"))
     }
 }
 
@@ -56,7 +59,8 @@ mod tests {
         let refused = pattern("my key", "._", "lab-*").unwrap_err();
         assert_eq!(
             refused,
-            "has \"my key\" but each must be letters, digits and ._, and * and ? for any other, such as lab-*"
+            "has \"my key\", but each entry must consist of letters, digits and the characters ._, with the wildcards * and ? \
+             in place of any other character, such as lab-*"
         );
     }
 }

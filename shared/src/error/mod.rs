@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::input::Invalid;
 
-/// What went wrong, as a code that callers can branch on.
+/// The code of the error, on which callers can branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -155,7 +155,7 @@ impl Error {
     #[must_use]
     pub fn summary(&self) -> String {
         match (self.missing_permission(), self.aws_code()) {
-            (Some(action), _) => format!("missing permission {action}: {}", self.detail),
+            (Some(action), _) => format!("the permission {action} is missing: {}", self.detail),
             (None, Some(aws_code)) => format!("{aws_code}: {}", self.detail),
             (None, None) => self.detail.clone(),
         }

@@ -51,7 +51,8 @@ impl Fields {
             let wanted = |name: &&str| *name == ALWAYS || asked.contains(name);
             Ok(Self(Some(INSTANCE_FIELDS.into_iter().filter(wanted).collect())))
         } else {
-            Err(Refusal(format!("has {unknown:?}; an instance has {}", INSTANCE_FIELDS.join(", "))))
+            let fields = INSTANCE_FIELDS.join(", ");
+            Err(Refusal(format!("must not name {unknown:?}: the fields of an instance are {fields}")))
         }
     }
 
@@ -115,7 +116,9 @@ mod tests {
     fn an_unknown_field_is_named_with_the_known_ones() {
         let Refusal(detail) = Fields::parse("name,color,,Tags".to_owned()).unwrap_err();
         assert!(
-            detail.starts_with(r#"has ["color", "", "Tags"]; an instance has instance_id, region, name"#),
+            detail.starts_with(
+                r#"must not name ["color", "", "Tags"]: the fields of an instance are instance_id, region, name"#
+            ),
             "{detail}"
         );
         assert!(Fields::parse(String::new()).is_err());

@@ -69,7 +69,10 @@ impl KeyedRequest {
         let refused = if is_tagged(found) && !self.is_ours(found) {
             format!("This Idempotency-Key launched {id} for another request: use a new key for a new request")
         } else if found.is_gone() {
-            format!("This request launched {id}, which is {} by now: use a new key to launch another", found.state)
+            format!(
+                "This request launched {id}, which is {} by now: use a new key to launch another instance",
+                found.state
+            )
         } else {
             return Ok(());
         };
@@ -78,7 +81,10 @@ impl KeyedRequest {
 }
 
 pub(crate) fn untagged(id: &str) -> Error {
-    let detail = format!("This Idempotency-Key launched {id}, and no read shows yet for which request");
+    let detail = format!(
+        "This Idempotency-Key launched {id}, but no read of EC2 shows yet which request launched it: send the same request \
+         again"
+    );
     Error::new(Code::IdempotencyMismatch, detail).retryable()
 }
 

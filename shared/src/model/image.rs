@@ -13,7 +13,7 @@ checked_string! {
     /// The id of an AMI.
     ImageId,
     schema(pattern = r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$"),
-    |id| if is_resource_id(id, "ami-") { Ok(()) } else { Err("must be ami- and 8 or 17 hexadecimal digits") }
+    |id| if is_resource_id(id, "ami-") { Ok(()) } else { Err("must be ami- followed by 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {

@@ -20,7 +20,7 @@ checked_string! {
         let parts: Vec<&str> = name.split('/').skip(1).collect();
         let is_path = name.starts_with('/') && parts.len() <= 15 && parts.iter().all(|part| !part.is_empty());
         if is_path && name.len() <= 1011 && name.bytes().all(known) { Ok(()) } else {
-            Err("must be ssm: and a parameter's path, such as ssm:/cml/worker-image")
+            Err("must be ssm: followed by the path of a parameter, such as ssm:/cml/worker-image")
         }
     }
 }

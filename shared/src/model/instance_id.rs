@@ -6,7 +6,7 @@ checked_string! {
     /// The id of an EC2 instance.
     InstanceId,
     schema(pattern = r"^i-([0-9a-f]{8}|[0-9a-f]{17})$"),
-    |id| if is_resource_id(id, "i-") { Ok(()) } else { Err("must be i- and 8 or 17 hexadecimal digits") }
+    |id| if is_resource_id(id, "i-") { Ok(()) } else { Err("must be i- followed by 8 or 17 hexadecimal digits") }
 }
 
 #[cfg(test)]

@@ -38,7 +38,9 @@ impl Deserr<Invalid> for InstanceIds {
             let here = location.push_index(index);
             match InstanceId::deserialize_from_value(value.into_value(), here) {
                 Ok(id) if seen.insert(id.clone()) => ids.push(id),
-                Ok(id) => invalid = invalid.and(Invalid::at(here, format!("names {id} again"))),
+                Ok(id) => {
+                    invalid = invalid.and(Invalid::at(here, format!("names {id} again: name each instance once")))
+                }
                 Err(more) => invalid = invalid.and(more),
             }
         }

@@ -76,7 +76,7 @@ impl PageToken {
             .ok()
             .and_then(|json| serde_json::from_slice::<Self>(&json).ok())
             .filter(|token| token.version == VERSION && LIMITS.contains(&token.at.limit))
-            .ok_or_else(|| Refusal("is not a token of this list".to_owned()))
+            .ok_or_else(|| Refusal("is not a token of this list: send the next_token of the page before".to_owned()))
     }
 }
 
@@ -107,7 +107,9 @@ impl Pages {
                 Ok(Position { limit: if at.after.is_some() { at.limit } else { limit.0 }, ..at.clone() })
             }
             Some(_) => {
-                Err(Invalid::field("next_token", "belongs to a list with another region or other filters").into())
+                let detail = "belongs to a list with another region or other filters: send the region and the filters with \
+                              which you got this token";
+                Err(Invalid::field("next_token", detail).into())
             }
         }
     }

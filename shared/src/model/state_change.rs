@@ -27,7 +27,7 @@ pub struct StateChange {
     pub changed: bool,
     /// EC2's reason for the state, if it gives one.
     pub state_reason: Option<String>,
-    /// What was done differently from the request, and why.
+    /// How the result differs from the request, and why.
     pub note: Option<&'static str>,
 }
 

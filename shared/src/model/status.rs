@@ -49,7 +49,7 @@ pub struct ScheduledEvent {
     pub code: Option<String>,
     /// AWS's description.
     pub description: Option<String>,
-    /// Earliest begin, RFC 3339 in UTC.
+    /// Earliest start of the event, RFC 3339 in UTC.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub not_before: Option<String>,
     /// Latest end, RFC 3339 in UTC.

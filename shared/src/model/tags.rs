@@ -43,14 +43,15 @@ checked_string! {
             return Err("a tag key must not hold control characters");
         }
         if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
-            return Err("tag keys that begin with aws: are reserved by AWS");
+            return Err("must not begin with \"aws:\", because such tag keys are reserved by AWS");
         }
         // IAM ignores the case of tag keys: `managedby` would pass for the ownership tag in a policy.
         if key.eq_ignore_ascii_case(OWNERSHIP_KEY) {
-            return Err("ManagedBy is the ownership tag: it can be neither set, changed nor removed");
+            return Err("ManagedBy is the ownership tag: no caller can set, change or remove this tag");
         }
         if OUR_KEYS.iter().any(|ours| key.eq_ignore_ascii_case(ours)) {
-            return Err("CreatedBy and IdempotencyFingerprint are written at launch: they can be neither set, changed nor removed");
+            return Err("this API writes CreatedBy and IdempotencyFingerprint at launch: no caller can set, change or remove \
+                        these tags");
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ pub struct WaitQuery<W> {
     /// Ask EC2 for permission and change nothing.
     #[deserr(default, try_from(String) = boolean -> Refusal)]
     pub dry_run: bool,
-    /// What to wait for before the answer: one of the words that make sense for the operation.
+    /// The condition to wait for before the answer: one of the words that the operation accepts.
     #[deserr(default)]
     pub wait: Option<W>,
 }
@@ -84,7 +84,8 @@ pub struct WaitQuery<W> {
 fn one_of_both<W>(query: WaitQuery<W>, _: ValuePointerRef) -> Result<WaitQuery<W>, Invalid> {
     match query {
         WaitQuery { dry_run: true, wait: Some(_) } => {
-            Err(Invalid::field("wait", "cannot go with dry_run, which changes nothing to wait for"))
+            let detail = "must not be given together with dry_run: after a dry run there is no change to wait for";
+            Err(Invalid::field("wait", detail))
         }
         query => Ok(query),
     }
@@ -131,8 +132,8 @@ mod tests {
         );
         assert_eq!(read::<UntilStopped>(serde_json::json!({})).unwrap().wait, None);
         let refused = read::<UntilStopped>(serde_json::json!({"wait": "running"})).unwrap_err();
-        assert_eq!(refused, "wait: must be one of stopped");
+        assert_eq!(refused, "wait: must be stopped");
         let refused = read::<UntilTerminated>(serde_json::json!({"wait": "terminated", "dry_run": "true"}));
-        assert!(refused.unwrap_err().starts_with("wait: cannot go with dry_run"));
+        assert!(refused.unwrap_err().starts_with("wait: must not be given together with dry_run"));
     }
 }

@@ -44,7 +44,7 @@ pub struct ImageQuery {
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<ImageId>))]
     pub image_id: Repeated<ImageId>,
-    /// The owner of the images, one of `CML_IMAGE_OWNERS`; the account itself unless given.
+    /// The owner of the images, one of `CML_IMAGE_OWNERS`; by default the account itself.
     #[deserr(default)]
     pub owner: Owner,
     /// The largest number of images on a page; a page may be shorter.
@@ -65,7 +65,7 @@ impl Deserr<Invalid> for Wanted {
         let value = serde_json::Value::deserialize_from_value(value, at)?;
         let has_one = match ["name", "image_id"].iter().any(|name| value.get(name).is_some()) {
             true => Ok(()),
-            false => Err(Invalid::at(at.push_key("name"), "is required, or image_id")),
+            false => Err(Invalid::at(at.push_key("name"), "is required unless image_id is given")),
         };
         both(ImageQuery::deserialize_from_value(value.into_value(), at), has_one).map(|(query, ())| Self(query))
     }

@@ -116,11 +116,17 @@ fn create() -> Call {
     ];
     let mut call = in_region(&codes)
         .query(input::<WaitQuery<UntilUp>>())
-        .answer(201, located(document("It is launched.", &["Launched"]), true))
-        .answer(202, located(document("It is launched, and the time to wait is up.", &["Launched"]), true))
+        .answer(201, located(document("The instance is launched.", &["Launched"]), true))
+        .answer(202, located(document("The instance is launched, and the time to wait is up.", &["Launched"]), true))
         .answer(
             200,
-            located(document("The same request launched it before; or a dry run.", &["Launched", "Permitted"]), false),
+            located(
+                document(
+                    "An earlier sending of the same request launched the instance, or the request was a dry run.",
+                    &["Launched", "Permitted"],
+                ),
+                false,
+            ),
         );
     call.parameters.push(idempotency_key());
     Call { body: Some(("CreateInstance", true)), ..call }
@@ -130,33 +136,40 @@ fn create() -> Call {
 fn lifecycle(query: Object, codes: &[Code]) -> Call {
     on_instance(&[&[Code::NotManaged], codes].concat())
         .query(query)
-        .answer(200, document("EC2 accepted it, or it was there already; or a dry run.", &["StateChange", "Permitted"]))
-        .answer(202, document("EC2 accepted it, and the time to wait is up.", &["StateChange"]))
+        .answer(
+            200,
+            document(
+                "EC2 accepted the call, the instance already was in the wanted state, or the request was a dry run.",
+                &["StateChange", "Permitted"],
+            ),
+        )
+        .answer(202, document("EC2 accepted the call, and the time to wait is up.", &["StateChange"]))
 }
 
 /// The same for many instances: what is refused of one of them is in its result.
 fn many(body: &'static str) -> Call {
     let call = in_region(&[]).query(input::<DryRun>());
-    let call = call.answer(200, document("A result for each; or a dry run.", &["Results", "Permitted"]));
+    let call = call
+        .answer(200, document("A result for each instance, or the answer to a dry run.", &["Results", "Permitted"]));
     Call { body: Some((body, true)), ..call }
 }
 
 /// Change one instance's tags.
 fn tags(query: Object) -> Call {
-    let answer = document("All its tags; or a dry run.", &["InstanceTags", "Permitted"]);
+    let answer = document("All tags of the instance, or the answer to a dry run.", &["InstanceTags", "Permitted"]);
     on_instance(&[Code::NotManaged]).query(query).answer(200, answer)
 }
 
 /// Read something of one instance.
 fn read(schema: &str) -> Call {
-    on_instance(&[]).answer(200, document("What AWS says of it.", &[schema]))
+    on_instance(&[]).answer(200, document("The data that AWS has about the instance.", &[schema]))
 }
 
 /// A failed check is in the answer: the function itself refuses only a malformed request.
 fn health() -> Call {
     call(&[Code::AwsTimeout])
         .query(input::<HealthQuery>())
-        .answer(200, document("Every check passed, or some did.", &["Health"]))
+        .answer(200, document("All checks passed, or some checks passed.", &["Health"]))
         .answer(503, document("No check passed.", &["Health"]))
 }
 

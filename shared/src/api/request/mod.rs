@@ -53,7 +53,7 @@ fn idempotency_key(event: &lambda_http::Request) -> Result<Option<IdempotencyKey
     let mut headers = event.headers().get_all(IDEMPOTENCY_KEY).iter();
     let Some(header) = headers.next() else { return Ok(None) };
     if headers.next().is_some() {
-        return Err(Invalid::field(IDEMPOTENCY_KEY, "stands there twice"));
+        return Err(Invalid::field(IDEMPOTENCY_KEY, "is given twice: give it once"));
     }
     let text = String::from_utf8_lossy(header.as_bytes()).into_owned();
     let key = IdempotencyKey::try_from(text).map_err(|refusal| Invalid::field(IDEMPOTENCY_KEY, refusal.0))?;
@@ -118,7 +118,7 @@ fn identity(event: &lambda_http::Request) -> Identity {
 fn body(event: &lambda_http::Request) -> Result<Result<Value, Invalid>, Error> {
     let bytes = if is_scheduled(event) { &[] } else { event.body().as_ref() };
     if bytes.len() > MAX_BODY_BYTES {
-        let detail = format!("The body has {} bytes; at most {MAX_BODY_BYTES} are read", bytes.len());
+        let detail = format!("The body has {} bytes: send at most {MAX_BODY_BYTES} bytes", bytes.len());
         return Err(Error::new(Code::PayloadTooLarge, detail));
     }
     if bytes.is_empty() {

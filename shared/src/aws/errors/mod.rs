@@ -57,7 +57,8 @@ where
                 Self::new(Code::AwsCredentialsInvalid, "The function has no usable AWS credentials")
             }
             _ => {
-                let detail = format!("The connection to AWS failed during {}; it may have been carried out", E::NAME);
+                let detail =
+                    format!("The connection to AWS failed during {}: AWS may have carried out the call", E::NAME);
                 Self::new(Code::AwsError, detail).retryable()
             }
         }
@@ -77,7 +78,10 @@ fn answered<E: IamAction + ProvideErrorMetadata>(error: &E, status: u16, aws_req
         // If the signature is wrong, AWS quotes the request that it signed itself, with the session token.
         Code::AwsCredentialsInvalid => format!("AWS does not accept the function's credentials for {}", E::NAME),
         _ if quotes_a_signed_request(message) => {
-            format!("AWS refuses {} in words that quote the signed request", E::NAME)
+            format!(
+                "AWS refuses {}, and its message is not repeated here because the message quotes the signed request",
+                E::NAME
+            )
         }
         _ => format!("{}{remedy}", without_encoded_message(message)),
     };
@@ -92,8 +96,8 @@ fn answered<E: IamAction + ProvideErrorMetadata>(error: &E, status: u16, aws_req
 
 /// The rule that a refused instance profile breaks most often. AWS's message shows the role's ARN, and its path is easily
 /// missed.
-const PASSABLE_ROLES: &str = " The deployment's PolicyMode=hardened lets a worker have a role whose name begins with \
-                              WorkerRoleName and which has no path; the other modes let it have none.";
+const PASSABLE_ROLES: &str = " With PolicyMode=hardened a worker may have a role whose name begins with WorkerRoleName and \
+                              which has no path; with the other modes a worker must not have a role.";
 
 /// The code of the account's first Spot launch if it may not create the role that EC2 needs for Spot.
 const FIRST_SPOT_LAUNCH: &str = "AuthFailure.ServiceLinkedRoleCreationNotPermitted";
@@ -172,12 +176,12 @@ fn without_encoded_message(message: &str) -> &str {
 
 /// The error for an answer that lacks something it should have.
 pub(crate) fn unreadable(action: &str, aws_request_id: Option<&str>) -> Error {
-    let detail = format!("The answer to {action} could not be read; it may have been carried out");
+    let detail = format!("The answer to {action} could not be read: AWS may have carried out the call");
     Error { aws: AwsAnswer::boxed(None, aws_request_id), ..Error::new(Code::AwsError, detail).retryable() }
 }
 
 pub(crate) fn timeout(action: &str) -> Error {
-    Error::new(Code::AwsTimeout, format!("AWS gave no answer to {action} in time; it may still be carried out"))
+    Error::new(Code::AwsTimeout, format!("AWS gave no answer to {action} in time: the call may still be carried out"))
 }
 
 /// Whether the SDK failed because it had no credentials to sign with. It reports that as a dispatch failure with this cause.

@@ -238,7 +238,7 @@ async fn an_answer_that_cannot_be_read_is_an_aws_error() {
     let answer = clients.ec2(&testing::region()).unwrap().start_instances().instance_ids(ID).send().await;
     let error = Error::from(answer.unwrap_err());
     assert_eq!((error.code, error.retryable), (Code::AwsError, true));
-    assert_eq!(error.detail, "The answer to ec2:StartInstances could not be read; it may have been carried out");
+    assert_eq!(error.detail, "The answer to ec2:StartInstances could not be read: AWS may have carried out the call");
     assert_eq!(error.aws.unwrap().request_id.as_deref(), Some("aws-request-1"));
 }
 

@@ -62,7 +62,7 @@ fn wrong_if(wrong: bool, field: &str, detail: &str) -> Wrongs {
 
 fn user_data(launch: &Value) -> Wrongs {
     let both = given(launch, "user_data") && given(launch, "user_data_base64");
-    wrong_if(both, "user_data_base64", "must be absent beside user_data")
+    wrong_if(both, "user_data_base64", "must not be given together with user_data")
 }
 
 fn market(launch: &Value) -> Wrongs {
@@ -70,16 +70,16 @@ fn market(launch: &Value) -> Wrongs {
     let reservation = member(launch, "capacity_reservation");
     let both_or_neither = given(reservation, "id") == given(reservation, "preference");
     [
-        wrong_if(falls_back && !spot, "on_demand_fallback", "needs spot: without it the launch is on-demand already"),
+        wrong_if(falls_back && !spot, "on_demand_fallback", "needs spot: a launch without spot is on-demand already"),
         wrong_if(
             spot && is_true(launch, "termination_protection"),
             "termination_protection",
-            "must not be given beside spot: EC2 protects no spot instance",
+            "must not be given together with spot: EC2 has no termination protection for spot instances",
         ),
         wrong_if(
             spot && !falls_back && !reservation.is_null(),
             "capacity_reservation",
-            "is of on-demand capacity: beside spot it needs on_demand_fallback",
+            "is only for on-demand launches: together with spot this field needs on_demand_fallback",
         ),
         wrong_if(
             reservation.is_object() && both_or_neither,
@@ -96,12 +96,12 @@ fn network(launch: &Value) -> Wrongs {
         wrong_if(
             private_ip && !given(launch, "subnet_id"),
             "private_ip",
-            "needs subnet_id: it is an address of that subnet",
+            "needs subnet_id: a private address belongs to a subnet",
         ),
         wrong_if(
             private_ip && !list(launch, "alternatives").is_empty(),
             "alternatives",
-            "must not be given beside private_ip, which fits one subnet only",
+            "must not be given together with private_ip, because a private address belongs to one subnet only",
         ),
     ]
     .concat()
@@ -110,7 +110,7 @@ fn network(launch: &Value) -> Wrongs {
 fn placement(launch: &Value) -> Wrongs {
     let placement = member(launch, "placement");
     let other = matches!(member(placement, "tenancy").as_str(), Some("default" | "dedicated"));
-    wrong_if(given(placement, "host_id") && other, "placement.tenancy", "must be host beside host_id, or absent")
+    wrong_if(given(placement, "host_id") && other, "placement.tenancy", "must be host, or absent, if host_id is given")
 }
 
 /// Fields of alternatives that the rest of the launch rules out. EC2 would refuse them only once the first choice has no
@@ -130,18 +130,19 @@ fn alternatives(launch: &Value) -> Wrongs {
             wrong_if(
                 reserved && is_other,
                 &field("instance_type"),
-                "must be absent beside capacity_reservation.id: a reservation is of one type",
+                "must be absent if capacity_reservation.id is given: a capacity reservation is for one instance type",
             ),
             wrong_if(
                 on_host && is_other_family,
                 &field("instance_type"),
-                "must be of the family of instance_type: placement.host_id is a host of one family",
+                "must be of the same family as instance_type: the host that placement.host_id names has one family only",
             ),
             wrong_if(
                 subnet && (in_zone || on_host || reserved),
                 &field("subnet_id"),
-                "must be absent beside placement.availability_zone, placement.host_id and capacity_reservation.id, which are \
-                 of one zone: a subnet in it has no other capacity, and one in another zone does not fit",
+                "must be absent if placement.availability_zone, placement.host_id or capacity_reservation.id is given: each \
+                 of the three fields fixes the zone, so a subnet of the same zone has no other capacity, and a subnet of \
+                 another zone does not fit",
             ),
         ]
         .concat()
@@ -154,18 +155,25 @@ fn cpu(launch: &Value) -> Wrongs {
     let (cores, threads) = (given(cpu, "core_count"), given(cpu, "threads_per_core"));
     let nested = is_true(cpu, "nested_virtualization");
     [
-        wrong_if(cores && !threads, "cpu.threads_per_core", "must be given beside core_count"),
-        wrong_if(threads && !cores, "cpu.core_count", "must be given beside threads_per_core"),
+        wrong_if(cores && !threads, "cpu.threads_per_core", "must be given together with core_count"),
+        wrong_if(threads && !cores, "cpu.core_count", "must be given together with threads_per_core"),
         types(launch, "cpu.core_count", |kind| {
             let counted = cores && kind == Nesting::Metal;
-            counted.then(|| "must not be asked of a metal type: EC2 takes no CPU options there".to_owned())
+            counted.then(|| {
+                "EC2 takes no CPU options for a metal type: leave cpu.core_count and cpu.threads_per_core out, or choose a \
+                 type that is not metal"
+                    .to_owned()
+            })
         }),
         types(launch, "cpu.nested_virtualization", |kind| match kind {
-            Nesting::Metal if nested => {
-                Some("must not be asked of a metal type, which runs virtual machines as it is".to_owned())
-            }
+            Nesting::Metal if nested => Some(
+                "a metal type runs virtual machines without this option: leave cpu.nested_virtualization out, or choose a \
+                 type that is not metal"
+                    .to_owned(),
+            ),
             Nesting::Never if nested => Some(format!(
-                "must be absent: this type cannot nest virtual machines; {} can, and metal types need not be asked",
+                "this instance type cannot run nested virtual machines: choose a type of the families {}, or a metal type \
+                 without cpu.nested_virtualization",
                 nestable()
             )),
             _ => None,
@@ -209,7 +217,7 @@ fn volume_together(place: &str, volume: &Value) -> Wrongs {
         wrong_if(
             given(volume, "kms_key_id") && *member(volume, "encrypted") == Value::Bool(false),
             &at("kms_key_id"),
-            "must not be given with encrypted false",
+            "must not be given if encrypted is false",
         ),
     ]
     .concat()
@@ -223,11 +231,11 @@ fn lists(launch: &Value) -> Wrongs {
     let (named, count) =
         (given(member(launch, "tags"), NAME_KEY), member(launch, "tags").as_object().map_or(0, Map::len));
     let most_tags = MAX_TAGS - 1 - OUR_KEYS.len();
-    let too_many = format!("must have at most {most_tags} tags, beside Name, {}", OUR_KEYS.join(", "));
+    let too_many = format!("must have at most {most_tags} tags, not counting Name, {}", OUR_KEYS.join(", "));
     [
         most("alternatives", MAX_ALTERNATIVES),
         most("extra_volumes", MAX_EXTRA_VOLUMES),
-        wrong_if(named, "tags.Name", "must not be given: the field name sets it"),
+        wrong_if(named, "tags.Name", "must not be given: give the name in the field `name`, which sets this tag"),
         wrong_if(count > most_tags, "tags", &too_many),
     ]
     .concat()

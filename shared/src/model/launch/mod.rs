@@ -66,7 +66,7 @@ pub struct Launch {
     /// User data for cloud-init as plain text, which the API encodes in base64.
     #[deserr(default)]
     pub user_data: Option<UserData>,
-    /// User data in base64, for data that is not text. It cannot be given beside `user_data`.
+    /// User data in base64, for data that is not text. It cannot be given together with `user_data`.
     #[deserr(default)]
     pub user_data_base64: Option<UserDataBase64>,
     /// The root volume; by default it is encrypted and as large as the image's.
@@ -103,7 +103,7 @@ pub struct Launch {
     /// Which capacity reservations the launch may use.
     #[deserr(default)]
     pub capacity_reservation: Option<CapacityReservation>,
-    /// What to try, in this order, when there is no capacity.
+    /// The alternatives to try, in this order, when there is no capacity.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(max_items = 5))]
     pub alternatives: Vec<Alternative>,
@@ -132,8 +132,8 @@ fn image_choice(fields: &mut Map<String, Value>, at: ValuePointerRef) -> Result<
     match both(id, name)? {
         (Some(id), None) => Ok(ImageChoice::Id(id)),
         (None, Some(named)) => Ok(named),
-        (None, None) => Err(Invalid::field("image_id", "is required, or image_name instead")),
-        (Some(_), Some(_)) => Err(Invalid::field("image_name", "must not be given beside image_id")),
+        (None, None) => Err(Invalid::field("image_id", "is required unless image_name is given")),
+        (Some(_), Some(_)) => Err(Invalid::field("image_name", "must not be given together with image_id")),
     }
 }
 

@@ -26,14 +26,14 @@ checked_string! {
     /// The id of a dedicated host.
     HostId,
     schema(pattern = r"^h-([0-9a-f]{8}|[0-9a-f]{17})$"),
-    |id| if is_resource_id(id, "h-") { Ok(()) } else { Err("must be h- and 8 or 17 hexadecimal digits") }
+    |id| if is_resource_id(id, "h-") { Ok(()) } else { Err("must be h- followed by 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {
     /// The id of a capacity reservation.
     CapacityReservationId,
     schema(pattern = r"^cr-([0-9a-f]{8}|[0-9a-f]{17})$"),
-    |id| if is_resource_id(id, "cr-") { Ok(()) } else { Err("must be cr- and 8 or 17 hexadecimal digits") }
+    |id| if is_resource_id(id, "cr-") { Ok(()) } else { Err("must be cr- followed by 8 or 17 hexadecimal digits") }
 }
 
 checked_string! {
@@ -96,7 +96,7 @@ checked_string! {
     |text| match STANDARD.decode(text) {
         Ok(bytes) if bytes.len() <= MAX_USER_DATA_BYTES => Ok(()),
         Ok(_) => Err("must have at most 16384 bytes once it is decoded"),
-        Err(_) => Err("must be base64: letters, digits, + and /, filled up with = to four"),
+        Err(_) => Err("must be base64: letters, digits, + and /, padded with = to a multiple of four characters"),
     }
 }
 
@@ -118,7 +118,7 @@ checked_string! {
     |text| {
         let is_decimal = text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.len() <= 16;
         if is_decimal && text.parse::<f64>().is_ok_and(|price| price > 0.0) { Ok(()) } else {
-            Err("must be dollars an hour as a decimal string, such as \"0.25\"")
+            Err("must be a price in dollars per hour, written as a decimal string such as \"0.25\"")
         }
     }
 }

@@ -73,12 +73,12 @@ pub enum Tenancy {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
 pub struct Cpu {
-    /// How many cores to use: fewer than the type has, for licences that count cores. EC2 accepts it only beside
-    /// `threads_per_core`, and not for metal types.
+    /// How many cores to use: fewer than the type has, for licences that count cores. EC2 accepts this count only
+    /// together with `threads_per_core`, and not for metal types.
     #[deserr(default, try_from(Option<u16>) = some_cores -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 65535))]
     pub core_count: Option<u16>,
-    /// Threads per core; 1 turns hyper-threading off. EC2 accepts it only beside `core_count`.
+    /// Threads per core; 1 turns hyper-threading off. EC2 accepts this number only together with `core_count`.
     #[deserr(default, try_from(Option<u8>) = one_or_two -> Refusal)]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 2))]
     pub threads_per_core: Option<u8>,
@@ -123,7 +123,7 @@ fn interruption(behavior: String) -> Result<(), Refusal> {
     }
 }
 
-/// Which capacity reservations a launch may use: one by its id, or those that a preference allows.
+/// Which capacity reservations a launch may use: one reservation by its id, or the reservations that a preference allows.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]
@@ -147,7 +147,7 @@ pub enum ReservationPreference {
     None,
 }
 
-/// What to try when there is no capacity for the launch as requested.
+/// An alternative to try when there is no capacity for the launch as requested.
 #[derive(Debug, Clone, deserr::Deserr)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[deserr(error = Invalid, deny_unknown_fields)]

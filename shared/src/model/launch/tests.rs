@@ -233,7 +233,7 @@ fn warnings_say_what_will_not_work() {
     let nested =
         |kind: &str| warnings(json!({"name": "a", "instance_type": kind, "cpu": {"nested_virtualization": true}}));
     assert!(nested("c7i.large").contains("API reference"));
-    assert!(nested("c99x.large").contains("not known here"));
+    assert!(nested("c99x.large").contains("does not know whether"));
     assert_eq!(warnings(json!({"name": "a", "instance_type": "m5zn.metal"})), "");
     let protected = warnings(json!({"name": "a", "instance_type": "m5zn.metal", "termination_protection": true}));
     assert!(protected.contains("no operation of this API lifts it"));

@@ -59,19 +59,21 @@ pub fn warning(instance_type: &str, asked: bool) -> Option<String> {
             Some(format!("{instance_type} runs nested virtual machines only with cpu.nested_virtualization: {nodes}"))
         }
         (Nesting::AsDataSays, true) => Some(format!(
-            "AWS's instance-type data says that {instance_type} nests virtual machines, but EC2's API reference names others only: \
-             \"{SENTENCE}\""
+            "AWS's instance-type data says that {instance_type} can run nested virtual machines, but EC2's API reference \
+             names only other types: \"{SENTENCE}\""
         )),
         (Nesting::Unknown, true) => Some(format!(
-            "whether {instance_type} nests virtual machines is not known here: EC2 may refuse it, now or later"
+            "this API does not know whether {instance_type} can run nested virtual machines: EC2 may refuse \
+             cpu.nested_virtualization, now or later"
         )),
         (Nesting::Unknown, false) => Some(format!(
-            "whether {instance_type} nests virtual machines is not known here, and cpu.nested_virtualization was not asked \
-             for: CML nodes that are virtual machines may not start"
+            "this API does not know whether {instance_type} can run nested virtual machines, and the launch did not ask for \
+             cpu.nested_virtualization: CML nodes that are virtual machines may not start"
         )),
         (Nesting::Never, _) => Some(format!(
-            "{instance_type} cannot run nested virtual machines: {nodes}; metal types can, and so can these families with \
-             cpu.nested_virtualization, if CML_ALLOWED_INSTANCE_TYPES has them: {}",
+            "{instance_type} cannot run nested virtual machines: {nodes}. Choose a metal type, or set \
+             cpu.nested_virtualization for a type of one of these families, as far as CML_ALLOWED_INSTANCE_TYPES allows the \
+             type: {}",
             nestable()
         )),
     }
@@ -105,7 +107,7 @@ mod tests {
         assert_eq!(warned("c8i.large"), "");
         assert_eq!(warned("m5zn.metal"), "");
         assert!(warned("c7i.large").contains("supported only on 8th generation Intel-based instance types"));
-        assert!(warned("c99x.large").contains("is not known here"));
+        assert!(warned("c99x.large").contains("this API does not know whether c99x.large can run"));
         let unasked = |name: &str| warning(name, false).unwrap_or_default();
         assert!(unasked("c8i.large").contains("only with cpu.nested_virtualization"));
         assert!(unasked("c7i.large").contains("only with cpu.nested_virtualization"));

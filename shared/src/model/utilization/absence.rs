@@ -57,20 +57,21 @@ impl Absence {
                 format!("{id} has run for {running} seconds, and the first point is not due yet")
             }
             Cause::DetailedMonitoringOff => {
-                "detailed monitoring is off: EC2 publishes every five minutes, and CloudWatch \
-                                             can show a point minutes after its five minutes end"
+                "detailed monitoring is off, so that EC2 publishes a point only every five minutes, and CloudWatch can show \
+                 the point some minutes after the end of these five minutes"
                     .to_owned()
             }
             Cause::NotShownYet => {
-                "CloudWatch takes some minutes to show a point, more than this window is long".to_owned()
+                "CloudWatch takes some minutes to show a point, which is longer than this window".to_owned()
             }
             Cause::NoPermission => format!(
-                "{id} has no instance profile, so that a CloudWatch agent on it may not publish; launch with \
-                 iam_instance_profile, the stack's output WorkerInstanceProfileName"
+                "{id} has no instance profile, so that a CloudWatch agent on it has no permission to publish the metric: \
+                 launch workers with the stack's output WorkerInstanceProfileName as iam_instance_profile"
             ),
             Cause::NoAgent => format!(
-                "no CloudWatch agent on {id} publishes it in the namespace CWAgent with the dimension InstanceId, alone or \
-                 beside ImageId, InstanceType or AutoScalingGroupName; iam/README.md has the user_data that installs one"
+                "no CloudWatch agent on {id} publishes the metric in the namespace CWAgent with the dimension InstanceId, \
+                 alone or together with ImageId, InstanceType or AutoScalingGroupName: iam/README.md has the user_data that \
+                 installs an agent"
             ),
             Cause::NotShown => format!("CloudWatch shows no point in the window, although {id} runs and one is due"),
         };
@@ -146,8 +147,9 @@ mod tests {
         let reason = |instance: &Instance, newest| Absence::new(MetricName::CpuUtilization, instance, newest).reason;
         assert_eq!(
             reason(&instance, Some(700)),
-            "the newest point of CPUUtilization began 700 seconds ago and ended before the window: detailed monitoring is off: \
-             EC2 publishes every five minutes, and CloudWatch can show a point minutes after its five minutes end"
+            "the newest point of CPUUtilization began 700 seconds ago and ended before the window: detailed monitoring is off, \
+             so that EC2 publishes a point only every five minutes, and CloudWatch can show the point some minutes after the \
+             end of these five minutes"
         );
         instance.state = State::Stopped;
         assert_eq!(

@@ -44,7 +44,7 @@ pub struct Utilization {
     pub managed: bool,
     /// The window that was asked for.
     pub window: Window,
-    /// Begin of the window, RFC 3339 in UTC.
+    /// Start of the window, RFC 3339 in UTC.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub start_time: Option<String>,
     /// End of the window, RFC 3339 in UTC.

@@ -24,8 +24,8 @@ impl Launching<'_> {
         let attempts = Attempt::all(self.launch);
         for (number, attempt) in attempts.iter().enumerate() {
             if deadline::is_near() {
-                let late = Error::new(Code::AwsTimeout, "There was no time left to launch: nothing was launched");
-                return Err(after(&failed, late));
+                let detail = "There was no time left to launch, so nothing was launched: send the request again";
+                return Err(after(&failed, Error::new(Code::AwsTimeout, detail)));
             }
             let token = self.caller.keyed_request.as_ref().map(|keyed_request| keyed_request.token(number, generation));
             let doubt = Doubt::default();
@@ -76,7 +76,8 @@ impl Launching<'_> {
         if self.caller.keyed_request.is_some() || !(error.may_have_happened() || doubt.is_there()) {
             return error;
         }
-        let advice = "without an Idempotency-Key the same call could launch another: list the instances first";
+        let advice = "without an Idempotency-Key the same call could launch another instance: list the instances before you \
+                      send the request again";
         Error { detail: format!("{} ({advice})", error.detail), retryable: false, ..error }
     }
 }
@@ -114,7 +115,9 @@ fn after(failed: &[FailedAttempt], error: Error) -> Error {
         .iter()
         .map(|attempt| format!("{} ({}): {}", attempt.instance_type, attempt.lifecycle, attempt.detail))
         .collect();
-    Error { detail: format!("{} Tried before: {}", error.detail, before.join("; ")), ..error }
+    // AWS's messages end with a full stop, and our own do not.
+    let last = error.detail.trim_end_matches('.');
+    Error { detail: format!("{last}. Before that, these attempts failed: {}", before.join("; ")), ..error }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl Launching<'_> {
         }
         let refused = texts(&Vec::from_iter(refused)).join(", ");
         let allowed = texts(&config.allowed_instance_types).join(", ");
-        let detail = format!("Not among the allowed instance types {allowed}: {refused}");
+        let detail = format!("instance_type must match one of {allowed}, but none of these patterns matches {refused}");
         Err(Error::new(Code::InstanceTypeNotAllowed, detail))
     }
 
@@ -45,7 +45,11 @@ impl Launching<'_> {
         if count < most {
             return Ok(());
         }
-        let detail = format!("{} has {count} managed instances and CML_MAX_WORKERS allows {most}", self.region);
+        let detail = format!(
+            "{} has {count} managed instances, and CML_MAX_WORKERS allows {most}: terminate an instance before you launch \
+             another instance",
+            self.region
+        );
         Err(Error::new(Code::QuotaExceeded, detail))
     }
 
@@ -63,7 +67,7 @@ fn fits(image: &LaunchImage, launch: &Launch) -> Result<(), Invalid> {
     let mut invalid = Invalid::default();
     match (&image.root, root.size_gib) {
         (None, _) if *root != Volume::default() => {
-            invalid.push(Invalid::field("root_volume", "must be absent: the image's root volume is not EBS"));
+            invalid.push(Invalid::field("root_volume", "must be absent: the image's root volume is not an EBS volume"));
         }
         (Some(ImageVolume { size_gib: Some(smallest), .. }), Some(size)) if size < *smallest => {
             let detail = format!("must be at least {smallest}, the size of the image's own root volume");

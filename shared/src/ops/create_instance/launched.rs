@@ -10,14 +10,14 @@ use crate::model::instance_type::InstanceType;
 use crate::model::launch::Launch;
 use crate::model::path::InstancePath;
 
-/// The answer of create-instance: the instance, and what the caller should know about it.
+/// The answer of create-instance: the instance, with its warnings and failed attempts.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Launched {
     /// The instance.
     #[serde(flatten)]
     pub instance: Instance,
-    /// Warnings about options that were accepted and will not do all that the caller may expect.
+    /// Warnings about options that were accepted but may not have the effect that the caller expects.
     pub warnings: Vec<String>,
     /// The tries that failed before the launch, each with its reason.
     pub failed_attempts: Vec<FailedAttempt>,
@@ -44,7 +44,9 @@ pub(crate) fn twins_of<'a>(id: &'a str, launched: &'a [Instance]) -> impl Iterat
     let others = launched.iter().filter(move |other| other.instance_id != id && !other.is_gone());
     others.map(|other| {
         let other = &other.instance_id;
-        format!("The same Idempotency-Key also launched {other}, by another alternative: terminate one of the two")
+        format!(
+            "The same Idempotency-Key also launched {other}, from another alternative: terminate one of the two instances"
+        )
     })
 }
 

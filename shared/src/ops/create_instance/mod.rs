@@ -126,8 +126,8 @@ impl Launching<'_> {
                 (launched, _) => return launched,
             }
         }
-        let detail = "EC2 has bound this Idempotency-Key to two launches, and no read shows one: if that stays so, use a new \
-                      key";
+        let detail = "EC2 has bound this Idempotency-Key to two launches, but no read of EC2 shows either launch: send the \
+                      same request again, and use a new key if the answer stays the same";
         Err(Error::new(Code::IdempotencyMismatch, detail).retryable())
     }
 }

@@ -29,7 +29,7 @@ pub const OPERATION: Operation = Operation {
     routes: &[Route {
         method: "GET",
         path: "/regions/{region}/instances",
-        summary: "List a region's instances, one page of EC2's a call.",
+        summary: "List a region's instances: each call returns one page of EC2's list.",
         takes: "`limit` `next_token` `managed` `fields`, repeated `state` `instance_type` `image_id` `instance_id` `tag.<key>`",
         answers: "`instances`, `next_token`",
     }],
@@ -51,7 +51,7 @@ pub struct ListQuery {
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]+$"))]
     pub next_token: Option<PageToken>,
-    /// The states to list; all but `terminated` unless given.
+    /// The states to list; by default all states but `terminated`.
     #[deserr(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<State>))]
     pub state: Repeated<State>,
@@ -70,7 +70,7 @@ pub struct ListQuery {
     /// The tags that an instance must have: `tag.<key>=<value>`.
     #[deserr(default)]
     pub tag: TagFilters,
-    /// `true` for our instances, `any` for all.
+    /// `true` for the managed instances, `any` for all instances.
     #[deserr(default, try_from(String) = Managed::parse -> Refusal)]
     pub managed: Managed,
     /// The fields of each instance to show. They are no filter: a page token is valid with any of them.
@@ -85,7 +85,7 @@ fn one_owner(query: ListQuery, _: deserr::ValuePointerRef) -> Result<ListQuery, 
     if asks_owner && query.managed == Managed::Ours {
         return Err(Invalid::field(
             format!("tag.{OWNERSHIP_KEY}"),
-            "needs managed=any: without it only ours are listed",
+            "needs managed=any: without managed=any the answer lists only managed instances",
         ));
     }
     Ok(query)
@@ -123,7 +123,8 @@ crate::input::checked_string! {
 }
 
 crate::input::checked_string! {
-    /// The key of a tag to filter by: any tag, also AWS's and the ownership tag. In a query it follows `tag.`.
+    /// The key of a tag to filter by: the key of any tag, also of AWS's own tags and of the ownership tag. In a query it
+    /// follows `tag.`.
     TagFilterKey,
     schema(pattern = r"^tag\.[\s\S]{1,128}$"),
     |key| if (1..=128).contains(&key.chars().count()) { Ok(()) } else { Err("a tag key must have 1 to 128 characters") }
@@ -148,7 +149,8 @@ impl deserr::Deserr<Invalid> for TagFilters {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceList {
-    /// The instances of this page. A page with fewer than `limit`, or none, need not be the last.
+    /// The instances of this page. A page with fewer instances than `limit`, or with no instances, need not be the last
+    /// page.
     pub instances: Vec<Narrowed>,
     /// The token to send for the next page; `null` at the end of the list.
     pub next_token: Option<String>,

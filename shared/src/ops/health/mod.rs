@@ -24,7 +24,7 @@ pub const OPERATION: Operation = Operation {
     routes: &[Route {
         method: "GET",
         path: "/health",
-        summary: "Check that EC2 can be reached, and if asked to, every permission.",
+        summary: "Check that EC2 can be reached and, with `permissions=true`, check every permission.",
         takes: "`permissions`",
         answers: "`status` `regions` `checks` `permissions`; 503 if all checks fail",
     }],

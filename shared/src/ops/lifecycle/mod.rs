@@ -81,7 +81,7 @@ impl Order {
 impl Target {
     fn one(worker: InstancePath, ids: Option<InstanceIds>, wait: Option<Wait>) -> Result<Self, Invalid> {
         match ids {
-            Some(_) => Err(Invalid::field("instance_ids", "is for the path without an instance: this one has its own")),
+            Some(_) => Err(Invalid::field("instance_ids", "must not be given: the path names the instance already")),
             None => Ok(Self::One(worker, wait)),
         }
     }
@@ -89,7 +89,10 @@ impl Target {
     fn many(region: Region, ids: Option<InstanceIds>, wait: Option<Wait>) -> Result<Self, Invalid> {
         let ids = ids.ok_or_else(|| Invalid::field("instance_ids", "is required"));
         let no_wait = match wait {
-            Some(_) => Err(Invalid::field("wait", "is for one instance: ask for their states instead")),
+            Some(_) => {
+                let detail = "must not be given for many instances: read the states of the instances instead";
+                Err(Invalid::field("wait", detail))
+            }
             None => Ok(()),
         };
         both(ids, no_wait).map(|(InstanceIds(ids), ())| Self::Many(region, ids))
@@ -221,7 +224,10 @@ impl<C: Change> Job<C> {
             (None, Step::Nothing) => Ok(Outcome::Changed(StateChange::none(id, instance))),
             (None, Step::Refuse(wish)) => Err(incorrect_state(id, instance, wish)),
             (None, Step::RefuseForNow(wish)) => Err(incorrect_state(id, instance, wish).retryable()),
-            (None, Step::Send) => Err(Error::new(Code::AwsError, format!("{id} was not sent to EC2")).retryable()),
+            (None, Step::Send) => {
+                let detail = format!("The call for {id} was not sent to EC2: send the request again");
+                Err(Error::new(Code::AwsError, detail).retryable())
+            }
         }
     }
 }
@@ -255,7 +261,7 @@ async fn follow(
 
 fn unwatched(worker: &InstancePath, error: Error) -> Error {
     let id = &worker.instance_id;
-    let detail = format!("EC2 accepted the call for {id}, but cannot be asked about it now: {}", error.detail);
+    let detail = format!("EC2 accepted the call for {id}, but the instance cannot be read now: {}", error.detail);
     Error { detail, ..error }
 }
 

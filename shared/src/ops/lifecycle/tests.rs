@@ -217,7 +217,7 @@ async fn started_and_then_refused(status: u16, code: &'static str) -> Result<Mut
 async fn a_denied_read_after_a_change_fails_unlike_a_throttled_read() {
     let error = started_and_then_refused(403, "UnauthorizedOperation").await.unwrap_err();
     assert_eq!((error.code, error.missing_permission()), (Code::MissingPermission, Some("ec2:DescribeInstances")));
-    let said = format!("EC2 accepted the call for {}, but cannot be asked about it now: EC2's words.", testing::ID);
+    let said = format!("EC2 accepted the call for {}, but the instance cannot be read now: EC2's words.", testing::ID);
     assert_eq!(error.detail, said);
     let throttled = started_and_then_refused(503, "RequestLimitExceeded").await;
     let Ok(Mutation::Unfinished(StateChanges::One(change))) = throttled else { panic!("{throttled:?}") };

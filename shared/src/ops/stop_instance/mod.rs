@@ -65,7 +65,8 @@ pub struct StopBody {
 
 fn force_or_hibernate(body: StopBody, _: ValuePointerRef) -> Result<StopBody, Invalid> {
     if body.force && body.hibernate {
-        return Err(Invalid::field("hibernate", "cannot go with force: only a running operating system can hibernate"));
+        let detail = "must not be true together with force: only a running operating system can hibernate";
+        return Err(Invalid::field("hibernate", detail));
     }
     Ok(body)
 }

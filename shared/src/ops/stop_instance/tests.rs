@@ -152,6 +152,6 @@ fn force_and_hibernate_do_not_go_together() {
     assert_eq!(read(serde_json::json!({"force": true, "hibernate": false})), Ok(Manner::Force));
     assert_eq!(read(serde_json::json!({"hibernate": true})), Ok(Manner::Hibernate));
     let refused = read(serde_json::json!({"force": true, "hibernate": true})).unwrap_err();
-    assert!(refused.starts_with("hibernate: cannot go with force"), "{refused}");
+    assert!(refused.starts_with("hibernate: must not be true together with force"), "{refused}");
     assert_eq!(read(serde_json::json!({"force": "yes"})).unwrap_err(), "force: must be true or false");
 }

@@ -39,6 +39,7 @@ async fn when_nothing_has_capacity_the_answer_names_each_try() {
     let error = create(&[&images, &full, &free], &with_alternatives(), false).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (Code::InsufficientCapacity, true));
     assert!(error.detail.contains("c5.2xlarge") && error.detail.contains("c5.4xlarge"), "{}", error.detail);
+    assert!(error.detail.contains(". Before that, these attempts failed: c5.2xlarge"), "{}", error.detail);
 }
 
 #[tokio::test]

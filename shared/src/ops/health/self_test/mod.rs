@@ -148,8 +148,9 @@ async fn launches(
     let on_spot = Launch { spot: Some(Spot::default()), ..launch.clone() };
     let (plain, passed, on_spot) = tokio::join!(ask(&launch), with_profile, ask(&on_spot));
     // The permission is needed once in the life of an account, and a dry run that passes does not say whether it still is.
-    let spot_role = on_spot
-        .and(Err(Reason::NotAsked("EC2 lets a Spot launch pass: the service-linked role exists, or may be made")));
+    let permitted = "EC2 would permit a Spot launch: the service-linked role exists, or the function's role may create the \
+                     service-linked role";
+    let spot_role = on_spot.and(Err(Reason::NotAsked(permitted)));
     let passed = passed.map(|passed| (PASS_ROLE, passed));
     Ok([("ec2:RunInstances", plain), (SPOT_ROLE, spot_role)].into_iter().chain(passed).collect())
 }
@@ -181,7 +182,7 @@ async fn mutations(
 ) -> Result<Vec<(&'static str, Answer)>, Error> {
     let ec2 = clients.ec2(region)?;
     let Some(id) = instance.map(|instance| instance.instance_id.as_str()) else {
-        let nothing = "there is no managed instance to ask about: launch one and try again";
+        let nothing = "there is no managed instance on which the action can be tried: launch an instance and try again";
         return Ok(ON_INSTANCES.into_iter().map(|action| (action, Err(Reason::NotAsked(nothing)))).collect());
     };
     // Every deployment lets callers set a tag with this key.

@@ -21,13 +21,15 @@ pub(super) fn launch(
     worker: Option<&Instance>,
 ) -> Result<(Launch, LaunchImage), &'static str> {
     if images.is_empty() {
-        return Err("the account has no available image of its own to ask about");
+        return Err("the account has no available image of its own with which a launch could be tried");
     }
     let of_pattern = |pattern: String| InstanceType::try_from(pattern.replace('*', "large")).ok();
     let types = config.allowed_instance_types.iter().filter_map(|pattern| of_pattern(pattern.to_string()));
     let mut types = types.peekable();
     if types.peek().is_none() {
-        return Err("no instance type can be made of CML_ALLOWED_INSTANCE_TYPES");
+        return Err(
+            "the self-test cannot make the name of an instance type from any pattern in CML_ALLOWED_INSTANCE_TYPES",
+        );
     }
     let fits = |kind: &InstanceType| images.iter().find(|image| runs(kind.as_str(), image));
     let (kind, image) = types
@@ -37,8 +39,8 @@ pub(super) fn launch(
     let body = json!({
         "name": "permission-self-test", "instance_type": kind.as_str(), "subnet_id": subnet, "security_group_ids": groups,
     });
-    let launch =
-        deserr::deserialize::<Launch, _, Invalid>(body).map_err(|_| "no launch can be made of the configuration")?;
+    let launch = deserr::deserialize::<Launch, _, Invalid>(body)
+        .map_err(|_| "the self-test cannot make a launch from this configuration")?;
     Ok((launch, LaunchImage::from_ec2(image)))
 }
 
@@ -58,7 +60,8 @@ fn network(config: &Config, worker: Option<&Instance>) -> Result<(Option<String>
     }
     if config.allowed_regions.len() > 1 && (subnets.len() > 1 || groups.len() > 1) {
         return Err(
-            "no worker shows which allowed subnet and security group are of this region: launch one and try again",
+            "the self-test found no worker that shows which allowed subnet and security group are of this region: \
+             launch a worker and try again",
         );
     }
     Ok((subnets.into_iter().next(), groups.into_iter().take(1).collect()))

@@ -34,14 +34,15 @@ pub struct Permission {
     pub region: String,
     /// Whether the role may carry out an action.
     pub verdict: Verdict,
-    /// For denied and unknown: AWS's message, or why AWS could not be asked.
+    /// For a denied or unknown action: AWS's message, or why AWS could not be asked.
     pub reason: Option<String>,
-    /// For denied: whether no policy allows the action or one denies it, if AWS says so.
+    /// For a denied action: whether no policy allows the action or a policy denies it, if AWS says so.
     pub denied_by: Option<DeniedBy>,
-    /// For denied: the operations that do not work without the action; none if only options of a launch need it.
+    /// For a denied action: the operations that do not work without the action; the list is empty if only options of a
+    /// launch need the action.
     pub broken_operations: Vec<&'static str>,
-    /// For denied: the statements of the hardened policy to add to the role's policy. They help only if no policy denies
-    /// the action explicitly. There are none if the configuration does not name the account.
+    /// For a denied action: the statements of the hardened policy to add to the role's policy. The statements help only if
+    /// no policy denies the action explicitly. The list is empty if the configuration does not name the account.
     pub policy_statements: Vec<Value>,
 }
 
