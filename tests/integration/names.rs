@@ -105,7 +105,11 @@ fn the_permission_table_has_the_operations_with_their_actions() {
         })
         .collect();
     let actions = |operation: &Operation| operation.actions.iter().map(|a| (*a).to_owned()).collect();
-    assert_eq!(table, OPERATIONS.iter().map(|operation| (operation.name.to_owned(), actions(operation))).collect());
+    assert_eq!(
+        table,
+        OPERATIONS.iter().map(|operation| (operation.name.to_owned(), actions(operation))).collect(),
+        "iam/README.md is not what the rows say: run `make generate`"
+    );
 }
 
 #[test]
@@ -137,7 +141,7 @@ fn the_readme_lists_every_route() {
     let readme = text("README.md");
     for (name, method, path) in routes() {
         let row = format!("| `{name}` | `{method} {path}`");
-        assert!(readme.contains(&row), "{row}");
+        assert!(readme.contains(&row), "README.md lacks {row}: run `make generate`");
     }
 }
 
@@ -154,5 +158,9 @@ fn cargo_lambda_has_every_route() {
         }
     }
     let owned = |(name, method, path): (&str, &str, &str)| (name.to_owned(), method.to_owned(), path.to_owned());
-    assert_eq!(found, routes().into_iter().map(owned).collect());
+    assert_eq!(
+        found,
+        routes().into_iter().map(owned).collect(),
+        "Cargo.toml is not what the rows say: run `make generate`"
+    );
 }

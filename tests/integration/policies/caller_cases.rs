@@ -73,7 +73,12 @@ fn routes() -> Vec<Case> {
     // Each row says for itself who may call the operation: this table is the judge of that.
     let verdicts = |callers| CALLERS_OF_ROWS.map(|mode| if mode >= callers { A } else { D });
     let rows: BTreeSet<_> = OPERATIONS.iter().map(|operation| (operation.name, verdicts(operation.callers))).collect();
-    assert_eq!(rows, BTreeSet::from(ROUTES));
+    let judged = BTreeSet::from(ROUTES);
+    let (missing, extra): (Vec<_>, Vec<_>) = (rows.difference(&judged).collect(), judged.difference(&rows).collect());
+    assert!(
+        missing.is_empty() && extra.is_empty(),
+        "ROUTES in tests/integration/policies/caller_cases.rs lacks {missing:?}, and has {extra:?}, which no row says"
+    );
     let operations = ROUTES.map(|(operation, verdicts)| (route(operation), verdicts));
     let more = MORE_ROUTES.map(|(route, verdicts)| (route.to_owned(), verdicts));
     let of_route = |(route, verdicts): (String, [bool; 3])| {

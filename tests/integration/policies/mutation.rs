@@ -22,7 +22,11 @@ impl Found {
         let listed: BTreeSet<_> = redundant::LIST.iter().map(|(file, name, _)| (*file, *name)).collect();
         assert_eq!(listed.len(), redundant::LIST.len(), "the list has an entry twice");
         let surprising: Vec<_> = found.difference(&listed).collect();
-        assert!(surprising.is_empty(), "no case notices, and the list gives no reason: {surprising:#?}");
+        assert!(
+            surprising.is_empty(),
+            "no case of the tables in tests/integration/policies/*_cases.rs notices, and redundant.rs beside them gives no \
+             reason: {surprising:#?}"
+        );
         let stale: Vec<_> = listed.difference(&found).collect();
         assert!(stale.is_empty(), "on the list, but a case notices or there is no such mutant: {stale:#?}");
     }

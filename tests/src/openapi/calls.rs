@@ -42,7 +42,8 @@ pub(super) struct Call {
     pub codes: Vec<Code>,
 }
 
-/// The routes of an operation: its own, and the one for many instances. None if it is not described here: a test notices.
+/// The routes of an operation: its own, and the one for many instances. None if it is not described here: then
+/// `make generate` fails.
 pub(super) fn routes(operation: &Operation) -> Vec<(HttpMethod, &'static str, Described)> {
     let described = operation.routes.iter().zip(calls(operation)).enumerate();
     let described = described.map(|(place, (route, call))| {

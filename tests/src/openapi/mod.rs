@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use shared::model::operation::Operation;
 use shared::ops::OPERATIONS;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::PathsBuilder;
@@ -34,9 +35,27 @@ pub fn file() -> PathBuf {
 /// The document as it is committed.
 ///
 /// # Errors
-/// None that can happen: the document is plain values.
+/// An operation is not described in `calls`.
 pub fn yaml() -> Result<String> {
+    all_described(&OPERATIONS)?;
     Ok(format!("# Written by `make generate` from the types in shared/; do not edit.\n{}", document().to_yaml()?))
+}
+
+/// Whether each route of these operations is described. The document would only lack one that is not, and nobody would notice
+/// before the tests.
+fn all_described(operations: &[Operation]) -> Result<()> {
+    for operation in operations {
+        let (described, routes) = (calls::calls(operation).len(), operation.routes.len());
+        if described != routes {
+            return Err(format!(
+                "tests/src/openapi/calls.rs describes {described} of the {routes} routes of {}, so nothing is generated: add \
+                 the operation to the function `calls` there",
+                operation.name
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// The document.
@@ -45,7 +64,10 @@ pub fn document() -> OpenApi {
     let info = InfoBuilder::new()
         .title("CML worker management")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Cisco Modeling Labs workers on EC2: 13 operations behind a signed REST API."))
+        .description(Some(format!(
+            "Cisco Modeling Labs workers on EC2: {} operations behind a signed REST API.",
+            OPERATIONS.len()
+        )))
         .license(Some(License::new(env!("CARGO_PKG_LICENSE"))));
     let server = ServerBuilder::new()
         .url("https://{api_id}.execute-api.{region}.amazonaws.com/v1")

@@ -104,3 +104,51 @@ pub fn good(stub: &Stub, operation: &str) -> Vec<Script> {
     let metrics = stub.script(action("GetMetricStatistics"), Times::Always, Reply::raw(200, &headers, metrics));
     scripts.into_iter().chain([metrics]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::ops::OPERATIONS;
+
+    use super::*;
+
+    /// The status of the answer to a call, sent as the SDK sends it: of EC2 a form, of CloudWatch a path.
+    async fn status(stub: &Stub, action: &str) -> u16 {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = match action.split_once(':').unwrap() {
+            ("ec2", name) => http
+                .post(stub.endpoint())
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(format!("Action={name}")),
+            ("cloudwatch", name) => {
+                http.post(format!("{}/service/GraniteServiceVersion20100801/operation/{name}", stub.endpoint()))
+            }
+            _ => panic!("tests/src/soak/answers.rs does not know how {action} is sent"),
+        };
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn every_call_of_every_operation_has_an_answer() {
+        let stub = Stub::start("http://127.0.0.1:9").await;
+        for operation in OPERATIONS {
+            let _answers = good(&stub, operation.name);
+            // The event of a launch names an image and no parameter.
+            let calls = operation
+                .calls
+                .iter()
+                .filter(|call| (operation.name, call.action) != ("create-instance", "ssm:GetParameter"));
+            for call in calls {
+                let status = status(&stub, call.action).await;
+                assert_eq!(
+                    status, 200,
+                    "tests/src/soak/answers.rs has no answer to {} of {}",
+                    call.action, operation.name
+                );
+            }
+        }
+        // What has no answer goes to the upstream, and there nobody listens.
+        let _answers = good(&stub, "health");
+        assert_eq!(status(&stub, "ec2:Unknown").await, 502);
+        assert_eq!(status(&stub, "cloudwatch:Unknown").await, 502);
+    }
+}

@@ -50,7 +50,11 @@ async fn a_role_that_may_everything_is_allowed_every_action_of_every_operation()
     let mut needed: Vec<&str> = OPERATIONS.iter().flat_map(|operation| operation.actions).copied().collect();
     needed.sort_unstable();
     needed.dedup();
-    assert_eq!(with(&permissions, Verdict::Allowed), needed);
+    assert_eq!(
+        with(&permissions, Verdict::Allowed),
+        needed,
+        "what shared/src/ops/health/self_test/mod.rs asks about, and what the operations need"
+    );
     // No dry run says whether the account's first Spot launch was made.
     assert_eq!(with(&permissions, Verdict::Unknown), [SPOT_ROLE]);
     assert_eq!(permissions.len(), needed.len() + 1);
