@@ -43,7 +43,7 @@ fn read(folder: &Path, file: &Path, path: &str, modules: &mut BTreeMap<String, S
     let mut code = lines[..tests.unwrap_or(lines.len())].join("\n");
     for module in text.lines().filter_map(|line| line.trim_start_matches("#[cfg(test)]").split("mod ").nth(1)) {
         let Some(name) = module.strip_suffix(';') else { continue };
-        if text.contains(&format!("#[cfg(test)]\nmod {name};")) {
+        if ["mod", "pub(crate) mod"].iter().any(|seen| text.contains(&format!("#[cfg(test)]\n{seen} {name};"))) {
             code = code.replace(&format!("mod {name};"), "");
         } else {
             read(&folder.join(name), &folder.join(format!("{name}.rs")), &format!("{path}::{name}"), modules);

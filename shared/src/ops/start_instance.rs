@@ -100,75 +100,22 @@ mod tests {
 
     use super::*;
     use crate::aws::watch::Wait;
-    use crate::error::Code;
     use crate::model::wait::Until;
-    use crate::testing::{self, described, ec2_error, state_change, worker};
+    use crate::ops::lifecycle::testing::{document, state_tests};
+    use crate::testing::{self, described, state_change, worker};
 
-    /// The answer for an instance in `state`, and how many calls of StartInstances were sent.
-    async fn start(
-        state: &'static str,
-        managed: bool,
-        dry_run: bool,
-    ) -> (Result<Mutation<StateChanges>, Error>, usize) {
-        let read = mock!(Client::describe_instances).then_http_response(move || described(state, managed));
-        let call = mock!(Client::start_instances)
-            .match_requests(|r| r.instance_ids() == [testing::ID] && r.dry_run() != Some(true))
-            .then_http_response(|| state_change("StartInstances", "stopped", "pending"));
-        let dry =
-            mock!(Client::start_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(|| {
-                ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-            });
-        let answer =
-            start_instance(&testing::clients(&[&read, &call, &dry]), &Order::one(worker(), dry_run, None)).await;
-        (answer, call.num_calls())
-    }
-
-    fn json(answer: Result<Mutation<StateChanges>, Error>) -> serde_json::Value {
-        serde_json::to_value(answer.unwrap()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn ec2s_state_change_is_the_answer() {
-        let (answer, sent) = start("stopped", true, false).await;
-        let expected = serde_json::json!({
-            "instance_id": testing::ID, "previous_state": "stopped", "current_state": "pending", "changed": true, "state_reason": null,
-            "note": null,
-        });
-        assert_eq!((json(answer), sent), (expected, 1));
-    }
-
-    #[tokio::test]
-    async fn already_there_sends_nothing() {
-        for state in ["pending", "running"] {
-            let (answer, sent) = start(state, true, false).await;
-            let answer = json(answer);
-            assert_eq!((&answer["changed"], &answer["current_state"], sent), (&false.into(), &state.into(), 0));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_state_that_does_not_allow_it_is_a_409() {
-        for (state, retryable) in [("stopping", true), ("shutting-down", false), ("terminated", false)] {
-            let (answer, sent) = start(state, true, false).await;
-            let error = answer.unwrap_err();
-            assert_eq!((error.code, error.retryable, sent), (Code::IncorrectState, retryable, 0), "{state}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_instance_that_is_not_ours_is_left_alone() {
-        for dry_run in [false, true] {
-            let (answer, sent) = start("stopped", false, dry_run).await;
-            assert_eq!((answer.unwrap_err().code, sent), (Code::NotManaged, 0));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_dry_run_asks_in_any_state_and_changes_nothing() {
-        for state in ["stopped", "pending", "terminated"] {
-            let (answer, sent) = start(state, true, true).await;
-            assert_eq!((json(answer), sent), (serde_json::json!({"dry_run": true, "permitted": true}), 0));
-        }
+    state_tests! {
+        operation: |clients, order| start_instance(&clients, &order),
+        call: Client::start_instances,
+        ec2: "StartInstances" => "pending",
+        states: [
+            ("pending", Step::Nothing),
+            ("running", Step::Nothing),
+            ("stopping", Step::RefuseForNow("started yet")),
+            ("stopped", Step::Send),
+            ("shutting-down", Step::Refuse("started")),
+            ("terminated", Step::Refuse("started")),
+        ],
     }
 
     #[tokio::test]
@@ -180,7 +127,7 @@ mod tests {
             mock!(Client::start_instances).then_http_response(|| state_change("StartInstances", "stopped", "pending"));
         let wait = Wait::short(Until::Running, Duration::from_secs(5));
         let answer = start_instance(&testing::clients(&[&read, &call]), &Order::one(worker(), false, Some(wait))).await;
-        let answer = json(answer);
+        let answer = document(answer);
         assert_eq!(
             (&answer["previous_state"], &answer["current_state"], &answer["changed"]),
             (&"stopped".into(), &"running".into(), &true.into())

@@ -95,64 +95,21 @@ mod tests {
 
     use super::*;
     use crate::error::Code;
-    use crate::testing::{self, described, ec2_error, state_change, worker};
+    use crate::ops::lifecycle::testing::state_tests;
+    use crate::testing::{self, described, ec2_error, worker};
 
-    /// The answer for an instance in `state`, and how many calls of TerminateInstances were sent.
-    async fn terminate(
-        state: &'static str,
-        managed: bool,
-        dry_run: bool,
-    ) -> (Result<Mutation<StateChanges>, Error>, usize) {
-        let read = mock!(Client::describe_instances).then_http_response(move || described(state, managed));
-        let call = mock!(Client::terminate_instances)
-            .match_requests(|r| r.instance_ids() == [testing::ID] && r.dry_run() != Some(true))
-            .then_http_response(|| state_change("TerminateInstances", "running", "shutting-down"));
-        let dry =
-            mock!(Client::terminate_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(|| {
-                ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-            });
-        let answer =
-            terminate_instance(&testing::clients(&[&read, &call, &dry]), &Order::one(worker(), dry_run, None)).await;
-        (answer, call.num_calls())
-    }
-
-    fn json(answer: Result<Mutation<StateChanges>, Error>) -> serde_json::Value {
-        serde_json::to_value(answer.unwrap()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn ec2s_state_change_is_the_answer() {
-        let (answer, sent) = terminate("running", true, false).await;
-        let expected = serde_json::json!({
-            "instance_id": testing::ID, "previous_state": "running", "current_state": "shutting-down", "changed": true, "state_reason": null,
-            "note": null,
-        });
-        assert_eq!((json(answer), sent), (expected, 1));
-    }
-
-    #[tokio::test]
-    async fn already_there_sends_nothing() {
-        for state in ["shutting-down", "terminated"] {
-            let (answer, sent) = terminate(state, true, false).await;
-            let answer = json(answer);
-            assert_eq!((&answer["changed"], &answer["current_state"], sent), (&false.into(), &state.into(), 0));
-        }
-    }
-
-    #[tokio::test]
-    async fn an_instance_that_is_not_ours_is_left_alone() {
-        for dry_run in [false, true] {
-            let (answer, sent) = terminate("running", false, dry_run).await;
-            assert_eq!((answer.unwrap_err().code, sent), (Code::NotManaged, 0));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_dry_run_asks_in_any_state_and_changes_nothing() {
-        for state in ["running", "shutting-down", "terminated"] {
-            let (answer, sent) = terminate(state, true, true).await;
-            assert_eq!((json(answer), sent), (serde_json::json!({"dry_run": true, "permitted": true}), 0));
-        }
+    state_tests! {
+        operation: |clients, order| terminate_instance(&clients, &order),
+        call: Client::terminate_instances,
+        ec2: "TerminateInstances" => "shutting-down",
+        states: [
+            ("pending", Step::Send),
+            ("running", Step::Send),
+            ("stopping", Step::Send),
+            ("stopped", Step::Send),
+            ("shutting-down", Step::Nothing),
+            ("terminated", Step::Nothing),
+        ],
     }
 
     #[tokio::test]

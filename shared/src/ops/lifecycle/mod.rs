@@ -266,4 +266,6 @@ fn unwatched(worker: &InstancePath, error: Error) -> Error {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -2,69 +2,21 @@ use aws_smithy_mocks::mock;
 
 use super::*;
 use crate::error::Code;
+use crate::ops::lifecycle::testing::{document, state_tests};
 use crate::testing::{self, described, ec2_error, state_change, worker};
 
-/// The answer for an instance in `state`, and how many calls of StopInstances were sent.
-async fn stop(state: &'static str, managed: bool, dry_run: bool) -> (Result<Mutation<StateChanges>, Error>, usize) {
-    let read = mock!(Client::describe_instances).then_http_response(move || described(state, managed));
-    let call = mock!(Client::stop_instances)
-        .match_requests(|r| r.instance_ids() == [testing::ID] && r.dry_run() != Some(true))
-        .then_http_response(|| state_change("StopInstances", "running", "stopping"));
-    let dry = mock!(Client::stop_instances).match_requests(|r| r.dry_run() == Some(true)).then_http_response(|| {
-        ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-    });
-    let answer =
-        stop_instance(&testing::clients(&[&read, &call, &dry]), &Order::one(worker(), dry_run, None), Manner::Plain)
-            .await;
-    (answer, call.num_calls())
-}
-
-fn json(answer: Result<Mutation<StateChanges>, Error>) -> serde_json::Value {
-    serde_json::to_value(answer.unwrap()).unwrap()
-}
-
-#[tokio::test]
-async fn ec2s_state_change_is_the_answer() {
-    let (answer, sent) = stop("running", true, false).await;
-    let expected = serde_json::json!({
-        "instance_id": testing::ID, "previous_state": "running", "current_state": "stopping", "changed": true, "state_reason": null,
-        "note": null,
-    });
-    assert_eq!((json(answer), sent), (expected, 1));
-}
-
-#[tokio::test]
-async fn already_there_sends_nothing() {
-    for state in ["stopping", "stopped"] {
-        let (answer, sent) = stop(state, true, false).await;
-        let answer = json(answer);
-        assert_eq!((&answer["changed"], &answer["current_state"], sent), (&false.into(), &state.into(), 0));
-    }
-}
-
-#[tokio::test]
-async fn a_state_that_does_not_allow_it_is_a_409() {
-    for (state, retryable) in [("shutting-down", false), ("terminated", false)] {
-        let (answer, sent) = stop(state, true, false).await;
-        let error = answer.unwrap_err();
-        assert_eq!((error.code, error.retryable, sent), (Code::IncorrectState, retryable, 0), "{state}");
-    }
-}
-
-#[tokio::test]
-async fn an_instance_that_is_not_ours_is_left_alone() {
-    for dry_run in [false, true] {
-        let (answer, sent) = stop("running", false, dry_run).await;
-        assert_eq!((answer.unwrap_err().code, sent), (Code::NotManaged, 0));
-    }
-}
-
-#[tokio::test]
-async fn a_dry_run_asks_in_any_state_and_changes_nothing() {
-    for state in ["running", "stopping", "terminated"] {
-        let (answer, sent) = stop(state, true, true).await;
-        assert_eq!((json(answer), sent), (serde_json::json!({"dry_run": true, "permitted": true}), 0));
-    }
+state_tests! {
+    operation: |clients, order| stop_instance(&clients, &order, Manner::Plain),
+    call: Client::stop_instances,
+    ec2: "StopInstances" => "stopping",
+    states: [
+        ("pending", Step::Send),
+        ("running", Step::Send),
+        ("stopping", Step::Nothing),
+        ("stopped", Step::Nothing),
+        ("shutting-down", Step::Refuse("stopped")),
+        ("terminated", Step::Refuse("stopped")),
+    ],
 }
 
 /// Stops in this manner while EC2 refuses to hibernate with this error. Returns the answer and the number of calls of
@@ -99,7 +51,7 @@ async fn a_worker_that_cannot_hibernate_is_stopped_by_a_second_call() {
         ("UnsupportedOperation", "Hibernation is not supported for this instance."),
     ] {
         let (answer, calls) = stop_so(Manner::Hibernate, code, message).await;
-        let answer = json(answer);
+        let answer = document(answer);
         assert_eq!((&answer["changed"], calls), (&true.into(), [1, 0, 1]));
         assert!(answer["note"].as_str().unwrap().contains("cannot hibernate"), "{answer}");
     }
@@ -124,7 +76,7 @@ async fn a_hibernation_that_comes_too_early_is_refused_and_can_be_repeated() {
 #[tokio::test]
 async fn force_reaches_ec2() {
     let (answer, calls) = stop_so(Manner::Force, "", "").await;
-    assert_eq!((json(answer)["note"].clone(), calls), (serde_json::Value::Null, [0, 1, 0]));
+    assert_eq!((document(answer)["note"].clone(), calls), (serde_json::Value::Null, [0, 1, 0]));
 }
 
 #[tokio::test]
@@ -135,10 +87,10 @@ async fn an_instance_that_hangs_in_stopping_can_be_forced() {
         .then_http_response(|| state_change("StopInstances", "stopping", "stopping"));
     let clients = testing::clients(&[&read, &force]);
     let order = Order::one(worker(), false, None);
-    let answer = json(stop_instance(&clients, &order, Manner::Force).await);
+    let answer = document(stop_instance(&clients, &order, Manner::Force).await);
     assert_eq!((&answer["current_state"], force.num_calls()), (&"stopping".into(), 1));
     for manner in [Manner::Plain, Manner::Hibernate] {
-        assert_eq!(json(stop_instance(&clients, &order, manner).await)["changed"], false);
+        assert_eq!(document(stop_instance(&clients, &order, manner).await)["changed"], false);
     }
     assert_eq!(force.num_calls(), 1);
 }
