@@ -18,12 +18,14 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::clock::Clock;
 use super::ec2::{self, Ec2, Instance};
 use super::kind::{FAULTS, Fault, Kind, MOST_LATE};
-use super::wire::{self, Fields, Protocol};
+use super::metrics;
+use super::wire::{self, Fields, MetricRequest, Protocol};
 
 #[derive(Debug)]
 struct State {
@@ -34,6 +36,7 @@ struct State {
     buckets: BTreeMap<String, (u64, u64)>,
     log: Vec<String>,
     counts: BTreeMap<String, u64>,
+    events: Vec<Value>,
 }
 
 /// The simulated AWS of one history.
@@ -62,6 +65,7 @@ impl Aws {
             buckets: BTreeMap::new(),
             log: Vec::new(),
             counts: BTreeMap::new(),
+            events: Vec::new(),
         };
         Self { clock, state: Arc::new(Mutex::new(state)) }
     }
@@ -78,6 +82,17 @@ impl Aws {
     /// From now on nothing fails, nothing lags and there is room for all.
     pub fn calm_down(&self) {
         self.lock().ec2.is_calm = true;
+    }
+
+    /// The details of the events that were published.
+    pub fn events(&self) -> Vec<Value> {
+        self.lock().events.clone()
+    }
+
+    /// Changes instances as nobody's call does: in the console, or by themselves.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Vec<Instance>, u64) -> T) -> T {
+        let now = self.clock.milliseconds();
+        change(&mut self.lock().ec2.instances, now)
     }
 
     /// All instances that there ever were.
@@ -124,6 +139,7 @@ struct Call {
     region: String,
     action: String,
     fields: Fields,
+    body: Vec<u8>,
 }
 
 impl Call {
@@ -140,7 +156,8 @@ impl Call {
                 (Protocol::Query, fields.get("Action").cloned().unwrap_or_default(), fields)
             }
         };
-        Self { protocol, region, action, fields }
+        let body = request.body().bytes().unwrap_or_default().to_vec();
+        Self { protocol, region, action, fields, body }
     }
 
     /// The little of it that tells it from others.
@@ -191,8 +208,15 @@ impl State {
                 let (status, document) = self.ec2.answer(&call.region, &call.action, &call.fields, now);
                 (status, document.into_bytes())
             }
+            Protocol::Json if call.action == "PutEvents" => {
+                let document: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+                let entries = document["Entries"].as_array().cloned().unwrap_or_default();
+                let details = entries.iter().filter_map(|entry| serde_json::from_str(entry["Detail"].as_str()?).ok());
+                self.events.extend(details);
+                (200, wire::put_events(entries.len()))
+            }
             Protocol::Json => (200, wire::parameter(&ec2::image(1 + self.kind.moves_by(now)))),
-            Protocol::Cbor => (200, wire::datapoints(Clock::at(now))),
+            Protocol::Cbor => (200, metrics::answer(&self.ec2, &call.region, &MetricRequest::read(&call.body), now)),
         }
     }
 }
@@ -213,7 +237,11 @@ impl Aws {
             let now = self.clock.milliseconds();
             let state = &mut *self.lock();
             let fault = state.fault(&call.action, now);
-            let way = if fault == Some(Fault::Slow) { 1_000..8_000 } else { 5..400 };
+            let way = match (fault, state.kind.latency) {
+                (Some(Fault::Slow), _) => 1_000..8_000,
+                (_, 0) => 5..400,
+                (_, latency) => latency / 2..latency / 2 + 1,
+            };
             (fault, state.random.u64(way))
         };
         sleep(Duration::from_millis(way)).await;

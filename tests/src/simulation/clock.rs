@@ -25,6 +25,12 @@ impl Clock {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The milliseconds of the history at a moment in seconds since the epoch; 0 before the history.
+    pub fn milliseconds_of(seconds: i64) -> u64 {
+        let seconds = u64::try_from(seconds).unwrap_or_default();
+        seconds.saturating_sub(EPOCH.as_secs()) * 1_000
+    }
+
     /// A moment of the history as AWS writes it.
     pub fn at(milliseconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + EPOCH + Duration::from_millis(milliseconds)

@@ -82,19 +82,29 @@ pub async fn common() -> SdkConfig {
 }
 
 /// The functions' clients, with this HTTP client, this clock and a stock of so many retries.
+pub fn clients(common: &SdkConfig, client: SharedHttpClient, clock: Clock, retries: usize) -> Clients {
+    clients_with(&settings_of(common, client, clock), retries, |_| ())
+}
+
+/// What all clients of a history have in common.
+pub fn settings_of(common: &SdkConfig, client: SharedHttpClient, clock: Clock) -> SdkConfig {
+    // A cache would be one for all histories, and what waits for it waits for another thread while virtual time runs.
+    let sdk = common.clone().into_builder().identity_cache(IdentityCache::no_cache());
+    sdk.http_client(client).time_source(clock).build()
+}
+
+/// The functions' clients of another configuration.
 ///
 /// # Panics
 /// If the functions do not take their configuration.
 #[expect(clippy::expect_used, reason = "test support")]
-pub fn clients(common: &SdkConfig, client: SharedHttpClient, clock: Clock, retries: usize) -> Clients {
-    // A cache would be one for all histories, and what waits for it waits for another thread while virtual time runs.
-    let sdk = common.clone().into_builder().identity_cache(IdentityCache::no_cache());
-    let sdk = sdk.http_client(client).time_source(clock).build();
+pub fn clients_with(sdk: &SdkConfig, retries: usize, configure: impl FnOnce(&mut Config)) -> Clients {
     let variable = |name: &str| VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
-    let config = Config::read(variable).expect("a configuration");
+    let mut config = Config::read(variable).expect("a configuration");
+    configure(&mut config);
     let bucket = TokenBucket::builder().capacity(retries).build();
     let retries = RetryPartition::custom("history").token_bucket(bucket).build();
-    Clients::with_retries(config, &sdk, Some(&retries))
+    Clients::with_retries(config, sdk, Some(&retries))
 }
 
 /// The instances that callers know of, each with its region.

@@ -80,6 +80,8 @@ pub struct Kind {
     pub image_moves_at: [u64; 2],
     /// How many calls of an API can be made at once; one more each two seconds. No limit if 0.
     pub bucket: u32,
+    /// How long each call takes, in milliseconds; any time up to 800 if 0.
+    pub latency: u64,
     /// How many retries the SDK has before it must earn more.
     pub retries: usize,
 }
@@ -95,6 +97,7 @@ pub const KINDEST: Kind = Kind {
     full: 0,
     image_moves_at: [0, 0],
     bucket: 0,
+    latency: 0,
     retries: 500,
 };
 

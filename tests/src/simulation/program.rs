@@ -182,6 +182,7 @@ impl Kind {
             full: one_of(random, &[0, 20, 60]),
             image_moves_at: one_of(random, &[[0, 0], [0, 0], [3_000, 0], [3_000, 50_000], [40_000, 0]]),
             bucket: one_of(random, &[0, 0, 2]),
+            latency: 0,
             retries: one_of(random, &[500, 500, 20]),
         }
     }

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
-use aws_smithy_cbor::Encoder;
+use aws_smithy_cbor::data::Type;
+use aws_smithy_cbor::decode::DeserializeError;
+use aws_smithy_cbor::{Decoder, Encoder};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use serde_json::json;
@@ -130,6 +132,12 @@ impl Protocol {
     }
 }
 
+/// EventBridge's answer: each entry has its id.
+pub fn put_events(entries: usize) -> Vec<u8> {
+    let entries: Vec<_> = (0..entries).map(|number| json!({"EventId": number.to_string()})).collect();
+    json!({"FailedEntryCount": 0, "Entries": entries}).to_string().into_bytes()
+}
+
 /// Systems Manager's answer: the parameter holds this.
 pub fn parameter(value: &str) -> Vec<u8> {
     json!({"Parameter": {"Name": "/cml/image", "Type": "String", "Value": value}}).to_string().into_bytes()
@@ -137,10 +145,81 @@ pub fn parameter(value: &str) -> Vec<u8> {
 
 /// CloudWatch's answer: one point, five minutes ago.
 pub fn datapoints(now: SystemTime) -> Vec<u8> {
+    points(&[(now - Duration::from_secs(300), 20.0)])
+}
+
+/// CloudWatch's answer: these points, each with its average.
+pub fn points(points: &[(SystemTime, f64)]) -> Vec<u8> {
     let mut body = Encoder::new(Vec::new());
-    body.map(2).str("Label").str("CPUUtilization").str("Datapoints").array(1);
-    body.map(5).str("Timestamp").timestamp(&DateTime::from(now - Duration::from_secs(300)));
-    body.str("SampleCount").double(5.0).str("Average").double(20.0).str("Maximum").double(30.0);
-    body.str("Unit").str("Percent");
+    body.map(2).str("Label").str("CPUUtilization").str("Datapoints").array(points.len());
+    for (at, average) in points {
+        body.map(5).str("Timestamp").timestamp(&DateTime::from(*at));
+        body.str("SampleCount").double(5.0).str("Average").double(*average).str("Maximum").double(average * 1.5);
+        body.str("Unit").str("Percent");
+    }
     body.into_writer()
+}
+
+/// What a request to CloudWatch asks for, in seconds since the epoch.
+#[derive(Debug, Clone, Default)]
+pub struct MetricRequest {
+    /// The instance of the dimension `InstanceId`.
+    pub instance_id: Option<String>,
+    /// From when.
+    pub start: i64,
+    /// Until when.
+    pub end: i64,
+}
+
+impl MetricRequest {
+    /// Reads a request's body.
+    ///
+    /// # Panics
+    /// If it is no request for statistics: the simulation would answer something else.
+    #[expect(clippy::expect_used, reason = "a simulation stops at a surprise")]
+    pub fn read(body: &[u8]) -> Self {
+        let mut request = Self::default();
+        request.fill(&mut Decoder::new(body)).expect("GetMetricStatistics in CBOR");
+        request
+    }
+
+    fn fill(&mut self, body: &mut Decoder<'_>) -> Result<(), DeserializeError> {
+        let mut members = body.map()?;
+        while is_next(body, &mut members)? {
+            match body.str()?.as_ref() {
+                "StartTime" => self.start = body.timestamp()?.secs(),
+                "EndTime" => self.end = body.timestamp()?.secs(),
+                "Dimensions" => self.dimensions(body)?,
+                _ => body.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn dimensions(&mut self, body: &mut Decoder<'_>) -> Result<(), DeserializeError> {
+        let mut dimensions = body.list()?;
+        while is_next(body, &mut dimensions)? {
+            let (mut members, mut dimension) = (body.map()?, BTreeMap::new());
+            while is_next(body, &mut members)? {
+                dimension.insert(body.string()?, body.string()?);
+            }
+            if dimension.get("Name").is_some_and(|name| name == "InstanceId") {
+                self.instance_id = dimension.remove("Value");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a map or a list has one more element: CBOR gives its length at the begin, or ends it with a break.
+fn is_next(body: &mut Decoder<'_>, left: &mut Option<u64>) -> Result<bool, DeserializeError> {
+    match left {
+        Some(0) => Ok(false),
+        Some(left) => {
+            *left -= 1;
+            Ok(true)
+        }
+        None if body.datatype()? == Type::Break => body.skip().map(|()| false),
+        None => Ok(true),
+    }
 }

@@ -22,6 +22,16 @@ impl Ec2 {
             Ok(places) => places,
             Err(answer) => return answer,
         };
+        if let Some(place) = places.iter().find(|place| self.instances[**place].life.is_refused) {
+            // GitLab's runner 28865 and DescribeInstanceAttribute have EC2's words for the two.
+            let id = &self.instances[*place].id;
+            return match action {
+                "StopInstances" => {
+                    refused(400, "UnsupportedOperation", &format!("You can't stop the Spot Instance '{id}'"))
+                }
+                _ => refused(400, "OperationNotPermitted", &format!("The instance '{id}' may not be terminated.")),
+            };
+        }
         let steps = places.into_iter().map(|place| {
             let before = self.instances[place].state(now).unwrap_or_default();
             let steps = match (action, before) {
@@ -62,6 +72,7 @@ impl Ec2 {
                 let (there, reason) = if full { ("stopped", NO_ROOM) } else { (there, why) };
                 one.goes(now, [(now, on_the_way, why), (then, there, reason)]);
                 one.changed_by.push(action.to_owned());
+                one.life.changed_at.push((now, action.to_owned()));
                 if action == "StartInstances" {
                     one.launched.push(now);
                 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::SHOWN;
+use super::life::Life;
+use super::{SHOWN, SUBNETS};
 use crate::simulation::clock::Clock;
 use crate::simulation::wire;
 
@@ -12,14 +13,20 @@ const TAGGED: u64 = 300_000;
 /// One instance.
 #[derive(Debug, Clone)]
 pub struct Instance {
+    /// Its id.
     pub id: String,
+    /// Its region.
     pub region: String,
+    /// The client token of its launch.
     pub token: Option<String>,
-    /// Type, subnet, market: what an alternative can have of its own.
+    /// Its type.
     pub kind: String,
+    /// Its subnet.
     pub subnet: String,
+    /// Whether it is a Spot instance.
     pub spot: bool,
     pub(super) zone: char,
+    /// The image that it was launched from.
     pub image: String,
     /// When it was launched and started.
     pub launched: Vec<u64>,
@@ -29,9 +36,47 @@ pub struct Instance {
     pub tags: Vec<(u64, BTreeMap<String, String>)>,
     /// The calls that changed it.
     pub changed_by: Vec<String>,
+    /// What becomes of it by itself.
+    pub life: Life,
 }
 
 impl Instance {
+    /// A worker of ours that runs, launched now.
+    pub fn worker(id: String, region: &str, now: u64, life: Life) -> Self {
+        let tags = [("ManagedBy", "cml-cloud-manager"), ("Name", &id)];
+        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().collect();
+        Self {
+            region: region.to_owned(),
+            token: None,
+            kind: "c5.large".to_owned(),
+            subnet: SUBNETS[0].0.to_owned(),
+            spot: false,
+            zone: 'a',
+            image: "ami-0f000000000000000".to_owned(),
+            launched: vec![now],
+            states: vec![(now, "running", "")],
+            tags: vec![(now, tags)],
+            changed_by: Vec::new(),
+            life,
+            id,
+        }
+    }
+
+    /// When it was started last, as of a moment.
+    pub fn started(&self, at: u64) -> u64 {
+        self.launched.iter().rev().find(|since| **since <= at).copied().unwrap_or_default()
+    }
+
+    /// Sets a tag, or removes it, as somebody does in the console.
+    pub fn retag(&mut self, now: u64, key: &str, value: Option<&str>) {
+        let mut tags = self.tags(now);
+        match value {
+            Some(value) => drop(tags.insert(key.to_owned(), value.to_owned())),
+            None => drop(tags.remove(key)),
+        }
+        self.tags.push((now, tags));
+    }
+
     /// Its state at a moment; none before it was launched, or once it is shown no more.
     pub fn state(&self, at: u64) -> Option<&'static str> {
         let (since, state, _) = self.states.iter().rev().find(|(since, ..)| *since <= at)?;
@@ -53,7 +98,8 @@ impl Instance {
         self.launched.first().copied().unwrap_or_default()
     }
 
-    pub(super) fn tags(&self, at: u64) -> BTreeMap<String, String> {
+    /// Its tags at a moment; none once a terminated instance has lost them.
+    pub fn tags(&self, at: u64) -> BTreeMap<String, String> {
         if self.end().is_some_and(|end| end + TAGGED <= at) {
             return BTreeMap::new();
         }
@@ -61,7 +107,7 @@ impl Instance {
     }
 
     /// From now on these states and no others.
-    pub(super) fn goes(&mut self, now: u64, states: impl IntoIterator<Item = (u64, &'static str, &'static str)>) {
+    pub fn goes(&mut self, now: u64, states: impl IntoIterator<Item = (u64, &'static str, &'static str)>) {
         self.states.retain(|(since, ..)| *since <= now);
         self.states.extend(states);
     }

@@ -1,6 +1,7 @@
 //! RunInstances: its client tokens, and whether there is capacity.
 
 use super::instance::{Instance, described};
+use super::life::Life;
 use super::{Answer, BROKEN, Ec2, SUBNETS, refused};
 use crate::simulation::kind::Tokens;
 use crate::simulation::wire::{self, Fields};
@@ -85,6 +86,7 @@ impl Ec2 {
             states: vec![(now, "pending", ""), then],
             tags: vec![(now, wire::tags(fields, "TagSpecification.1.Tag"))],
             changed_by: Vec::new(),
+            life: Life::default(),
         };
         let answer = launched(&instance, now);
         self.instances.push(instance);

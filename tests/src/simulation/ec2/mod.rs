@@ -24,10 +24,12 @@ use super::wire::{self, Fields};
 mod changes;
 mod instance;
 mod launches;
+mod life;
 mod reads;
 
 pub use instance::Instance;
 use launches::Bound;
+pub use life::Life;
 use reads::regions;
 
 /// How long a terminated instance is shown.
@@ -83,6 +85,7 @@ impl Ec2 {
             states: vec![(0, state, if state == "stopped" { ASKED } else { "" })],
             tags: vec![(0, BTreeMap::from([("ManagedBy".to_owned(), owner.to_owned())]))],
             changed_by: Vec::new(),
+            life: Life::default(),
         };
         let instances =
             vec![instance(FOREIGN, "running", "somebody-else"), instance(STOPPED, "stopped", "cml-cloud-manager")];

@@ -55,9 +55,10 @@ impl Ec2 {
                 instance.states.iter().rev().find(|(since, ..)| *since <= moment).map_or(0, |(since, ..)| *since);
             let status = if moment < since + CHECKED { "initializing" } else { "ok" };
             let check = |name: &str| wire::element(name, &wire::text("status", status));
+            let system = wire::element("systemStatus", &instance.life.check(moment, status));
             let state = wire::element("instanceState", &wire::text("name", "running"));
             let id = wire::text("instanceId", &instance.id);
-            wire::element("item", &[id, state, check("systemStatus"), check("instanceStatus")].concat())
+            wire::element("item", &[id, state, system, check("instanceStatus"), instance.life.planned(moment)].concat())
         });
         let items: String = items.collect();
         (200, wire::document("DescribeInstanceStatus", &wire::element("instanceStatusSet", &items)))
