@@ -14,7 +14,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak simulate mutants lint tables generate build deploy smoke watch
+.PHONY: help run test fuzz soak simulate stories replay mutants lint tables generate build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -42,6 +42,15 @@ soak: $(VENV)/installed ## Run each function warm for 20,000 invocations with AW
 simulate: ## Let histories of requests happen in a simulated AWS, go on where an ended run was [HISTORIES=100000 FROM=0]
 	cargo build --profile simulate -p tests --bin simulate
 	@HISTORIES=$(HISTORIES) FROM=$(FROM) target/simulate/simulate
+
+stories: ## Let workers live 14 days each under the sweep, in a simulated AWS, seeds FROM to STORIES [STORIES=1000 FROM=0]
+	cargo build --profile simulate -p tests --bin stories
+	@STORIES=$(STORIES) FROM=$(FROM) target/simulate/stories
+
+replay: ## Say what other rules of the sweep would have done with the workers of a log: LOG=<file> RULES="OnIdle=stop"
+	@$(if $(and $(LOG),$(RULES)),,$(error make replay needs LOG=<file of log lines> and RULES="OnIdle=stop": docs/SWEEP.md))
+	cargo build --workspace
+	@LOG='$(LOG)' RULES='$(RULES)' target/debug/replay
 
 mutants: $(VENV)/installed ## Change the code in small ways and see what no test notices, go on where an ended run was [PART=1/8 or check]
 	@test -x $(MUTANTS) || cargo install --quiet --locked --root target/tools cargo-mutants@27.1.0

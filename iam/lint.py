@@ -20,6 +20,7 @@ VALUES = {
     "AWS::Region": "us-east-1",
     "AWS::AccountId": "123456789012",
     "RestApiId": "abcdef1234",
+    "EventBusName": "default",
     "AllowedSourceCidrs": "203.0.113.0/24",
     "ImageParameterArns": "arn:aws:ssm:us-east-1:123456789012:parameter/cml/worker-image",
     "KmsKeyArns": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",

@@ -1,11 +1,11 @@
-//! Manages Cisco Modeling Labs workers on EC2: the code that all 13 Lambda functions share.
+//! Manages Cisco Modeling Labs workers on EC2: the code that all Lambda functions share.
 //!
 //! Data flows one way: [`api`] turns an event into a typed [`Request`](model::request::Request) or a 400, an operation ([`ops`]) turns its inputs
 //! into a document or an [`Error`](error::Error), and [`api`] turns the document or the error into the response. [`serve()`] is this loop.
 //!
 //! ```text
 //! api      events and answers: API Gateway, EventBridge, the Lambda runtime    knows no EC2
-//! ops      the 13 operations, a file each
+//! ops      the operations, a file each
 //! aws      clients, calls, and what their answers mean                         knows no caller
 //! config   the environment variables, read once into types
 //! model    what callers send and what they get: values and their parsing       no client, no `.await`
@@ -29,5 +29,6 @@ mod proptests;
 #[cfg(test)]
 mod testing;
 
+pub use api::events::serve_events;
 pub use api::serve::serve;
 pub use aws::clients::Clients;

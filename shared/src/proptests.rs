@@ -35,6 +35,7 @@ use crate::model::path::InstancePath;
 use crate::model::path::TargetPath;
 use crate::model::region::Region;
 use crate::model::request::Request;
+use crate::model::sweep::SWEEP_KEYS;
 use crate::model::tags::{OUR_KEYS, TagKey, TagValue};
 use crate::model::utilization::UtilizationQuery;
 use crate::model::volume::KmsKeyId;
@@ -214,7 +215,7 @@ proptest! {
     fn text_valid_for_aws_is_accepted_unchanged((name, text, parser) in select(texts()).prop_flat_map(|(name, regex, parser)| {
         string_regex(regex).unwrap().prop_map(move |text| (name, text, parser))
     })) {
-        let reserved = name == "TagKey" && OUR_KEYS.iter().any(|key| key.eq_ignore_ascii_case(&text));
+        let reserved = name == "TagKey" && OUR_KEYS.iter().chain(&SWEEP_KEYS).any(|key| key.eq_ignore_ascii_case(&text));
         if !reserved {
             prop_assert_eq!(parser(text.clone()).map_err(|refusal| refusal.0), Ok(text), "{}", name);
         }
@@ -254,7 +255,7 @@ proptest! {
     #[test]
     fn tags_keep_to_awss_limits(tags in btree_map(".{0,130}", ".{0,260}", 0..60)) {
         let good = |(key, value): (&String, &String)| {
-            let is_ours = OUR_KEYS.iter().any(|ours| key.eq_ignore_ascii_case(ours));
+            let is_ours = OUR_KEYS.iter().chain(&SWEEP_KEYS).any(|ours| key.eq_ignore_ascii_case(ours));
             let is_awss = key.to_ascii_lowercase().starts_with("aws:");
             let has_control = key.chars().chain(value.chars()).any(char::is_control);
             (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256 && !is_ours && !is_awss && !has_control

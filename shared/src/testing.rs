@@ -10,6 +10,7 @@ use aws_smithy_types::body::SdkBody;
 use crate::aws::clients::{Clients, RegionClients};
 use crate::config::deployment::Deployment;
 use crate::config::limits::Limits;
+use crate::config::sweep::Sweep;
 use crate::config::{Config, DEFAULT_INSTANCE_TYPES};
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
@@ -46,6 +47,7 @@ pub(crate) fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config))
         image_parameters: Vec::new(),
         limits: Limits::default(),
         deployment: Deployment::default(),
+        sweep: Sweep::default(),
         roles_of_people: Vec::new(),
     };
     configure(&mut config);

@@ -30,6 +30,7 @@ async fn functions_run_with_the_role_that_has_the_policy() {
         assert!(function["Role"].as_str().unwrap().ends_with(&format!("role/{role}")), "{name}");
         let variables = function["Environment"]["Variables"].as_object().unwrap();
         assert!(variables.keys().all(|name| name.starts_with("CML_")), "{variables:?}");
+        assert!(!variables.contains_key("CML_ON_IDLE"), "{name}: {variables:?}");
         // Below API Gateway's 29 seconds, so that its caller gets the function's own answer.
         assert!(function["Timeout"].as_u64().unwrap() < 29, "{name}");
     }

@@ -60,6 +60,8 @@ impl Functions {
             ("AWS_REGION", REGION),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", self.cloudwatch_stub.endpoint()),
             ("AWS_ENDPOINT_URL_EC2", self.ec2_stub.endpoint()),
+            // To the same emulator.
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", self.cloudwatch_stub.endpoint()),
             ("AWS_LAMBDA_RUNTIME_API", &runtime_api),
             ("AWS_LAMBDA_FUNCTION_NAME", name),
             ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
@@ -102,15 +104,26 @@ impl Functions {
 
     /// Invokes a function with an event file.
     pub async fn invoke(&self, name: &str, event: &Path) -> Value {
+        let output = self.output(name, event).await;
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{name}: {error}: {output:?}"))
+    }
+
+    /// Invokes a function with its file of `events/`, and gives the words with which the invocation fails.
+    pub async fn fail(&self, name: &str) -> String {
+        let output = self.output(name, &repository().join(format!("events/{name}.json"))).await;
+        assert!(!output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    async fn output(&self, name: &str, event: &Path) -> std::process::Output {
         let invoke = tokio::process::Command::new(tool("cargo-lambda").unwrap())
             .args(["lambda", "invoke", name, "-A", "127.0.0.1", "-P", &self.port, "--data-file"])
             .arg(event)
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
-        let output = timeout(BOUND, invoke).await.expect("an answer in time").unwrap();
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{name}: {error}: {output:?}"))
+        timeout(BOUND, invoke).await.expect("an answer in time").unwrap()
     }
 }
 

@@ -41,6 +41,8 @@ mod self_test;
 mod sequences;
 mod smoke;
 mod soaking;
+mod sweep_deployment;
+mod sweeping;
 mod tagging;
 mod waiting;
 mod world;

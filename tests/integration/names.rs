@@ -5,11 +5,16 @@ use std::fs;
 use std::process::Command;
 
 use shared::model::operation::Operation;
-use shared::ops::OPERATIONS;
+use shared::ops::{OPERATIONS, SCHEDULED};
 use tests::stack::repository;
 
+/// The operations with routes, and those that a schedule calls.
+fn all() -> impl Iterator<Item = Operation> {
+    OPERATIONS.into_iter().chain(SCHEDULED)
+}
+
 fn operations() -> BTreeSet<String> {
-    OPERATIONS.iter().map(|operation| operation.name.to_owned()).collect()
+    all().map(|operation| operation.name.to_owned()).collect()
 }
 
 /// The names in a folder, without `suffix`; those without it are left out.
@@ -27,7 +32,7 @@ fn text(path: &str) -> String {
 fn routes() -> BTreeSet<(&'static str, &'static str, &'static str)> {
     let of =
         |operation: Operation| operation.routes.iter().map(move |route| (operation.name, route.method, route.path));
-    OPERATIONS.into_iter().flat_map(of).collect()
+    all().flat_map(of).collect()
 }
 
 /// `StartInstance` → `start-instance`.
@@ -86,10 +91,10 @@ fn each_function_of_the_template_may_write_its_log() {
     let template = text("template.yaml");
     let functions = template.lines().filter_map(|line| line.trim().strip_prefix("CodeUri: target/lambda/"));
     let logs: Vec<String> = functions.map(|name| format!("{}Logs", pascal(name))).collect();
-    assert_eq!(logs.len(), OPERATIONS.len());
+    assert_eq!(logs.len(), all().count());
     for name in logs {
         assert!(template.contains(&format!("\n  {name}:\n    Type: AWS::Logs::LogGroup")), "{name}");
-        assert!(template.contains(&format!("!GetAtt {name}.Arn")), "{name} in WriteFunctionLogs");
+        assert!(template.contains(&format!("!GetAtt {name}.Arn")), "{name} in WriteFunctionLogs of its role");
     }
 }
 
@@ -107,16 +112,20 @@ fn the_permission_table_has_the_operations_with_their_actions() {
     let actions = |operation: &Operation| operation.actions.iter().map(|a| (*a).to_owned()).collect();
     assert_eq!(
         table,
-        OPERATIONS.iter().map(|operation| (operation.name.to_owned(), actions(operation))).collect(),
+        all().map(|operation| (operation.name.to_owned(), actions(&operation))).collect(),
         "iam/README.md is not what the rows say: run `make generate`"
     );
 }
 
 #[test]
 fn each_main_documents_its_operation_in_at_most_40_lines() {
-    for operation in OPERATIONS {
+    for operation in all() {
         let main = text(&format!("functions/{}/src/main.rs", operation.name));
-        assert!(main.starts_with(&format!("//! `{} {}", operation.method(), operation.path())), "{}", operation.name);
+        let begin = match operation.routes {
+            [] => "//! EventBridge's schedule".to_owned(),
+            _ => format!("//! `{} {}", operation.method(), operation.path()),
+        };
+        assert!(main.starts_with(&begin), "{}", operation.name);
         for route in operation.routes.iter().skip(1) {
             assert!(main.contains(&format!("\n//! `{} {}`", route.method, route.path)), "{}", operation.name);
         }
@@ -129,8 +138,14 @@ fn each_main_documents_its_operation_in_at_most_40_lines() {
 
 #[test]
 fn each_event_calls_its_operations_route() {
+    let event = |operation: &Operation| -> serde_json::Value {
+        serde_json::from_str(&text(&format!("events/{}.json", operation.name))).unwrap()
+    };
+    for operation in SCHEDULED {
+        assert_eq!(event(&operation)["source"], "aws.events", "{}", operation.name);
+    }
     for operation in OPERATIONS {
-        let event: serde_json::Value = serde_json::from_str(&text(&format!("events/{}.json", operation.name))).unwrap();
+        let event = event(&operation);
         let route = (event["httpMethod"].as_str(), event["resource"].as_str());
         assert_eq!(route, (Some(operation.method()), Some(operation.path())), "{}", operation.name);
     }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// A start on a busy machine, with 13 packages to make.
+/// A start on a busy machine, with all packages to make.
 const BOUND: Duration = Duration::from_secs(240);
 
 const KEYS: [&str; 18] = [

@@ -29,6 +29,10 @@ fn parameters(subnets: [&str; 2], groups: [&str; 2], key: &str) -> Vec<String> {
         "ManagedBy=lab",
         "Audit=true",
         "HealthSchedule=rate(1 day)",
+        "SweepSchedule=rate(1 day)",
+        "OnIdle=stop",
+        "OnOrphan=terminate",
+        "EventBusName=cml-lab",
         "AllowedRegions=us-east-1,us-west-2",
         "AllowedInstanceTypes=c5.*,m5zn.metal",
         "AllowedTagKeys=cml:*,Cost?Center",
@@ -105,7 +109,7 @@ async fn a_second_stack_has_iam_names_of_its_own() {
     };
     let (first, second) = (iam_names(STACK_NAME).await, iam_names(LAB).await);
     assert!(first.is_disjoint(&second), "{first:?} {second:?}");
-    assert_eq!(second.iter().filter(|name| name.ends_with("-lab")).count(), 7, "{second:?}");
+    assert_eq!(second.iter().filter(|name| name.ends_with("-lab")).count(), 8, "{second:?}");
     assert!(first.contains("CMLWorker") && second.contains("CMLWorker-lab"), "{first:?} {second:?}");
 }
 
@@ -141,6 +145,8 @@ async fn with_two_entries_in_every_list_the_deployed_policies_are_the_files() {
     deployed.assert_policy_of_mode().await;
     deployed.assert_caller_policies().await;
     deployed.assert_worker_role().await;
+    let sids = ["ReadWorkers", "MarkManaged", "StopManaged", "TerminateManaged", "TellChanges"];
+    deployed.assert_sweep_policy(&sids).await;
 }
 
 #[tokio::test]

@@ -150,9 +150,14 @@ impl World {
 
     /// The name of the role that a stack's functions run with.
     pub async fn execution_role(&self, stack_name: &str) -> String {
-        let resource = "cloudformation describe-stack-resource --logical-resource-id ExecutionRole --stack-name";
-        let role = self.aws(resource, &[stack_name]).await;
-        role["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned()
+        self.made(stack_name, "ExecutionRole").await
+    }
+
+    /// The physical id of what a stack made.
+    pub async fn made(&self, stack_name: &str, logical_id: &str) -> String {
+        let resource = "cloudformation describe-stack-resource --stack-name";
+        let made = self.aws(resource, &[stack_name, "--logical-resource-id", logical_id]).await;
+        made["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned()
     }
 
     /// Calls a route of an instance without a body.
@@ -179,6 +184,10 @@ async fn deploy(ec2: Ec2, timeout: Option<u8>) -> stack::Result<(Stack, Stub, St
             "ThrottlingRateLimit=10000",
             "ThrottlingBurstLimit=10000",
             if timeout.is_none() { "HealthSchedule=rate(1 minute)" } else { "HealthSchedule=rate(1 day)" },
+            // A sweep tags every worker, while other tests count the calls about theirs: tests that need one invoke it.
+            "SweepSchedule=rate(1 day)",
+            // It would write tags of its own beside those that the tests expect.
+            "SweepSchedule=rate(1 day)",
             "ImageOwners=999988887777",
             "ImageParameterArns=arn:aws:ssm:us-east-1:123456789012:parameter/cml/*",
         ]

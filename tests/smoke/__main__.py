@@ -28,6 +28,7 @@ import schedule
 import seen_in_ec2
 import sources
 import stacks
+import sweep
 import utilization
 from arguments import REPOSITORY, parser
 from claims import Claims, one_line
@@ -55,6 +56,7 @@ def observe(run, chosen):
         worker = operations.Worker(run, instance_id)
         seen_in_ec2.observe(run, instance_id, chosen)
         operations.observe_worker(run, worker)
+        sweep.observe(run, worker)
         utilization.observe(run, worker)
         operations.observe_end(run, worker)
     schedule.observe(run)

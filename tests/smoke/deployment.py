@@ -25,7 +25,8 @@ def parameters(run):
     values = {
         "PolicyMode": "hardened", "NameSuffix": f"-{run.id}", "ManagedBy": run.managed_by, "ImageOwners": "amazon",
         "ImageParameterArns": images, "AllowedSourceCidrs": ",".join(EVERYWHERE), "HealthSchedule": "rate(1 minute)",
-        "Audit": "false",
+        # A sweep would write tags while the run compares a worker's.
+        "SweepSchedule": "rate(1 day)", "Audit": "false",
     }
     if run.arguments.instance_types:
         values["AllowedInstanceTypes"] = run.arguments.instance_types

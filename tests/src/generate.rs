@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use shared::model::operation::Operation;
-use shared::ops::OPERATIONS;
+use shared::ops::{OPERATIONS, SCHEDULED};
 
 use crate::openapi;
 use crate::stack::{Result, repository};
@@ -40,7 +40,7 @@ fn with_part(text: &str, head: &str, part: &str) -> Option<String> {
 }
 
 fn table(rows: fn(&Operation) -> Vec<String>) -> String {
-    OPERATIONS.iter().flat_map(rows).map(|row| format!("{row}\n")).collect()
+    OPERATIONS.iter().chain(&SCHEDULED).flat_map(rows).map(|row| format!("{row}\n")).collect()
 }
 
 fn endpoints(operation: &Operation) -> Vec<String> {

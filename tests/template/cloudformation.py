@@ -51,6 +51,11 @@ def transformed(values, template=None):
     return json.loads(json.dumps(document))
 
 
+def given(elements):
+    """The elements but AWS::NoValue, which cloud-radar resolves to an empty text."""
+    return [element for element in elements if element != ""]
+
+
 def resolved(template, values, partition="aws"):
     """The template with its functions resolved and its conditions decided.
 

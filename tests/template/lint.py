@@ -14,9 +14,10 @@ from cfnlint.config import ManualArgs
 
 import cloudformation
 import policy_files
-from cloudformation import read, resolved, transformed
+import sweep
+from cloudformation import given, read, resolved, transformed
 from parameter_values import (
-    AUDIT, FULL, LISTS_OF_NO_POLICY, LONGEST_ENTRY, LONGEST_PARTITION, LONGEST_PRINCIPAL, LONGEST_TEXT, PARAMETER_SETS, PRINCIPAL, TWO_ENTRIES
+    AUDIT, EVERY_RULE, FULL, LISTS_OF_NO_POLICY, LONGEST_ENTRY, LONGEST_PARTITION, LONGEST_PRINCIPAL, LONGEST_TEXT, PARAMETER_SETS, PRINCIPAL, TWO_ENTRIES
 )
 
 REGIONS = ["us-east-1", "us-west-2"]
@@ -157,11 +158,6 @@ def faults_of_values(values, largest):
         yield from policy_files.faults(resources, values)
     if set(TWO_ENTRIES) <= set(values) and values.get("PolicyMode") is None:
         yield from lost_entries(resources, TWO_ENTRIES)
-
-
-def given(elements):
-    """The elements but AWS::NoValue, which cloud-radar resolves to an empty text."""
-    return [element for element in elements if element != ""]
 
 
 # The lists of CMLWorkerLimitsPolicy: the environment variable of each, and the statement.
@@ -323,7 +319,9 @@ def known_to(template, values):
 def faults_at_the_limits(largest):
     """Every list and text as long as it may be, in the partition with the longest name."""
     for mode in ("hardened", "guardrail", "base"):
-        values = known_to(read("template.yaml"), FULL) | {"PolicyMode": mode}
+        template = read("template.yaml")
+        numbers = {name: str(one["MaxValue"]) for name, one in template["Parameters"].items() if "MaxValue" in one}
+        values = known_to(template, FULL) | {"PolicyMode": mode} | EVERY_RULE | numbers
         resources = resolved(transformed(values), values, partition=LONGEST_PARTITION)["Resources"]
         yield from oversized(resources, largest)
         yield from overfull(resources)
@@ -337,6 +335,7 @@ def faults(largest):
     groups = {"lists": [*unknown_lists(parameters), *faults_of_lists(parameters, LONGEST_ENTRY), *undocumented_limits()]}
     groups["texts"] = faults_of_texts(parameters)
     groups["template.yaml, one list of the limits"] = [*lone_limits(), *wrong_environment()]
+    groups["template.yaml, the sweep"] = sweep.faults()
     groups |= {f"template.yaml, {name}": faults_of_values(values, largest) for name, values in PARAMETER_SETS.items()}
     groups["at the limits"] = faults_at_the_limits(largest)
     groups["iam/bootstrap.yaml"] = faults_of_bootstrap(parameters)

@@ -43,8 +43,10 @@ LONGEST_ENTRY = {
 }
 # iam/bootstrap.yaml has one more list.
 LONGEST_PRINCIPAL = {"PrincipalArns": (5, f"arn:{'p' * 16}:iam::123456789012:user/{'n' * 128}")}
-LONGEST_TEXT = {"ManagedBy": "m" * 64, "NameSuffix": "-" + "s" * 19, "WorkerRoleName": "w" * 40}
+LONGEST_TEXT = {"EventBusName": "b" * 256, "ManagedBy": "m" * 64, "NameSuffix": "-" + "s" * 19, "WorkerRoleName": "w" * 40}
 FULL = {name: ",".join([entry] * count) for name, (count, entry) in (LONGEST_ENTRY | LONGEST_PRINCIPAL).items()} | LONGEST_TEXT
+# The rules of the sweep that make all statements of its policy.
+EVERY_RULE = {"OnIdle": "stop", "OnImpaired": "stop", "OnOrphan": "terminate"}
 # The partition whose name makes the longest ARNs.
 LONGEST_PARTITION = "aws-us-gov"
 
@@ -55,6 +57,9 @@ PARAMETER_SETS = {
     "guardrail": {"PolicyMode": "guardrail"} | TWO_ENTRIES,
     "base": {"PolicyMode": "base"} | TWO_ENTRIES,
     "a suffix": {"NameSuffix": "-lab", "PolicyMode": "guardrail"},
+    "every rule of the sweep": EVERY_RULE | TWO_ENTRIES | {"EventBusName": "cml/labs_1.a-b", "SweepConcurrency": "1"},
+    "rules of the sweep that report": {"OnIdle": "report", "OnImpaired": "report", "OnOrphan": "report"} | TWO_ENTRIES,
+    "no sweep": {"Sweep": "false"} | EVERY_RULE | TWO_ENTRIES | {"Audit": "true"},
 }
 
 # What iam/audit.yaml gets from template.yaml.

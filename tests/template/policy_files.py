@@ -11,8 +11,15 @@ FILES = {
     "CallerLauncherPolicy": "caller-launcher",
     "CMLWorkerGuardrailPolicy": "CMLWorkerManagementPolicy.guardrail",
     "CMLWorkerLimitsPolicy": "CMLWorkerLimitsPolicy",
+    "CMLWorkerSweepPolicy": "CMLWorkerSweepPolicy",
 }
 BASE, HARDENED = "CMLWorkerManagementPolicy", "CMLWorkerManagementPolicy.hardened"
+
+# The statements of files that the template has only if one of these parameters has this value.
+ONLY_IF = {
+    "StopManaged": ("stop", ("OnIdle", "OnImpaired", "OnOrphan")),
+    "TerminateManaged": ("terminate", ("OnOrphan",)),
+}
 
 # How cloud-radar resolves what only AWS knows.
 KNOWN = {
@@ -27,12 +34,20 @@ def filled(file, values):
     for name, value in values.items():
         entries = json.dumps(str(value).split(","))[1:-1]
         text = text.replace(f'["${{{name}}}"]', f"[{entries}]").replace(f"${{{name}}}", str(value))
-    return json.loads(text)
+    policy = json.loads(text)
+    policy["Statement"] = [statement for statement in policy["Statement"] if is_wanted(statement, values)]
+    return policy
+
+
+def is_wanted(statement, values):
+    wish, parameters = ONLY_IF.get(statement.get("Sid"), (None, ()))
+    return not parameters or wish in [values[parameter] for parameter in parameters]
 
 
 def normal(policy):
     """A policy means the same with one element as with a list of one."""
     if isinstance(policy, list):
+        policy = cloudformation.given(policy)
         return normal(policy[0]) if len(policy) == 1 else [normal(element) for element in policy]
     if isinstance(policy, dict):
         return {name: normal(member) for name, member in policy.items()}

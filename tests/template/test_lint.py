@@ -7,6 +7,7 @@ import pytest
 
 import cloudformation
 import lint
+import sweep
 from cloudformation import REPOSITORY, read
 from parameter_values import LONGEST_ENTRY, TWO_ENTRIES
 
@@ -73,6 +74,22 @@ FAULTS = [
     ("iam/audit.yaml", "DeletionPolicy: RetainExceptOnCreate", "DeletionPolicy: Retain", lint.faults_of_audit, "should be RetainExceptOnCreate"),
     ("iam/audit.yaml", "            Action: sts:AssumeRole\n", "            Action: sts:AssumeRole\n            Condition: {StringEquals: {aws:SourceArn: x}}\n",
      lint.faults_of_audit, "AuditLogsRole"),
+    ("template.yaml", "  SweepStops: !Or [!Equals [!Ref OnIdle, stop], ", "  SweepStops: !Or [!Equals [!Ref OnIdle, report], ", sweep.faults_of_policy,
+     "CMLWorkerSweepPolicy has the statements"),
+    ("template.yaml", "!Equals [!Ref OnOrphan, terminate]", "!Equals [!Ref OnOrphan, stop]",
+     deployed({"OnOrphan": "terminate"} | TWO_ENTRIES), "is not iam/CMLWorkerSweepPolicy.json"),
+    ("template.yaml", "events:source: cml.workers", "events:source: aws.ec2", deployed(TWO_ENTRIES), "is not iam/CMLWorkerSweepPolicy.json"),
+    ("template.yaml", "CML_HEARTBEAT_MINUTES: !Ref HeartbeatMinutes", "CML_HEARTBEAT_MINUTES: !Ref GraceMinutes", sweep.faults_of_variables,
+     "CML_HEARTBEAT_MINUTES is"),
+    ("template.yaml", "          CML_IMAGE_PARAMETER_ARNS: !Ref AWS::NoValue\n", "", at_the_limits, "SweepWorkers has"),
+    ("template.yaml", "      Role: !GetAtt SweepRole.Arn\n", "      Role: !GetAtt ExecutionRole.Arn\n", sweep.faults_of_function, "SweepWorkers: its role is"),
+    ("template.yaml", "        MaximumRetryAttempts: 0\n", "        MaximumRetryAttempts: 1\n", sweep.faults_of_function, "what failed is dealt with"),
+    ("template.yaml", "ReservedConcurrentExecutions: !If [NoSweepConcurrency, !Ref AWS::NoValue, ", "ReservedConcurrentExecutions: !If [NoSweepConcurrency, 1, ",
+     sweep.faults_of_function, "1 and 0 reserve"),
+    ("template.yaml", "              source: [aws.ec2]\n", "              source: [aws.autoscaling]\n", sweep.faults_of_function, "it is called by"),
+    ("template.yaml", "    Type: AWS::SQS::Queue\n    Condition: Swept\n", "    Type: AWS::SQS::Queue\n", sweep.leftovers, "SweepDeadLetters: its Condition"),
+    ("template.yaml", "  PolicyArn:\n", "  Queue:\n    Value: !Ref SweepDeadLetters\n  PolicyArn:\n", sweep.leftovers, "Queue is there"),
+    ("template.yaml", "{1,256}$\n", "{1,512}$\n", limits, "256 characters should be the most"),
     ("iam/README.md", "| AllowedInstanceTypes | 20", "| AllowedInstanceTypes | 30", lint.undocumented_limits, "does not say that 20"),
 ]
 

@@ -1,5 +1,6 @@
 //! Events and answers of API Gateway, EventBridge and the Lambda runtime. Nothing here knows EC2.
 
+pub mod events;
 mod json;
 mod log;
 #[cfg(feature = "openapi")]

@@ -67,9 +67,17 @@ impl Clients {
     /// # Errors
     /// A bad variable, or a configured file of authorities that cannot be read.
     pub async fn from_env() -> Result<Self, BoxError> {
+        Self::from_env_with_settings().await.map(|(clients, _)| clients)
+    }
+
+    /// Builds the clients like `from_env`, and gives the settings that they share, for a client of another service.
+    ///
+    /// # Errors
+    /// Those of `from_env`.
+    pub async fn from_env_with_settings() -> Result<(Self, SdkConfig), BoxError> {
         let config = Config::from_env()?;
         let sdk = sdk_config(&config).await?;
-        Ok(Self::new(config, &sdk))
+        Ok((Self::new(config, &sdk), sdk))
     }
 
     /// Builds the clients of every region that the configuration allows, from the SDK settings that they share.

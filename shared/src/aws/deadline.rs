@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Error};
@@ -29,11 +30,23 @@ pub(crate) async fn within<T>(
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let end = Instant::now() + budget(deadline, now);
-    let timeout = |_| {
-        let detail = "AWS gave no answer in time: the request may still have been carried out";
-        Error::new(Code::AwsTimeout, detail)
-    };
-    timeout_at(end, END.scope(end, work)).await.map_err(timeout).flatten()
+    timeout_at(end, END.scope(end, work)).await.map_err(late).flatten()
+}
+
+/// Like [`within`], for an invocation that nobody waits for: it has all the time that Lambda gives it.
+pub(crate) async fn until<T>(
+    deadline: SystemTime,
+    now: SystemTime,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let end = Instant::now() + deadline.duration_since(now).unwrap_or(LONGEST).saturating_sub(ANSWER_TIME);
+    timeout_at(end, END.scope(end, work)).await.map_err(late).flatten()
+}
+
+/// The error when the time is up.
+fn late(_: Elapsed) -> Error {
+    let detail = "AWS gave no answer in time; what was asked for may still have been carried out";
+    Error::new(Code::AwsTimeout, detail)
 }
 
 fn budget(deadline: SystemTime, now: SystemTime) -> Duration {

@@ -1,6 +1,7 @@
 //! The calls of AWS: the clients, the settings of the SDK, and the meaning of AWS's answers. Nothing here knows the callers' HTTP.
 
 pub(crate) mod all_or_none;
+pub mod bus;
 pub mod clients;
 pub(crate) mod deadline;
 pub(crate) mod doubt;
@@ -8,6 +9,7 @@ pub(crate) mod dry_run;
 pub(crate) mod error_codes;
 pub(crate) mod errors;
 pub(crate) mod filters;
+pub(crate) mod fleet;
 pub(crate) mod image_parameters;
 pub(crate) mod images;
 pub(crate) mod instances;

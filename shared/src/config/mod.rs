@@ -18,10 +18,19 @@
 //! | `CML_POLICY_MODE` | none | `hardened` if the role may pass the workers' role; the permission self-test then tests it, too |
 //! | `CML_WORKER_ROLE_ARN` | none | the workers' role; it names the account in the statements that the permission self-test gives |
 //! | `CML_NETWORK_OWNERS`, `CML_KMS_KEY_ARNS` | none | other values that those statements contain, separated by commas |
+//! | `CML_ON_IDLE`, `CML_ON_IMPAIRED` | `off` | what the sweep does with idle and with impaired workers: `off`, `report` or `stop` |
+//! | `CML_ON_ORPHAN` | `off` | what the sweep does with workers without a heartbeat: `off`, `report`, `stop` or `terminate` |
+//! | `CML_IDLE_CPU_PERCENT`, `CML_IDLE_MINUTES` | 5, 60 | below which CPU utilization a worker is idle, and for how long it must be |
+//! | `CML_GRACE_MINUTES` | 60 | for how long after its start a worker is neither idle nor an orphan |
+//! | `CML_HEARTBEAT_MINUTES` | 30 | up to which age a heartbeat is a sign of life |
+//! | `CML_MARK_MINUTES` | 4 | how much time must pass between the mark and the action |
+//! | `CML_MOST_ACTIONS_PER_SWEEP`, `CML_MOST_ACTIONS_PER_HOUR` | 5, 10 | how many workers of a region are stopped and terminated at most |
+//! | `CML_EVENT_BUS` | `default` | the event bus on which the sweep publishes each change of a worker |
 //! | `CML_ROLES_OF_PEOPLE` | none | roles whose sessions are people, besides `AWSReservedSSO_*`, separated by commas; `*` and `?` are wildcards |
 
 pub mod deployment;
 pub mod limits;
+pub mod sweep;
 mod variables;
 
 use std::fmt;
@@ -30,6 +39,7 @@ use wildmatch::WildMatch;
 
 use crate::config::deployment::Deployment;
 use crate::config::limits::Limits;
+use crate::config::sweep::Sweep;
 use crate::config::variables::{list, listed, note, parsed, pattern};
 use crate::error::Error;
 use crate::input::Invalid;
@@ -88,6 +98,8 @@ pub struct Config {
     pub limits: Limits,
     /// Parameters of the role's policy that only the permission self-test reads.
     pub deployment: Deployment,
+    /// The rules of the sweep.
+    pub sweep: Sweep,
     /// Names of roles whose sessions are people, as patterns.
     pub roles_of_people: Vec<WildMatch>,
 }
@@ -146,6 +158,7 @@ impl Config {
         let roles = note(CML_ROLES_OF_PEOPLE, listed(variable(CML_ROLES_OF_PEOPLE), role_pattern), bad);
         let limits = Limits::read(&variable, bad);
         let deployment = Deployment::read(&variable, bad);
+        let sweep = Sweep::read(&variable, bad);
         let region = region?;
         Some(Self {
             allowed_regions: allowed.map(|regions| if regions.is_empty() { vec![region.clone()] } else { regions })?,
@@ -157,6 +170,7 @@ impl Config {
             image_parameters: parameters?,
             limits: limits?,
             deployment: deployment?,
+            sweep: sweep?,
             roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)].into_iter().chain(roles?).collect(),
         })
     }

@@ -44,6 +44,8 @@ pub enum Callers {
     Operator,
     /// Callers who may launch and terminate workers.
     Launcher,
+    /// Nobody: a schedule calls it.
+    Schedule,
 }
 
 /// One call of AWS that an operation makes.

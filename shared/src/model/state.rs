@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_sdk_ec2::types::{self, InstanceStateName};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The state that EC2 reports for an instance. Documents show EC2's own word for the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,12 @@ impl State {
         }
     }
 
+    /// Reads EC2's word for the state.
+    #[must_use]
+    pub fn from_word(word: &str) -> Self {
+        Self::from_ec2(Some(&types::InstanceState::builder().name(word.into()).build()))
+    }
+
     /// EC2's word for the state.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -80,6 +86,12 @@ impl fmt::Display for State {
 impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for State {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|word| Self::from_word(&word))
     }
 }
 

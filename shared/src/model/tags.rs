@@ -6,6 +6,8 @@ use aws_sdk_ec2::types::Tag;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
 use crate::input::{Invalid, Refusal, checked_string, read_map};
+use crate::model::sweep::{HEARTBEAT_KEY, SWEEP_KEYS};
+use crate::model::time::Moment;
 
 /// The tag that marks an instance as managed by us. Its value is `CML_MANAGED_BY`.
 pub const OWNERSHIP_KEY: &str = "ManagedBy";
@@ -34,7 +36,7 @@ pub type TagMap = BTreeMap<String, String>;
 checked_string! {
     /// A tag key that a caller may write. Keys that AWS reserves, and keys that only this API writes, are refused.
     TagKey,
-    schema(pattern = r"^(?![aA][wW][sS]:)(?!([mM][aA][nN][aA][gG][eE][dD][bB][yY]|[cC][rR][eE][aA][tT][eE][dD][bB][yY]|[iI][dD][eE][mM][pP][oO][tT][eE][nN][cC][yY][fF][iI][nN][gG][eE][rR][pP][rR][iI][nN][tT])$)[^\x00-\x1F\x7F-\x9F]{1,128}$"),
+    schema(pattern = r"^(?![aA][wW][sS]:)(?!([mM][aA][nN][aA][gG][eE][dD][bB][yY]|[cC][rR][eE][aA][tT][eE][dD][bB][yY]|[iI][dD][eE][mM][pP][oO][tT][eE][nN][cC][yY][fF][iI][nN][gG][eE][rR][pP][rR][iI][nN][tT]|[cC][mM][lL]:([mM][aA][rR][kK]|[aA][cC][tT][eE][dD]|[sS][eE][eE][nN]))$)[^\x00-\x1F\x7F-\x9F]{1,128}$"),
     |key| {
         if key.is_empty() || key.chars().count() > 128 {
             return Err("a tag key must have 1 to 128 characters");
@@ -52,6 +54,9 @@ checked_string! {
         if OUR_KEYS.iter().any(|ours| key.eq_ignore_ascii_case(ours)) {
             return Err("this API writes CreatedBy and IdempotencyFingerprint at launch: no caller can set, change or remove \
                         these tags");
+        }
+        if SWEEP_KEYS.iter().any(|ours| key.eq_ignore_ascii_case(ours)) {
+            return Err("cml:mark, cml:acted and cml:seen are the sweep's own tags: no caller can set, change or remove these tags");
         }
         Ok(())
     }
@@ -79,7 +84,14 @@ pub struct NewTags(pub BTreeMap<TagKey, TagValue>);
 
 impl Deserr<Invalid> for NewTags {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef) -> Result<Self, Invalid> {
-        read_map(value, location).map(Self)
+        let tags: BTreeMap<TagKey, TagValue> = read_map(value, location)?;
+        match tags.iter().find(|(key, _)| key.as_str() == HEARTBEAT_KEY) {
+            Some((_, value)) if Moment::parse(value.as_str()).is_none() => {
+                let detail = "must be a time of RFC 3339, such as 2026-11-27T10:00:00Z";
+                Err(Invalid::at(location.push_key(HEARTBEAT_KEY), detail))
+            }
+            _ => Ok(Self(tags)),
+        }
     }
 }
 
@@ -129,6 +141,16 @@ mod tests {
         let mut fields: Vec<_> = refused.unwrap_err().errors().iter().map(|e| e.field.clone()).collect();
         fields.sort();
         assert_eq!(fields, ["aws:x", "long", "managedby", "n"]);
+    }
+
+    #[test]
+    fn a_heartbeat_is_a_time_and_the_sweeps_own_tags_are_no_callers() {
+        assert!(read(serde_json::json!({"cml:heartbeat": "2026-11-27T11:00:00+01:00", "cml:keep": ""})).is_ok());
+        let refused = read(serde_json::json!({"cml:heartbeat": "yesterday"})).unwrap_err();
+        assert_eq!(refused.errors()[0].field, "cml:heartbeat");
+        for key in SWEEP_KEYS {
+            assert!(TagKey::try_from(key.to_uppercase()).is_err(), "{key}");
+        }
     }
 
     #[test]

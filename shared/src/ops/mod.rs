@@ -12,12 +12,13 @@ pub mod health;
 pub mod lifecycle;
 pub mod start_instance;
 pub mod stop_instance;
+pub mod sweep_workers;
 pub mod terminate_instance;
 pub mod update_instance_tags;
 
 use crate::model::operation::Operation;
 
-/// Calls a macro with the modules of all operations, in one list, and with further arguments behind it.
+/// Calls a macro with the modules of the operations that have routes, in one list, and with further arguments behind it.
 #[macro_export]
 macro_rules! with_operations {
     ($callback:ident $(, $argument:expr)*) => {
@@ -47,9 +48,12 @@ macro_rules! table {
     ([$($name:ident),+ $(,)?]) => {
         $(pub use $name::$name;)+
 
-        /// All operations.
+        /// The operations of the API.
         pub const OPERATIONS: [Operation; [$($name::OPERATION.name),+].len()] = [$($name::OPERATION),+];
     };
 }
 
 with_operations!(table);
+
+/// The operations that no route leads to, because a schedule calls them.
+pub const SCHEDULED: [Operation; 1] = [sweep_workers::OPERATION];

@@ -17,6 +17,10 @@ const CALLER_POLICIES: [(&str, &str); 3] = [
     ("CMLWorkerCallerLauncher", "caller-launcher"),
 ];
 
+/// The statements of CMLWorkerSweepPolicy that are there only if one of these parameters has this value.
+const OF_RULES: [(&str, &str, &[&str]); 2] =
+    [("StopManaged", "stop", &["OnIdle", "OnImpaired", "OnOrphan"]), ("TerminateManaged", "terminate", &["OnOrphan"])];
+
 /// The lists of CMLWorkerLimitsPolicy.
 const LISTS_OF_LIMITS: [&str; 4] = ["AllowedKeyNames", "AllowedSecurityGroups", "AllowedSubnets", "AllowedTagKeys"];
 /// The other lists without which the statements about them are left out.
@@ -59,6 +63,7 @@ impl Deployed {
             known("AWS::AccountId", ACCOUNT_ID),
             known("AWS::Partition", "aws"),
             known("AWS::Region", REGION),
+            known("EventBusName", self.given("EventBusName")),
             known("ManagedBy", self.given("ManagedBy")),
             known("NameSuffix", self.given("NameSuffix")),
             known("RestApiId", &self.outputs["RestApiId"]),
@@ -77,13 +82,16 @@ impl Deployed {
         ])
     }
 
-    /// A file as the stack should have it: the template leaves the statements about an empty list out, and without a
-    /// restriction of addresses the one about them.
+    /// A file as the stack should have it: the template leaves the statements about an empty list out, without a restriction
+    /// of addresses the one about them, and what no rule of the sweep asks for.
     fn expected(&self, file: &str) -> Value {
         let idle = |statement: &Value| {
             let names = |parameter: &str| statement.to_string().contains(&format!("${{{parameter}}}"));
             LISTS_OF_LIMITS.iter().chain(&OPTIONAL_LISTS).any(|list| names(list) && self.given(list).is_empty())
                 || (names("AllowedSourceCidrs") && self.given("AllowedSourceCidrs") == "0.0.0.0/0")
+                || OF_RULES.iter().any(|(sid, wish, rules)| {
+                    statement["Sid"] == *sid && !rules.iter().any(|rule| self.given(rule) == *wish)
+                })
         };
         let mut policy = template(file);
         policy["Statement"].as_array_mut().unwrap().retain(|statement| !idle(statement));
@@ -118,7 +126,17 @@ impl Deployed {
         }
         let suffix = self.given("NameSuffix");
         let expected: BTreeSet<String> = expected.into_iter().map(|name| format!("{name}{suffix}")).collect();
-        assert_eq!(attached(&self.stack_name).await, expected);
+        assert_eq!(attached(&self.stack_name, "ExecutionRole").await, expected);
+    }
+
+    /// The sweep's policy is its file without what no rule asks for, and its role has no other.
+    pub async fn assert_sweep_policy(&self, sids: &[&str]) {
+        self.assert_managed_policy("CMLWorkerSweepPolicy", "CMLWorkerSweepPolicy").await;
+        let name = format!("CMLWorkerSweepPolicy{}", self.given("NameSuffix"));
+        let policy = managed_policy(&name).await;
+        let found = policy["Statement"].as_array().unwrap().iter().map(|one| one["Sid"].as_str().unwrap());
+        assert_eq!(found.collect::<Vec<_>>(), sids);
+        assert_eq!(attached(&self.stack_name, "SweepRole").await, BTreeSet::from([name]));
     }
 
     /// The policies for callers are their files.
@@ -139,9 +157,9 @@ impl Deployed {
     }
 }
 
-/// The names of the managed policies that a stack's execution role has.
-async fn attached(stack_name: &str) -> BTreeSet<String> {
-    let role = world().execution_role(stack_name).await;
+/// The names of the managed policies that a role of a stack has.
+async fn attached(stack_name: &str, role: &str) -> BTreeSet<String> {
+    let role = world().made(stack_name, role).await;
     let attached = world().aws("iam list-attached-role-policies", &["--role-name", &role]).await;
     let attached = attached["AttachedPolicies"].as_array().unwrap().iter();
     attached.map(|policy| policy["PolicyName"].as_str().unwrap().to_owned()).collect()
@@ -173,6 +191,12 @@ fn normal(policy: &Value) -> Value {
 #[tokio::test]
 async fn the_role_has_the_policy_of_its_mode() {
     Deployed::named(STACK_NAME).await.assert_policy_of_mode().await;
+}
+
+#[tokio::test]
+async fn without_a_rule_the_sweep_may_only_read_mark_and_tell() {
+    let deployed = Deployed::named(STACK_NAME).await;
+    deployed.assert_sweep_policy(&["ReadWorkers", "MarkManaged", "TellChanges"]).await;
 }
 
 #[tokio::test]

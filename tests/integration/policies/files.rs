@@ -8,11 +8,12 @@ use tests::iam::{Parameters, render};
 use tests::stack::{ACCOUNT_ID, REGION, repository};
 
 /// The policies of `iam/`, without `.json`.
-pub const FILES: [&str; 9] = [
+pub const FILES: [&str; 10] = [
     "CMLWorkerLimitsPolicy",
     "CMLWorkerManagementPolicy",
     "CMLWorkerManagementPolicy.guardrail",
     "CMLWorkerManagementPolicy.hardened",
+    "CMLWorkerSweepPolicy",
     "api-resource-policy",
     "caller-launcher",
     "caller-operator",
@@ -34,6 +35,9 @@ pub const SECOND_IMAGE_PARAMETER: &str = "arn:aws:ssm:us-west-2:123456789012:par
 pub const PARTNER: &str = "111122223333";
 /// Another account that shares them.
 pub const NETWORK_OWNER: &str = "444455556666";
+
+/// The event bus on which the sweep publishes each change of a worker.
+pub const EVENT_BUS: &str = "cml-events";
 
 /// The subnets that workers may be launched into.
 pub const SUBNETS: [&str; 2] = ["subnet-0bbbbbbbbbbbbbbb1", "subnet-0bbbbbbbbbbbbbbb2"];
@@ -65,6 +69,7 @@ fn parameters() -> Parameters {
         ("AllowedSourceCidrs", &["203.0.113.0/24", "198.51.100.7/32"]),
         ("AllowedSubnets", &SUBNETS),
         ("AllowedTagKeys", &["Name", "ManagedBy", "CreatedBy", "IdempotencyFingerprint", "cml:*", "Cost?Center"]),
+        ("EventBusName", &[EVENT_BUS]),
         ("ImageOwners", &[ACCOUNT_ID, PARTNER]),
         ("ImageParameterArns", &[IMAGE_PARAMETER, SECOND_IMAGE_PARAMETER]),
         ("KmsKeyArns", &[KEY, SECOND_KEY]),

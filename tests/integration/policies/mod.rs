@@ -13,6 +13,7 @@ mod mutation;
 mod other_cases;
 mod recorded;
 mod redundant;
+mod sweep_cases;
 mod tag_cases;
 mod worker_cases;
 
@@ -21,8 +22,8 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use serde_json::Value;
-use shared::ops::OPERATIONS;
 use shared::ops::health::self_test::remedy::statements;
+use shared::ops::{OPERATIONS, SCHEDULED};
 use tests::iam::{Check, Policies};
 
 use files::{FILES, policy};
@@ -41,6 +42,8 @@ pub enum Mode {
     LimitedBase,
     /// The same with `PolicyMode=hardened`.
     LimitedHardened,
+    /// The role of the sweep.
+    Sweep,
     /// The role of a worker.
     Worker,
     /// A caller of the API who may read.
@@ -66,6 +69,7 @@ impl Mode {
             Self::Hardened => &["CMLWorkerManagementPolicy.hardened"],
             Self::LimitedBase => &["CMLWorkerManagementPolicy", "CMLWorkerLimitsPolicy"],
             Self::LimitedHardened => &["CMLWorkerManagementPolicy.hardened", "CMLWorkerLimitsPolicy"],
+            Self::Sweep => &["CMLWorkerSweepPolicy"],
             Self::Worker => &["worker-role"],
             Self::Reader => &["caller-reader", "api-resource-policy"],
             Self::Operator => &["caller-operator", "api-resource-policy"],
@@ -126,7 +130,9 @@ fn own_cases(calls: &Calls) -> Vec<Case> {
 fn cases(calls: &Calls) -> Vec<Case> {
     let rows =
         [launch_cases::rows(calls), lifecycle_cases::rows(calls), tag_cases::rows(calls), other_cases::rows(calls)];
-    let others = [limit_cases::cases(calls), worker_cases::cases(calls), caller_cases::cases()].concat();
+    let others =
+        [limit_cases::cases(calls), sweep_cases::cases(calls), worker_cases::cases(calls), caller_cases::cases()]
+            .concat();
     [own_cases(calls), role_cases(rows.concat()), others].concat()
 }
 
@@ -191,6 +197,28 @@ async fn each_operation_needs_exactly_the_actions_of_its_table() {
         let table = operation.actions.iter().map(|action| (*action).to_owned()).collect();
         assert_eq!(needed, table, "{}", operation.name);
     }
+}
+
+/// The sweep's role has a policy of its own: with every rule on, exactly the actions of its row.
+#[test]
+fn the_sweep_is_granted_exactly_the_actions_of_its_row() {
+    let [sweep] = SCHEDULED;
+    let row = sweep.actions.iter().map(|action| (*action).to_owned()).collect();
+    assert_eq!(files::actions(&policy("CMLWorkerSweepPolicy")), row);
+}
+
+/// The functions that callers call are tried with every call that a case is about, and the sweep with all of those too.
+#[tokio::test]
+async fn the_sweep_may_nothing_that_hardened_does_not_allow_but_telling_changes() {
+    let calls = Calls::recorded().await;
+    let of_cases = cases(calls).into_iter().flat_map(|case| case.checks);
+    let checks: BTreeSet<Check> = of_cases.chain(sweep_cases::every_change(calls)).collect();
+    let [sweep, hardened] = [Mode::Sweep, Mode::Hardened].map(|mode| mode.policies(None));
+    let beyond = |check: &&Check| sweep.allow(check).unwrap() && !hardened.allow(check).unwrap();
+    let (told, other): (Vec<_>, Vec<_>) =
+        checks.iter().filter(beyond).partition(|check| check.action == "events:PutEvents");
+    assert!(other.is_empty(), "{} of {} checks: {other:#?}", other.len(), checks.len());
+    assert!(!told.is_empty() && checks.iter().filter(|check| sweep.allow(check).unwrap()).count() > 20);
 }
 
 /// What the self-test says to add for an action that is denied, pasted into the policy without it, gives the hardened policy

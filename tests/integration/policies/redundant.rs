@@ -2,12 +2,13 @@
 
 const GUARDRAIL: &str = "CMLWorkerManagementPolicy.guardrail";
 const HARDENED: &str = "CMLWorkerManagementPolicy.hardened";
+const SWEEP: &str = "CMLWorkerSweepPolicy";
 const LIMITS: &str = "CMLWorkerLimitsPolicy";
 const API: &str = "api-resource-policy";
 const WORKER: &str = "worker-role";
 
 /// File, mutant, because.
-pub const LIST: [(&str, &str, &str); 20] = [
+pub const LIST: [(&str, &str, &str); 24] = [
     (
         LIMITS,
         "DenyOtherTagKeys: action ec2:CreateTags → ec2:*",
@@ -69,6 +70,22 @@ pub const LIST: [(&str, &str, &str); 20] = [
         "only PassRole has the key iam:PassedToService, and the condition asks for it",
     ),
     (HARDENED, "ReadInAllowedRegions: StringEquals → StringEqualsIfExists", "AWS names the region of every request"),
+    (SWEEP, "ReadWorkers: StringEquals → StringEqualsIfExists", "AWS names the region of every request"),
+    (
+        SWEEP,
+        "StopManaged: resource arn:aws:ec2:*:123456789012:instance/* → *",
+        "stop is checked on instances alone, and only of the own account",
+    ),
+    (
+        SWEEP,
+        "TerminateManaged: resource arn:aws:ec2:*:123456789012:instance/* → *",
+        "terminate is checked on instances alone, and only of the own account",
+    ),
+    (
+        SWEEP,
+        "TellChanges: action events:PutEvents → events:*",
+        "of the actions on an event bus only PutEvents has the key events:source, and the condition asks for it",
+    ),
     (
         API,
         "CallersOfThisAccount: drop",

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::program::{Program, Surroundings};
 use super::{Result, local_folder, poll, repository, tool};
 
-/// How long 13 packages may take, and how long to wait for another stack that makes them.
+/// How long all packages may take, and how long to wait for another stack that makes them.
 const BOUND: Duration = Duration::from_secs(300);
 
 /// What release builds are made from.

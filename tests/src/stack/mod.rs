@@ -25,7 +25,7 @@ pub use workers::{Image, Workers};
 mod bundles;
 mod caller;
 mod cli;
-mod clients;
+pub mod clients;
 mod deployment;
 mod emulators;
 mod folder;

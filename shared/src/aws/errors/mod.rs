@@ -1,7 +1,7 @@
 //! Reads AWS's answer to a call that was refused or failed.
 //!
 //! EC2 models no exceptions: each operation error is `Unhandled`, and only its code tells it from the others. So one
-//! generic `From<SdkError>` serves all three SDKs, and [`AWS_CODES`](crate::aws::error_codes::AWS_CODES) is a table that is
+//! generic `From<SdkError>` serves all SDKs, and [`AWS_CODES`](crate::aws::error_codes::AWS_CODES) is a table that is
 //! tested row by row.
 
 use aws_sdk_ec2::config::http::HttpResponse;
@@ -38,6 +38,7 @@ actions! {
     aws_sdk_ec2::operation::stop_instances::StopInstancesError => "ec2:StopInstances",
     aws_sdk_ec2::operation::terminate_instances::TerminateInstancesError => "ec2:TerminateInstances",
     aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsError => "cloudwatch:GetMetricStatistics",
+    aws_sdk_eventbridge::operation::put_events::PutEventsError => "events:PutEvents",
     aws_sdk_ssm::operation::get_parameter::GetParameterError => "ssm:GetParameter",
 }
 

@@ -32,7 +32,7 @@ use crate::ops::create_instance::attempt::Attempt;
 use crate::ops::create_instance::caller::Caller;
 use crate::ops::create_instance::launching::Launching;
 use crate::ops::create_instance::request::run_instances;
-use crate::ops::health::self_test::verdicts::{Answer, Permission, Reason, Verdict, verdicts};
+use crate::ops::health::self_test::verdicts::{Answer, OF_THE_API, Permission, Reason, Verdict, verdicts};
 
 /// The actions that change an instance. They can be tried only if there is one.
 const ON_INSTANCES: [&str; 5] =
@@ -71,7 +71,7 @@ pub async fn self_test(clients: &Clients, region: &Region) -> Result<Vec<Permiss
         ("ec2:DescribeInstances", instances.map(|_| ()).map_err(Reason::refused)),
     ]);
     answers.extend(reads?.into_iter().chain(launches?).chain(options).chain(mutations?));
-    Ok(verdicts(answers, region, clients.config()))
+    Ok(verdicts(answers, region, clients.config(), OF_THE_API))
 }
 
 /// The verdicts of a region that did not answer in time.
@@ -89,7 +89,7 @@ async fn find_images(clients: &Clients, region: &Region) -> Result<Vec<types::Im
 }
 
 /// Finds an instance of ours for the dry runs of changes.
-async fn find_instance(clients: &Clients, region: &Region) -> Result<Option<Instance>, Error> {
+pub(crate) async fn find_instance(clients: &Clients, region: &Region) -> Result<Option<Instance>, Error> {
     let call = clients.ec2(region)?.describe_instances().max_results(5);
     // A terminated instance is not taken: it can be asked about for an hour at most, and EC2 may no longer know it.
     let answer = call.set_filters(Some(ours_and_alive(clients))).send().await?;
@@ -198,7 +198,7 @@ async fn mutations(
 }
 
 /// The answer of a read about its action.
-fn tried<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
+pub(crate) fn tried<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
 where
     E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -206,7 +206,7 @@ where
 }
 
 /// The answer of a dry run about its action.
-fn asked<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
+pub(crate) fn asked<O, E>(answer: Result<O, SdkError<E, HttpResponse>>) -> (&'static str, Answer)
 where
     E: IamAction + ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

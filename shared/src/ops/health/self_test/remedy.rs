@@ -1,4 +1,4 @@
-//! Tells what to add to the role's policy for an action: the hardened policy's own statements about it, with this
+//! Tells what to add to a role's policy for an action: the own statements of its policy about it, with this
 //! deployment's parameters filled in. They allow nothing more, so pasting them does not weaken the policy.
 
 use serde_json::{Value, json};
@@ -8,14 +8,23 @@ use crate::config::deployment::WorkerRole;
 use crate::input::texts;
 use crate::model::owner::Owner;
 
-const HARDENED: &str = include_str!("../../../../../iam/CMLWorkerManagementPolicy.hardened.json");
+/// The policy of the role with which the API's functions run.
+pub(crate) const HARDENED: &str = include_str!("../../../../../iam/CMLWorkerManagementPolicy.hardened.json");
 
-/// The statements about an action; none if the configuration does not name the account, or the deployment does not use the
+/// The policy of the role with which the sweep runs.
+pub(crate) const SWEEP: &str = include_str!("../../../../../iam/CMLWorkerSweepPolicy.json");
+
+/// The statements of the hardened policy about an action; none if the configuration does not name the account, or the deployment does not use the
 /// action.
 #[must_use]
 pub fn statements(action: &str, config: &Config) -> Vec<Value> {
+    statements_of(HARDENED, action, config)
+}
+
+/// The statements of a policy about an action, as [`statements`] gives those of the hardened one.
+pub(crate) fn statements_of(policy: &str, action: &str, config: &Config) -> Vec<Value> {
     let Some(role) = &config.deployment.worker_role else { return Vec::new() };
-    let policy: Value = serde_json::from_str(HARDENED).unwrap_or_default();
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
     let all = policy.get("Statement").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let about = all.iter().filter(|statement| is_about(statement, action));
     about
@@ -77,6 +86,8 @@ fn filled_text(text: &str, config: &Config, role: &WorkerRole) -> String {
     [
         ("${AWS::Partition}", role.partition.as_str()),
         ("${AWS::AccountId}", &role.account_id),
+        ("${AWS::Region}", config.region.as_str()),
+        ("${EventBusName}", &config.sweep.event_bus),
         ("${ManagedBy}", &config.managed_by),
         ("${WorkerRoleName}${NameSuffix}", &role.name),
     ]
@@ -96,9 +107,9 @@ mod tests {
         Config::read(|name| all.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())).unwrap()
     }
 
-    /// Every action of the hardened policy.
-    fn actions() -> Vec<String> {
-        let policy: Value = serde_json::from_str(HARDENED).unwrap();
+    /// Every action of a policy.
+    fn actions(policy: &str) -> Vec<String> {
+        let policy: Value = serde_json::from_str(policy).unwrap();
         let all = policy["Statement"].as_array().unwrap().iter();
         let actions = all.flat_map(|statement| match &statement["Action"] {
             Value::Array(actions) => actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect(),
@@ -110,17 +121,20 @@ mod tests {
     #[test]
     fn no_placeholder_is_left_and_only_the_one_action_is_allowed() {
         let keys = "arn:aws:kms:us-east-1:123456789012:key/1";
-        for action in actions() {
-            for statement in statements(&action, &config(&[(CML_KMS_KEY_ARNS, keys)])) {
-                assert_eq!((&statement["Action"], &statement["Effect"]), (&json!(action), &json!("Allow")));
-                assert!(!statement.to_string().contains("${") && statement.get("Sid").is_none(), "{statement}");
+        for policy in [HARDENED, SWEEP] {
+            for action in actions(policy) {
+                for statement in statements_of(policy, &action, &config(&[(CML_KMS_KEY_ARNS, keys)])) {
+                    assert_eq!((&statement["Action"], &statement["Effect"]), (&json!(action), &json!("Allow")));
+                    assert!(!statement.to_string().contains("${") && statement.get("Sid").is_none(), "{statement}");
+                }
             }
         }
     }
 
     #[test]
     fn the_actions_on_keys_are_those_of_the_policy() {
-        let mut of_policy: Vec<String> = actions().into_iter().filter(|action| action.starts_with("kms:")).collect();
+        let mut of_policy: Vec<String> =
+            actions(HARDENED).into_iter().filter(|action| action.starts_with("kms:")).collect();
         of_policy.sort_unstable();
         assert_eq!(of_policy, crate::ops::health::self_test::KMS_ACTIONS);
     }

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::error::{DeniedBy, Error};
+use crate::model::operation::Operation;
 use crate::model::region::Region;
-use crate::ops::OPERATIONS;
 use crate::ops::health::self_test::remedy;
+use crate::ops::{OPERATIONS, SCHEDULED};
 
 /// Whether the role may carry out an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -46,11 +47,23 @@ pub struct Permission {
     pub policy_statements: Vec<Value>,
 }
 
+/// A role whose permissions are tried: the operations that run with it, and its policy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Role {
+    operations: &'static [Operation],
+    policy: &'static str,
+}
+
+/// The role of the API's functions.
+pub(crate) const OF_THE_API: Role = Role { operations: &OPERATIONS, policy: remedy::HARDENED };
+/// The role of the sweep.
+pub(crate) const OF_THE_SWEEP: Role = Role { operations: &SCHEDULED, policy: remedy::SWEEP };
+
 /// The answer of one try about its action.
-pub(super) type Answer = Result<(), Reason>;
+pub(crate) type Answer = Result<(), Reason>;
 
 /// Why a try did not succeed.
-pub(super) enum Reason {
+pub(crate) enum Reason {
     /// AWS refused the call.
     Refused(Box<Error>),
     /// There was nothing to try the action on.
@@ -58,13 +71,18 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    pub(super) fn refused(error: Error) -> Self {
+    pub(crate) fn refused(error: Error) -> Self {
         Self::Refused(Box::new(error))
     }
 }
 
 /// Makes one verdict for each action, also for an action that was not tried but is named by a denial.
-pub(super) fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region, config: &Config) -> Vec<Permission> {
+pub(crate) fn verdicts(
+    answers: BTreeMap<&'static str, Answer>,
+    region: &Region,
+    config: &Config,
+    role: Role,
+) -> Vec<Permission> {
     let mut permissions: BTreeMap<String, Permission> = BTreeMap::new();
     let mut denials = Vec::new();
     for (action, answer) in answers {
@@ -76,7 +94,7 @@ pub(super) fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region,
                 // A launch that may not tag is denied because of its tags, and the denial names that action. If only an
                 // option of a launch is denied, the launch itself is not.
                 let own = error.missing_permission() == Some(action);
-                let of_operation = !operations_with(action).is_empty();
+                let of_operation = !role.operations_with(action).is_empty();
                 denials.extend(error.denial.filter(|_| own || of_operation).map(|denial| (denial, reason.clone())));
                 (if own { Verdict::Denied } else { Verdict::Unknown }, reason)
             }
@@ -86,8 +104,8 @@ pub(super) fn verdicts(answers: BTreeMap<&'static str, Answer>, region: &Region,
     for (denial, reason) in denials {
         let denied = Permission {
             denied_by: denial.by,
-            broken_operations: operations_with(&denial.action),
-            policy_statements: remedy::statements(&denial.action, config),
+            broken_operations: role.operations_with(&denial.action),
+            policy_statements: remedy::statements_of(role.policy, &denial.action, config),
             ..Permission::new(&denial.action, region, Verdict::Denied, reason)
         };
         permissions.insert(denial.action, denied);
@@ -109,7 +127,9 @@ impl Permission {
     }
 }
 
-fn operations_with(action: &str) -> Vec<&'static str> {
-    let with = OPERATIONS.iter().filter(|operation| operation.actions.contains(&action));
-    with.map(|operation| operation.name).collect()
+impl Role {
+    fn operations_with(self, action: &str) -> Vec<&'static str> {
+        let with = self.operations.iter().filter(|operation| operation.actions.contains(&action));
+        with.map(|operation| operation.name).collect()
+    }
 }

@@ -1,0 +1,62 @@
+//! Serves an operation that no HTTP request calls, but a schedule or another event.
+
+use futures_util::future::LocalBoxFuture;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::SystemTime;
+
+use crate::aws::deadline;
+use crate::error::Error;
+
+/// Does the work of one invocation within the time that Lambda gives it.
+///
+/// # Errors
+/// Those of the work, and [`Code::AwsTimeout`](crate::error::Code::AwsTimeout) when the time is up.
+pub async fn within<D>(
+    deadline: SystemTime,
+    now: SystemTime,
+    work: impl Future<Output = Result<D, Error>>,
+) -> Result<D, Error> {
+    deadline::until(deadline, now, work).await
+}
+
+/// Serves such an operation until Lambda ends the process. An error is the invocation's: Lambda counts it, and keeps the event
+/// in the queue of dead letters.
+///
+/// # Errors
+/// A bad configuration, before the first event; later a lost connection to the Lambda runtime.
+pub async fn serve_events<T, Init, D>(
+    init: Init,
+    handle: impl AsyncFn(&T, &Value) -> Result<D, Error>,
+) -> Result<(), lambda_runtime::Error>
+where
+    Init: Future<Output = Result<T, lambda_runtime::Error>>,
+    D: Serialize,
+{
+    lambda_runtime::tracing::init_default_subscriber();
+    let operation = &init.await?;
+    let handle = &handle;
+    let service = service_fn(move |event: LambdaEvent<Value>| async move {
+        let (event, context) = event.into_parts();
+        // Boxed, for the compiler reckons the layout of nested futures to a bounded depth.
+        let work: LocalBoxFuture<_> = Box::pin(handle(operation, &event));
+        let result = within(context.deadline(), SystemTime::now(), work).await;
+        match &result {
+            Ok(document) => tracing::info!(
+                request_id = context.request_id,
+                report = serde_json::to_string(document).unwrap_or_default(),
+                "done"
+            ),
+            Err(error) => tracing::error!(
+                request_id = context.request_id,
+                code = ?error.code,
+                aws_code = error.aws_code(),
+                missing_permission = error.missing_permission(),
+                "{}", error.detail
+            ),
+        }
+        result.map_err(|error| Diagnostic { error_type: format!("{:?}", error.code), error_message: error.detail })
+    });
+    lambda_runtime::run(service).await
+}

@@ -1,0 +1,107 @@
+//! What a sweep says about itself: a line for each worker in the log, and a summary.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error};
+use crate::model::region::Region;
+use crate::model::sweep::decision::{Decision, Verdict};
+use crate::model::sweep::facts::Facts;
+use crate::model::sweep::rules::Rules;
+use crate::ops::health::self_test::verdicts::Permission;
+
+/// The summary of a sweep.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SweepReport {
+    /// One for each allowed region.
+    pub regions: Vec<RegionReport>,
+    /// What the self-test found, if the event asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<Permission>>,
+}
+
+/// The summary of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct RegionReport {
+    /// The region.
+    pub region: String,
+    /// How many workers it has that are not terminated.
+    pub workers: usize,
+    /// How many workers each verdict was for.
+    pub verdicts: BTreeMap<String, usize>,
+    /// How many workers were stopped or terminated.
+    pub acted: usize,
+    /// How many workers a rule wanted to be stopped or terminated beyond the most that is allowed.
+    pub held_back: usize,
+    /// How many events were published.
+    pub events: usize,
+    /// What failed, each with the instance if it was about one.
+    pub failures: Vec<Failure>,
+    /// What was decided about each worker, for the log.
+    #[serde(skip)]
+    pub lines: Vec<Line>,
+}
+
+/// What failed in a sweep, and what the sweep went on without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The instance, if it was about one.
+    pub instance_id: Option<String>,
+    /// The error's code.
+    pub code: Code,
+    /// AWS's code.
+    pub aws_code: Option<String>,
+    /// The permission that is missing.
+    pub missing_permission: Option<String>,
+    /// The error in words.
+    pub detail: String,
+}
+
+/// What the sweep logs of each worker, so that other rules can be tried on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// What AWS showed.
+    pub facts: Facts,
+    /// The rules of the deployment.
+    pub rules: Rules,
+    /// What the sweep decided.
+    pub decision: Decision,
+    /// Whether the sweep stopped or terminated the worker.
+    #[serde(default)]
+    pub acted: bool,
+}
+
+impl RegionReport {
+    /// The report of a region that could not be read.
+    #[must_use]
+    pub(crate) fn failed(region: &Region, error: &Error) -> Self {
+        Self { region: region.to_string(), failures: vec![Failure::new(None, error)], ..Self::default() }
+    }
+
+    /// Counts a verdict.
+    pub(crate) fn count(&mut self, verdict: Verdict) {
+        *self.verdicts.entry(verdict.to_string()).or_default() += 1;
+    }
+}
+
+impl Failure {
+    /// What failed.
+    #[must_use]
+    pub(crate) fn new(instance_id: Option<&str>, error: &Error) -> Self {
+        Self {
+            instance_id: instance_id.map(str::to_owned),
+            code: error.code,
+            aws_code: error.aws_code().map(str::to_owned),
+            missing_permission: error.missing_permission().map(str::to_owned),
+            detail: error.detail.clone(),
+        }
+    }
+}
+
+impl Line {
+    /// Writes the line to the log.
+    pub(crate) fn log(&self) {
+        tracing::info!(sweep = serde_json::to_string(self).unwrap_or_default(), "{}", self.decision.reason);
+    }
+}
