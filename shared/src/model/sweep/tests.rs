@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::allowance::Allowance;
 use super::change::{ChangeKind, changes};
 use super::decision::{Verdict, decide};
 use super::facts::{Checks, Facts, Period};
@@ -221,6 +222,25 @@ fn the_stronger_wish_wins() {
     assert_eq!(decide(&worker(0.0), &both).mark.unwrap(), format!("terminate orphan {}", Moment::new(NOW)));
     let reported = Rules { on_idle: Some(Wish::Stop), ..rules(Rule::Orphan, Wish::Report) };
     assert_eq!(decide(&worker(0.0), &reported).mark.unwrap(), format!("stop idle {}", Moment::new(NOW)));
+}
+
+#[test]
+fn the_allowance_of_a_sweep_and_of_an_hour_ends() {
+    let rules = Rules { most_actions_per_sweep: 2, most_actions_per_hour: 3, ..Rules::default() };
+    let lately = |count: usize| (0..count).map(|number| format!("i-{number}")).collect();
+    let mut of_sweep = Allowance::new(&rules, lately(0));
+    of_sweep.count("i-7");
+    assert!(of_sweep.is_left());
+    of_sweep.count_refused();
+    assert!(!of_sweep.is_left());
+    let mut of_hour = Allowance::new(&rules, lately(2));
+    // A worker counts once in an hour.
+    of_hour.count("i-0");
+    assert!(of_hour.is_left());
+    let mut full = Allowance::new(&rules, lately(2));
+    full.count("i-7");
+    assert!(!full.is_left());
+    assert!(!Allowance::new(&rules, lately(3)).is_left());
 }
 
 #[test]

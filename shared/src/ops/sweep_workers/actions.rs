@@ -51,12 +51,12 @@ pub(super) async fn mark(
     facts: &Facts,
     decision: &Decision,
 ) -> Result<(), Error> {
-    let kind = match &decision.mark {
+    // The time counts from here, however long the sweep has taken so far.
+    let now = Moment::from(clients.now());
+    let mark = decision.mark.as_deref().and_then(Mark::parse).map(|mark| Mark { at: now, ..mark }.to_string());
+    let kind = match &mark {
         Some(mark) => {
-            // The time counts from here, however long the sweep has taken so far.
-            let now = Moment::from(clients.now());
-            let mark = Mark::parse(mark).map_or_else(|| mark.clone(), |mark| Mark { at: now, ..mark }.to_string());
-            set_tag(clients, region, &facts.instance_id, MARK_KEY, &mark).await?;
+            set_tag(clients, region, &facts.instance_id, MARK_KEY, mark).await?;
             ChangeKind::Marked
         }
         None => {
@@ -64,7 +64,7 @@ pub(super) async fn mark(
             ChangeKind::Unmarked
         }
     };
-    let (from, to) = (facts.tag(MARK_KEY).map(str::to_owned), decision.mark.clone());
+    let (from, to) = (facts.tag(MARK_KEY).map(str::to_owned), mark);
     let cause = Some(decision.reason.clone());
     bus.publish(&[Change { from, to, cause, by: Some(SWEEP.to_owned()), ..Change::new(facts, kind) }]).await
 }
@@ -96,7 +96,8 @@ pub(super) async fn act(
     set_tag(clients, region, &fresh.instance_id, ACTED_KEY, &acted.to_string()).await?;
     if let Err(error) = send(clients, region, &fresh.instance_id, is_stop).await {
         if !error.may_have_happened() {
-            take_back(clients, region, &fresh, wish, &acted).await?;
+            // If this fails, too, the refused action counts for the hour, and EC2's refusal is still what there is to say.
+            take_back(clients, region, &fresh, wish, &acted).await.ok();
         }
         return Err(error);
     }

@@ -135,6 +135,38 @@ async fn the_last_read_before_an_action_decides() {
     }
 }
 
+/// CloudWatch's points of the last two hours, each with this average.
+fn points(average: f64) -> aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsOutput {
+    let newest = ago(10).seconds() / 300 * 300;
+    let point = |number: u64| {
+        let at = aws_sdk_cloudwatch::primitives::DateTime::from_secs(i64::try_from(newest - number * 300).unwrap());
+        aws_sdk_cloudwatch::types::Datapoint::builder().timestamp(at).average(average).build()
+    };
+    aws_sdk_cloudwatch::operation::get_metric_statistics::GetMetricStatisticsOutput::builder()
+        .set_datapoints(Some((0..24).map(point).collect()))
+        .build()
+}
+
+#[tokio::test]
+async fn the_cpu_is_read_again_before_a_worker_is_stopped() {
+    for (last, stops) in [(1.0, 1), (90.0, 0)] {
+        let mark = (MARK_KEY, format!("stop idle {}", ago(5)));
+        let [all, again] = shown(vec![seen(), mark.clone()], vec![mark]);
+        let (statuses, published) = (no_statuses(), published());
+        let reads = std::sync::Mutex::new(vec![last, 1.0]);
+        let cpu = mock!(aws_sdk_cloudwatch::Client::get_metric_statistics)
+            .then_output(move || points(reads.lock().unwrap().pop().unwrap()));
+        let create = mock!(Client::create_tags).then_http_response(|| tags_changed("CreateTags"));
+        let stop = mock!(Client::stop_instances)
+            .match_requests(|r| r.instance_ids() == [ID])
+            .then_http_response(|| state_change("StopInstances", "running", "stopping"));
+        let rules = Rules { on_idle: Some(Wish::Stop), ..Rules::default() };
+        let report =
+            sweeper(&[&all, &again, &statuses, &published, &cpu, &create, &stop], rules).sweep_workers().await.unwrap();
+        assert_eq!((report.regions[0].acted, stop.num_calls(), cpu.num_calls()), (stops, stops, 2), "{report:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_mark_goes_with_its_reason() {
     let heartbeat = (HEARTBEAT_KEY, ago(1).to_string());
