@@ -7,7 +7,7 @@ use shared::model::sweep::{HEARTBEAT_KEY, KEEP_KEY, MARK_KEY};
 use shared::model::tags::OWNERSHIP_KEY;
 use shared::model::time::Moment;
 
-use super::life::{Fact, LATENCY, MINUTE, Plot, REGIONS, moment};
+use super::life::{Fact, HOUR, LATENCY, MINUTE, Plot, REGIONS, moment};
 use crate::simulation::{DELAY, Instance, PERIOD, average};
 
 /// How much time the tag and the action can take after the last read, with all that goes wrong: the SDK gives each call 20 seconds.
@@ -141,15 +141,19 @@ fn too_many(plot: &Plot, region: &str, instances: &[Instance]) -> Vec<String> {
     all.filter(is_over).map(|at| format!("{region} at {}: too many actions", moment(at))).collect()
 }
 
-/// An orphan that three sweeps have seen, although the rule terminates orphans.
+/// An orphan that three sweeps in a row have seen since the same start, although the rule terminates orphans. In a row means less
+/// than a day apart: a mark that is older is written anew.
 fn outlived(plot: &Plot, one: &Instance) -> Option<String> {
     let sweeps = plot.facts.iter().filter(|(_, fact)| matches!(fact, Fact::Sweep | Fact::TwoSweeps));
-    let mut seen = 0;
+    let (mut seen, mut before) = (0, (0, 0));
     for (at, _) in sweeps {
         // EC2's whole seconds, and the second or two that the reads of a sweep take.
         let is_seen =
             is_ours(one, *at) && is_orphan(plot, one, at.saturating_sub(1_000)) && is_orphan(plot, one, at + 1_000);
-        seen = if is_seen { seen + 1 } else { 0 };
+        let now = (*at, one.started(*at));
+        let is_in_a_row = now.1 == before.1 && now.0 - before.0 < 24 * HOUR;
+        seen = if is_seen { if is_in_a_row { seen + 1 } else { 1 } } else { 0 };
+        before = now;
         if seen == 3 {
             return Some(format!("{}: an orphan is still there at {}", one.id, moment(*at)));
         }
