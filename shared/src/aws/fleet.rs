@@ -14,7 +14,8 @@ use crate::model::region::Region;
 use crate::model::sweep::facts::{PERIOD, Period};
 use crate::model::tags::OWNERSHIP_KEY;
 use crate::model::time::Moment;
-use crate::model::utilization::{MetricName, sdk_time};
+use crate::model::utilization::metric_name::MetricName;
+use crate::model::utilization::window::sdk_time;
 
 /// The most ids that DescribeInstanceStatus takes: "Maximum 100 explicitly specified instance IDs."
 pub(crate) const MOST_IDS: usize = 100;

@@ -11,8 +11,8 @@ use crate::model::instance_id::InstanceId;
 
 mod absence;
 mod metric;
-mod metric_name;
-mod window;
+pub(crate) mod metric_name;
+pub(crate) mod window;
 
 pub use absence::{Absence, Cause};
 pub(crate) use metric::Samples;
