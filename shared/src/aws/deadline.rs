@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Error};
@@ -29,8 +28,7 @@ pub(crate) async fn within<T>(
     now: SystemTime,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let end = Instant::now() + budget(deadline, now);
-    timeout_at(end, END.scope(end, work)).await.map_err(late).flatten()
+    in_time(budget(deadline, now), work).await
 }
 
 /// Like [`within`], for an invocation that nobody waits for: it has all the time that Lambda gives it.
@@ -39,14 +37,16 @@ pub(crate) async fn until<T>(
     now: SystemTime,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let end = Instant::now() + deadline.duration_since(now).unwrap_or(LONGEST).saturating_sub(ANSWER_TIME);
-    timeout_at(end, END.scope(end, work)).await.map_err(late).flatten()
+    in_time(deadline.duration_since(now).unwrap_or(LONGEST).saturating_sub(ANSWER_TIME), work).await
 }
 
-/// The error when the time is up.
-fn late(_: Elapsed) -> Error {
-    let detail = "AWS gave no answer in time; what was asked for may still have been carried out";
-    Error::new(Code::AwsTimeout, detail)
+async fn in_time<T>(budget: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let end = Instant::now() + budget;
+    let late = |_| {
+        let detail = "AWS gave no answer in time; what was asked for may still have been carried out";
+        Error::new(Code::AwsTimeout, detail)
+    };
+    timeout_at(end, END.scope(end, work)).await.map_err(late).flatten()
 }
 
 fn budget(deadline: SystemTime, now: SystemTime) -> Duration {

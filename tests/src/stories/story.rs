@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::http_client_fn;
 use shared::api::events::within;
+use shared::config::Config;
 use shared::model::sweep::{ACTED_KEY, HEARTBEAT_KEY};
 use shared::ops::sweep_workers::Sweeper;
 use shared::ops::sweep_workers::report::{Line, SweepReport};
@@ -42,7 +43,8 @@ pub fn tell(common: &SdkConfig, plot: &Plot, seed: u64) -> Told {
     local.block_on(&runtime, async {
         let (start, clock) = (Instant::now(), Clock::start());
         let aws = Aws::new(plot.kind, seed, clock);
-        let sweeper = Arc::new(sweeper(common, plot, &aws, clock));
+        let rules = plot.rules.clone();
+        let sweeper = Arc::new(sweeper(common, &aws, clock, plot.kind.retries, |config| config.sweep.rules = rules));
         let mut sweeps: Vec<JoinHandle<_>> = Vec::new();
         for (at, fact) in &plot.facts {
             sleep_until(start + Duration::from_millis(*at)).await;
@@ -77,11 +79,17 @@ pub fn tell(common: &SdkConfig, plot: &Plot, seed: u64) -> Told {
     })
 }
 
-fn sweeper(common: &SdkConfig, plot: &Plot, aws: &Aws, clock: Clock) -> Sweeper {
+/// The function's code, in front of this AWS.
+pub(super) fn sweeper(
+    common: &SdkConfig,
+    aws: &Aws,
+    clock: Clock,
+    retries: usize,
+    configure: impl FnOnce(&mut Config),
+) -> Sweeper {
     let wires = aws.clone();
     let sdk = settings_of(common, http_client_fn(move |settings, _| wires.connector(settings)), clock);
-    let clients = clients_with(&sdk, plot.kind.retries, |config| config.sweep.rules = plot.rules.clone());
-    Sweeper::new(clients, &sdk)
+    Sweeper::new(clients_with(&sdk, retries, configure), &sdk)
 }
 
 impl Told {

@@ -3,17 +3,16 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use aws_smithy_async::time::TimeSource;
-use aws_smithy_runtime_api::client::http::http_client_fn;
 use shared::api::events::within;
 use shared::model::sweep::HEARTBEAT_KEY;
 use shared::model::sweep::rules::{Rules, Wish};
-use shared::ops::sweep_workers::Sweeper;
 use shared::ops::sweep_workers::report::SweepReport;
 use tokio::time::{Instant, sleep};
 
 use super::life::{HOUR, MINUTE, TIMEOUT, moment};
+use super::story::sweeper;
 use super::*;
-use crate::simulation::{Aws, Clock, Instance, KINDEST, Kind, Life, clients_with, common, settings_of};
+use crate::simulation::{Aws, Clock, Instance, KINDEST, Kind, Life, common};
 
 /// Stories of one run of the tests.
 const STORIES: u64 = 20;
@@ -48,15 +47,13 @@ async fn large_sweep(abandoned: bool) -> (SweepReport, BTreeMap<String, u64>, Du
         aws.change(|instances, _| instances.push(worker));
     }
     sleep(Duration::from_millis(3 * HOUR + 2 * MINUTE)).await;
-    let wires = aws.clone();
-    let sdk = settings_of(&common().await, http_client_fn(move |settings, _| wires.connector(settings)), clock);
     let (stop, end) = (Some(Wish::Stop), Some(Wish::Terminate));
     let rules = Rules { on_idle: stop, on_impaired: stop, on_orphan: end, ..Rules::default() };
-    let clients = clients_with(&sdk, kind.retries, |config| {
+    let sweeper = sweeper(&common().await, &aws, clock, kind.retries, |config| {
         config.allowed_regions = FOUR.map(|region| region.to_owned().try_into().unwrap()).to_vec();
         config.sweep.rules = rules;
     });
-    let (sweeper, start, now) = (Sweeper::new(clients, &sdk), Instant::now(), clock.now());
+    let (start, now) = (Instant::now(), clock.now());
     let report = within(now + Duration::from_millis(TIMEOUT), now, sweeper.sweep_workers()).await.unwrap();
     (report, aws.counts(), start.elapsed())
 }

@@ -69,18 +69,10 @@ fn no_statuses() -> Rule {
     })
 }
 
-const ORPHANS: Rules = Rules {
-    on_idle: None,
-    on_impaired: None,
-    on_orphan: Some(Wish::Terminate),
-    idle_cpu_percent: 5.0,
-    idle_minutes: 60,
-    grace_minutes: 60,
-    heartbeat_minutes: 30,
-    mark_minutes: 4,
-    most_actions_per_sweep: 5,
-    most_actions_per_hour: 10,
-};
+/// Terminates orphans.
+fn orphans() -> Rules {
+    Rules { on_orphan: Some(Wish::Terminate), ..Rules::default() }
+}
 
 fn seen() -> (&'static str, String) {
     ("cml:seen", "- ok".to_owned())
@@ -112,11 +104,11 @@ async fn swept(
 
 #[tokio::test]
 async fn an_orphan_is_marked_first_and_terminated_by_a_later_sweep() {
-    let (report, calls) = swept(vec![seen()], vec![], ORPHANS).await;
+    let (report, calls) = swept(vec![seen()], vec![], orphans()).await;
     assert_eq!((report.verdicts["mark"], report.acted, report.events, calls), (1, 0, 1, [1, 0, 0]));
-    let (report, calls) = swept(vec![seen(), mark(3)], vec![], ORPHANS).await;
+    let (report, calls) = swept(vec![seen(), mark(3)], vec![], orphans()).await;
     assert_eq!((report.verdicts["leave"], report.acted, calls), (1, 0, [0, 0, 0]));
-    let (report, calls) = swept(vec![seen(), mark(5)], vec![mark(5)], ORPHANS).await;
+    let (report, calls) = swept(vec![seen(), mark(5)], vec![mark(5)], orphans()).await;
     assert_eq!((report.verdicts["terminate"], report.acted, report.events, calls), (1, 1, 1, [1, 0, 1]));
 }
 
@@ -130,7 +122,7 @@ async fn the_last_read_before_an_action_decides() {
         vec![],
         vec![(MARK_KEY, format!("stop orphan {}", ago(5)))],
     ] {
-        let (report, calls) = swept(vec![seen(), mark(5)], last.clone(), ORPHANS).await;
+        let (report, calls) = swept(vec![seen(), mark(5)], last.clone(), orphans()).await;
         assert_eq!((report.acted, calls, report.failures.len()), (0, [0, 0, 0], 0), "{last:?}");
     }
 }
@@ -170,7 +162,7 @@ async fn the_cpu_is_read_again_before_a_worker_is_stopped() {
 #[tokio::test]
 async fn a_mark_goes_with_its_reason() {
     let heartbeat = (HEARTBEAT_KEY, ago(1).to_string());
-    let (report, calls) = swept(vec![seen(), mark(5), heartbeat], vec![], ORPHANS).await;
+    let (report, calls) = swept(vec![seen(), mark(5), heartbeat], vec![], orphans()).await;
     assert_eq!((report.verdicts["unmark"], calls), (1, [0, 1, 0]));
     let (report, calls) = swept(vec![seen(), mark(5)], vec![], Rules::default()).await;
     assert_eq!((report.verdicts["unmark"], calls), (1, [0, 1, 0]));
@@ -178,14 +170,14 @@ async fn a_mark_goes_with_its_reason() {
 
 #[tokio::test]
 async fn the_limits_hold_actions_back() {
-    for rules in [Rules { most_actions_per_sweep: 0, ..ORPHANS }, Rules { most_actions_per_hour: 0, ..ORPHANS }] {
+    for rules in [Rules { most_actions_per_sweep: 0, ..orphans() }, Rules { most_actions_per_hour: 0, ..orphans() }] {
         let (report, calls) = swept(vec![seen(), mark(5)], vec![mark(5)], rules).await;
         assert_eq!((report.acted, report.held_back, calls), (0, 1, [0, 0, 0]));
     }
     // What was done in this hour counts, whatever came of it.
     let acted = (ACTED_KEY, format!("terminate orphan {}", ago(30)));
     let (report, calls) =
-        swept(vec![seen(), mark(5), acted], vec![mark(5)], Rules { most_actions_per_hour: 1, ..ORPHANS }).await;
+        swept(vec![seen(), mark(5), acted], vec![mark(5)], Rules { most_actions_per_hour: 1, ..orphans() }).await;
     assert_eq!((report.held_back, calls), (1, [0, 0, 0]));
 }
 
@@ -198,7 +190,7 @@ async fn the_action_is_written_down_before_it_is_sent() {
         .then_http_response(|| ec2_error(503, "Unavailable", "no"));
     let end = mock!(Client::terminate_instances)
         .then_http_response(|| state_change("TerminateInstances", "running", "shutting-down"));
-    let sweeper = sweeper(&[&all, &again, &statuses, &create, &end, &published], ORPHANS);
+    let sweeper = sweeper(&[&all, &again, &statuses, &create, &end, &published], orphans());
     let report = sweeper.sweep_workers().await.unwrap();
     assert_eq!((create.num_calls(), end.num_calls(), report.regions[0].failures.len()), (1, 0, 1));
 }
@@ -310,7 +302,7 @@ async fn a_refused_action_counts_for_no_hour_and_comes_last_the_next_time() {
     let refused = mock!(Client::terminate_instances)
         .then_http_response(|| ec2_error(400, "OperationNotPermitted", "The instance may not be terminated."));
     let rules = [&all, &again, &statuses, &published, &marked, &acted, &forgotten, &refused];
-    let report = sweeper(&rules, ORPHANS).sweep_workers().await.unwrap();
+    let report = sweeper(&rules, orphans()).sweep_workers().await.unwrap();
     assert_eq!((report.regions[0].acted, report.regions[0].failures.len()), (0, 1));
     assert_eq!((acted.num_calls(), marked.num_calls(), forgotten.num_calls()), (1, 1, 1));
 }
@@ -331,7 +323,7 @@ async fn the_self_test_asks_for_what_the_rules_send_and_changes_nothing() {
         ec2_error(403, "UnauthorizedOperation", message)
     });
     let statuses = no_statuses();
-    let sweeper = sweeper(&[&read, &statuses, &metrics, &create, &delete, &end], ORPHANS);
+    let sweeper = sweeper(&[&read, &statuses, &metrics, &create, &delete, &end], orphans());
     let report = handle(&sweeper, &json!({"permissions": true})).await.unwrap();
     let permissions = serde_json::to_value(report.permissions.unwrap()).unwrap();
     let verdicts: BTreeMap<&str, &str> = permissions

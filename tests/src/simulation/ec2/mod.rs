@@ -73,19 +73,9 @@ impl Ec2 {
     /// An EC2 of this kind, with an instance of somebody else in it and a stopped worker of ours.
     pub fn new(kind: Kind, seed: u64) -> Self {
         let instance = |id: &str, state, owner: &str| Instance {
-            id: id.to_owned(),
-            region: "us-east-1".to_owned(),
-            token: None,
-            kind: "c5.large".to_owned(),
-            subnet: SUBNETS[0].0.to_owned(),
-            spot: false,
-            zone: 'a',
-            image: "ami-0f000000000000000".to_owned(),
-            launched: vec![0],
             states: vec![(0, state, if state == "stopped" { ASKED } else { "" })],
             tags: vec![(0, BTreeMap::from([("ManagedBy".to_owned(), owner.to_owned())]))],
-            changed_by: Vec::new(),
-            life: Life::default(),
+            ..Instance::worker(id.to_owned(), "us-east-1", 0, Life::default())
         };
         let instances =
             vec![instance(FOREIGN, "running", "somebody-else"), instance(STOPPED, "stopped", "cml-cloud-manager")];
