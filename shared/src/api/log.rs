@@ -22,8 +22,10 @@ pub(super) fn log<D: Document>(event: &lambda_http::Request, context: &Context, 
             tracing::info!(request_id, function, "scheduled, answered {}", json(context, document));
         }
         Ok(document) => {
-            for (instance_id, error) in document.failures() {
-                log_error(event, context, Some(instance_id.as_str()), error);
+            for effect in document.effects() {
+                if let Err(error) = effect.changed {
+                    log_error(event, context, Some(effect.instance_id), error);
+                }
             }
         }
         Err(error) => log_error(event, context, request::path_parameter(event, "instance_id"), error),

@@ -148,7 +148,8 @@ mod tests {
             result(Err(error.clone())),
         ];
         let answer = Mutation::Done(StateChanges::Many(Results(results)));
-        assert_eq!(answer.failures().into_iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), [ID]);
+        let effects = answer.effects().into_iter().map(|effect| (effect.instance_id, effect.changed.ok()));
+        assert_eq!(effects.collect::<Vec<_>>(), [(ID, Some(false)), (ID, Some(false)), (ID, None)]);
         let response = respond(&event(Value::Null, Value::Null, ""), "request-1", &Ok(answer)).unwrap();
         assert_eq!(response.status(), 200);
         let document: Value = serde_json::from_slice(response.body().as_ref()).unwrap();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::model::instance_id::InstanceId;
+use crate::model::measurement::Measurement;
 
 /// The answer of an operation, with the HTTP status and location that belong to it.
 pub trait Document: Serialize {
@@ -15,8 +15,18 @@ pub trait Document: Serialize {
         serde_json::to_string(self)
     }
 
-    /// The instances for which a call on many instances failed, with their errors, for the log.
-    fn failures(&self) -> Vec<(&InstanceId, &Error)> {
+    /// What a mutation did to each instance, for the log. None if the answer does not tell it.
+    fn effects(&self) -> Vec<Effect<'_>> {
+        Vec::new()
+    }
+
+    /// What the log of a scheduled run says beside the document.
+    fn notices(&self) -> Vec<Notice> {
+        Vec::new()
+    }
+
+    /// What CloudWatch keeps of the answer, beside the numbers of each invocation.
+    fn measurements(&self) -> Vec<Measurement> {
         Vec::new()
     }
 
@@ -29,6 +39,24 @@ pub trait Document: Serialize {
     fn location(&self) -> Option<&str> {
         None
     }
+}
+
+/// What a mutation did to one instance.
+#[derive(Debug, Clone)]
+pub struct Effect<'a> {
+    /// The instance.
+    pub instance_id: &'a str,
+    /// Whether it was changed, or the error that prevented it.
+    pub changed: Result<bool, &'a Error>,
+}
+
+/// A sentence for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// All is well.
+    Info(String),
+    /// Somebody should look at it.
+    Warning(String),
 }
 
 #[cfg(test)]
@@ -46,6 +74,7 @@ mod tests {
     fn a_document_is_by_default_its_own_json_with_status_200() {
         let plain = Plain { a: 1 };
         assert_eq!(plain.json("request-1").unwrap(), r#"{"a":1}"#);
-        assert_eq!((plain.status(), plain.location(), plain.failures().len()), (200, None, 0));
+        assert_eq!((plain.status(), plain.location(), plain.effects().len()), (200, None, 0));
+        assert_eq!((plain.notices().len(), plain.measurements().len()), (0, 0));
     }
 }

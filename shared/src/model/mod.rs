@@ -12,6 +12,7 @@ pub mod instance_ids;
 pub mod instance_tags;
 pub(crate) mod instance_type;
 pub mod launch;
+pub mod measurement;
 pub mod mutation;
 pub mod nested_virtualization;
 pub(crate) mod network;

@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 
-use crate::error::Error;
 use crate::input::{Invalid, Refusal, boolean};
-use crate::model::document::Document;
-use crate::model::instance_id::InstanceId;
+use crate::model::document::{Document, Effect};
 
 /// The query of every mutation: `?dry_run=true`.
 #[derive(Debug, Clone, Copy, Default, deserr::Deserr)]
@@ -61,9 +59,9 @@ impl<T: Document> Document for Mutation<T> {
         }
     }
 
-    fn failures(&self) -> Vec<(&InstanceId, &Error)> {
+    fn effects(&self) -> Vec<Effect<'_>> {
         match self {
-            Self::Done(document) | Self::Unfinished(document) => document.failures(),
+            Self::Done(document) | Self::Unfinished(document) => document.effects(),
             Self::DryRun(_) => Vec::new(),
         }
     }

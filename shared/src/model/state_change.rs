@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::problem::Problem;
 use crate::error::{Code, Error};
-use crate::model::document::Document;
+use crate::model::document::{Document, Effect};
 use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
 use crate::model::mutation::Permitted;
@@ -107,6 +107,16 @@ pub enum Outcome {
     Permitted(Permitted),
 }
 
+impl InstanceResult {
+    fn effect(&self) -> Effect<'_> {
+        let changed = self.outcome.as_ref().map(|outcome| match outcome {
+            Outcome::Changed(change) => change.changed,
+            Outcome::Permitted(_) => false,
+        });
+        Effect { instance_id: self.instance_id.as_str(), changed }
+    }
+}
+
 impl Results {
     /// Whether each result is a dry run that would have been permitted.
     pub(crate) fn are_all_permitted(&self) -> bool {
@@ -122,10 +132,11 @@ impl Document for StateChanges {
         }
     }
 
-    fn failures(&self) -> Vec<(&InstanceId, &Error)> {
-        let Self::Many(results) = self else { return Vec::new() };
-        let failed = results.0.iter().filter_map(|result| Some((&result.instance_id, result.outcome.as_ref().err()?)));
-        failed.collect()
+    fn effects(&self) -> Vec<Effect<'_>> {
+        match self {
+            Self::One(change) => vec![Effect { instance_id: change.instance_id.as_str(), changed: Ok(change.changed) }],
+            Self::Many(results) => results.0.iter().map(InstanceResult::effect).collect(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::attempt::FailedAttempt;
 use crate::error::{Code, Error};
-use crate::model::document::Document;
+use crate::model::document::{Document, Effect};
 use crate::model::instance::Instance;
 use crate::model::instance_type::InstanceType;
 use crate::model::launch::Launch;
@@ -35,6 +35,10 @@ impl Document for Launched {
 
     fn location(&self) -> Option<&str> {
         Some(&self.instance.instance_id)
+    }
+
+    fn effects(&self) -> Vec<Effect<'_>> {
+        vec![Effect { instance_id: &self.instance.instance_id, changed: Ok(self.created) }]
     }
 }
 
