@@ -48,6 +48,7 @@ pub(crate) fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config))
         limits: Limits::default(),
         deployment: Deployment::default(),
         sweep: Sweep::default(),
+        metrics_namespace: None,
         roles_of_people: Vec::new(),
     };
     configure(&mut config);

@@ -28,6 +28,7 @@ mod limits;
 mod listing;
 mod measuring;
 mod names;
+mod observing;
 mod pages;
 mod parameters;
 mod permissions;

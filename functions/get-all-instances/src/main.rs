@@ -3,9 +3,9 @@
 //! IAM: `ec2:DescribeInstances`.
 //! Event: `events/get-all-instances.json`.
 
-use shared::ops;
+use shared::ops::get_all_instances::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::get_all_instances::handle).await
+    shared::serve(&OPERATION, handle).await
 }

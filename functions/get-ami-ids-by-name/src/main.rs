@@ -3,9 +3,9 @@
 //! IAM: `ec2:DescribeImages`.
 //! Event: `events/get-ami-ids-by-name.json`.
 
-use shared::ops;
+use shared::ops::get_ami_ids_by_name::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::get_ami_ids_by_name::handle).await
+    shared::serve(&OPERATION, handle).await
 }

@@ -3,9 +3,9 @@
 //! IAM: `ec2:DescribeInstances`.
 //! Event: `events/get-instance-details.json`.
 
-use shared::ops;
+use shared::ops::get_instance_details::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::get_instance_details::handle).await
+    shared::serve(&OPERATION, handle).await
 }

@@ -3,9 +3,9 @@
 //! IAM: `ec2:DescribeInstances`, `cloudwatch:GetMetricStatistics`.
 //! Event: `events/get-instance-resources-utilization.json`.
 
-use shared::ops;
+use shared::ops::get_instance_resources_utilization::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::get_instance_resources_utilization::handle).await
+    shared::serve(&OPERATION, handle).await
 }

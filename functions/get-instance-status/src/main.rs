@@ -3,9 +3,9 @@
 //! IAM: `ec2:DescribeInstances`, `ec2:DescribeInstanceStatus`.
 //! Event: `events/get-instance-status.json`.
 
-use shared::ops;
+use shared::ops::get_instance_status::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::get_instance_status::handle).await
+    shared::serve(&OPERATION, handle).await
 }

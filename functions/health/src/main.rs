@@ -4,9 +4,9 @@
 //! With `?permissions=true` it tries every action of every operation. It works even if the role has none of them.
 //! Event: `events/health.json`, `events/health-schedule.json`.
 
-use shared::ops;
+use shared::ops::health::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::health::handle).await
+    shared::serve(&OPERATION, handle).await
 }

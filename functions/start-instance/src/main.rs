@@ -4,9 +4,9 @@
 //! IAM: `ec2:DescribeInstances`, `ec2:StartInstances`. With `wait=healthy` also `ec2:DescribeInstanceStatus`.
 //! Event: `events/start-instance.json`.
 
-use shared::ops;
+use shared::ops::start_instance::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::start_instance::handle).await
+    shared::serve(&OPERATION, handle).await
 }

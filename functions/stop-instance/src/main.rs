@@ -4,9 +4,9 @@
 //! IAM: `ec2:DescribeInstances`, `ec2:StopInstances`.
 //! Event: `events/stop-instance.json`.
 
-use shared::ops;
+use shared::ops::stop_instance::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::stop_instance::handle).await
+    shared::serve(&OPERATION, handle).await
 }

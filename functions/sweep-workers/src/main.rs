@@ -4,9 +4,9 @@
 //! A role of its own has them. It stops and terminates nothing unless a parameter of the deployment says so.
 //! Event: `events/sweep-workers.json`.
 
-use shared::ops::sweep_workers::{Sweeper, handle};
+use shared::ops::sweep_workers::{OPERATION, Sweeper, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::serve_events(Sweeper::from_env(), handle).await
+    shared::serve_events(&OPERATION, Sweeper::from_env(), handle).await
 }

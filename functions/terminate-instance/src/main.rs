@@ -4,9 +4,9 @@
 //! IAM: `ec2:DescribeInstances`, `ec2:TerminateInstances`.
 //! Event: `events/terminate-instance.json`.
 
-use shared::ops;
+use shared::ops::terminate_instance::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::terminate_instance::handle).await
+    shared::serve(&OPERATION, handle).await
 }

@@ -3,9 +3,9 @@
 //! IAM: `ec2:DescribeInstances`, `ec2:CreateTags`.
 //! Event: `events/update-instance-tags.json`.
 
-use shared::ops;
+use shared::ops::update_instance_tags::{OPERATION, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::serve(ops::update_instance_tags::handle).await
+    shared::serve(&OPERATION, handle).await
 }

@@ -2,12 +2,18 @@
 
 use futures_util::future::LocalBoxFuture;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde::Serialize;
 use serde_json::Value;
 use std::time::SystemTime;
+use tokio::time::Instant;
 
+use crate::api::log::log_failure;
+use crate::api::metrics::{self, Invocation};
+use crate::aws::calls::counted;
 use crate::aws::deadline;
+use crate::config::Config;
 use crate::error::Error;
+use crate::model::document::Document;
+use crate::model::operation::Operation;
 
 /// Does the work of one invocation within the time that Lambda gives it.
 ///
@@ -27,35 +33,33 @@ pub async fn within<D>(
 /// # Errors
 /// A bad configuration, before the first event; later a lost connection to the Lambda runtime.
 pub async fn serve_events<T, Init, D>(
+    operation: &Operation,
     init: Init,
     handle: impl AsyncFn(&T, &Value) -> Result<D, Error>,
 ) -> Result<(), lambda_runtime::Error>
 where
+    T: AsRef<Config>,
     Init: Future<Output = Result<T, lambda_runtime::Error>>,
-    D: Serialize,
+    D: Document,
 {
     lambda_runtime::tracing::init_default_subscriber();
-    let operation = &init.await?;
+    let state = &init.await?;
     let handle = &handle;
     let service = service_fn(move |event: LambdaEvent<Value>| async move {
-        let (event, context) = event.into_parts();
+        let ((event, context), start) = (event.into_parts(), Instant::now());
         // Boxed, for the compiler reckons the layout of nested futures to a bounded depth.
-        let work: LocalBoxFuture<_> = Box::pin(handle(operation, &event));
-        let result = within(context.deadline(), SystemTime::now(), work).await;
+        let work: LocalBoxFuture<_> = Box::pin(handle(state, &event));
+        let (result, calls) = counted(within(context.deadline(), SystemTime::now(), work)).await;
         match &result {
             Ok(document) => tracing::info!(
                 request_id = context.request_id,
-                report = serde_json::to_string(document).unwrap_or_default(),
+                report = document.json(&context.request_id).unwrap_or_default(),
                 "done"
             ),
-            Err(error) => tracing::error!(
-                request_id = context.request_id,
-                code = ?error.code,
-                aws_code = error.aws_code(),
-                missing_permission = error.missing_permission(),
-                "{}", error.detail
-            ),
+            Err(error) => log_failure(operation, &context, error),
         }
+        let invocation = Invocation::of_event(operation, &result, &calls, start.elapsed());
+        metrics::write(state.as_ref(), &invocation);
         result.map_err(|error| Diagnostic { error_type: format!("{:?}", error.code), error_message: error.detail })
     });
     lambda_runtime::run(service).await

@@ -1,8 +1,11 @@
 //! Events and answers of API Gateway, EventBridge and the Lambda runtime. Nothing here knows EC2.
 
+mod audit;
+mod emf;
 pub mod events;
 mod json;
 mod log;
+mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod request;

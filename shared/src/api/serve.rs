@@ -4,20 +4,24 @@
 use lambda_http::request::LambdaRequest;
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Adapter, Body, LambdaEvent, RequestExt, Response, service_fn};
+use tokio::time::Instant;
 
 use crate::api::log::log;
+use crate::api::metrics::{self, Invocation};
 use crate::api::request::FromEvent;
 use crate::api::response;
+use crate::aws::calls::counted;
 use crate::aws::clients::Clients;
 use crate::aws::deadline;
 use crate::error::Error;
 use crate::model::document::Document;
+use crate::model::operation::Operation;
 
 /// Serves one operation until Lambda ends the process.
 ///
 /// # Errors
 /// A bad configuration, before the first request; later a lost connection to the Lambda runtime.
-pub async fn serve<R, Handle, Answer, D>(handle: Handle) -> Result<(), lambda_http::Error>
+pub async fn serve<R, Handle, Answer, D>(operation: &Operation, handle: Handle) -> Result<(), lambda_http::Error>
 where
     R: FromEvent + Send,
     Handle: Fn(&'static Clients, R) -> Answer + Sync,
@@ -28,7 +32,8 @@ where
     // The clients live as long as the execution environment does: they are leaked once, and every handler borrows them.
     let clients: &'static Clients = Box::leak(Box::new(Clients::from_env().await?));
     let handle = &handle;
-    let service = service_fn(move |event: lambda_http::Request| async move { answer(clients, &event, handle).await });
+    let service =
+        service_fn(move |event: lambda_http::Request| async move { answer(clients, operation, &event, handle).await });
     lambda_runtime::run(Adapter::from(service).map_request(with_every_header)).await
 }
 
@@ -43,12 +48,14 @@ fn with_every_header(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<Lambd
     event
 }
 
-/// Handles one invocation: reads the event, calls the operation with a deadline, logs a failure, and writes the response.
+/// Handles one invocation: reads the event, calls the operation with a deadline, logs what came of it, writes the metrics, and
+/// answers.
 ///
 /// # Errors
 /// A response that cannot be written as HTTP, which is a fault of this crate.
 pub async fn answer<'c, R, Handle, Answer, D>(
     clients: &'c Clients,
+    operation: &Operation,
     event: &lambda_http::Request,
     handle: Handle,
 ) -> Result<Response<Body>, lambda_http::Error>
@@ -58,12 +65,15 @@ where
     Answer: Future<Output = Result<D, Error>>,
     D: Document,
 {
-    let context = event.lambda_context();
-    let result = match R::read(event) {
-        Ok(request) => deadline::within(context.deadline(), clients.now(), handle(clients, request)).await,
-        Err(error) => Err(error),
-    };
-    log(event, &context, &result);
+    let (context, start) = (event.lambda_context(), Instant::now());
+    // Boxed, for the compiler reckons the layout of nested futures to a bounded depth.
+    let work = Box::pin(async {
+        let request = R::read(event)?;
+        deadline::within(context.deadline(), clients.now(), handle(clients, request)).await
+    });
+    let (result, calls) = counted(work).await;
+    log(operation, event, &context, &result, &calls);
+    metrics::write(clients.config(), &Invocation::of_request(operation, event, &result, &calls, start.elapsed()));
     response::respond(event, &context.request_id, &result)
 }
 

@@ -2,6 +2,7 @@
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
+use crate::aws::calls::CountCalls;
 use crate::error::{Code, Error};
 use crate::model::sweep::change::Change;
 
@@ -25,7 +26,8 @@ impl Bus {
     /// The bus of this name, in the region of the settings.
     #[must_use]
     pub fn new(sdk: &aws_config::SdkConfig, name: String) -> Self {
-        Self { client: aws_sdk_eventbridge::Client::new(sdk), name }
+        let config = aws_sdk_eventbridge::config::Builder::from(sdk).interceptor(CountCalls).build();
+        Self { client: aws_sdk_eventbridge::Client::from_conf(config), name }
     }
 
     /// Takes a client that a test has built.

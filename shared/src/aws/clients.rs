@@ -14,6 +14,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
+use crate::aws::calls::CountCalls;
 use crate::aws::retries::{NoRetryWithoutCapacity, RetryBroken};
 use crate::aws::whole_answer::WholeAnswer;
 use crate::config::Config;
@@ -171,13 +172,21 @@ impl Clients {
 impl RegionClients {
     fn new(sdk: &SdkConfig, region: &Region, with_ssm: bool, retries: Option<&RetryPartition>) -> Self {
         let (region, retries) = (|| aws_config::Region::new(region.to_string()), || retries.cloned());
-        let mut ec2 = aws_sdk_ec2::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+        let mut ec2 = aws_sdk_ec2::config::Builder::from(sdk)
+            .region(region())
+            .retry_classifier(RetryBroken)
+            .interceptor(CountCalls);
         ec2.set_retry_partition(retries());
-        let mut cloudwatch =
-            aws_sdk_cloudwatch::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+        let mut cloudwatch = aws_sdk_cloudwatch::config::Builder::from(sdk)
+            .region(region())
+            .retry_classifier(RetryBroken)
+            .interceptor(CountCalls);
         cloudwatch.set_retry_partition(retries());
         let ssm = || {
-            let mut ssm = aws_sdk_ssm::config::Builder::from(sdk).region(region()).retry_classifier(RetryBroken);
+            let mut ssm = aws_sdk_ssm::config::Builder::from(sdk)
+                .region(region())
+                .retry_classifier(RetryBroken)
+                .interceptor(CountCalls);
             ssm.set_retry_partition(retries());
             aws_sdk_ssm::Client::from_conf(ssm.build())
         };

@@ -2,6 +2,7 @@
 
 pub(crate) mod all_or_none;
 pub mod bus;
+pub(crate) mod calls;
 pub mod clients;
 pub(crate) mod deadline;
 pub(crate) mod doubt;

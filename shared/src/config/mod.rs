@@ -26,6 +26,7 @@
 //! | `CML_MARK_MINUTES` | 4 | how much time must pass between the mark and the action |
 //! | `CML_MOST_ACTIONS_PER_SWEEP`, `CML_MOST_ACTIONS_PER_HOUR` | 5, 10 | how many workers of a region are stopped and terminated at most |
 //! | `CML_EVENT_BUS` | `default` | the event bus on which the sweep publishes each change of a worker |
+//! | `CML_METRICS_NAMESPACE` | none | the namespace of the metrics that the functions write; without it they write none |
 //! | `CML_ROLES_OF_PEOPLE` | none | roles whose sessions are people, besides `AWSReservedSSO_*`, separated by commas; `*` and `?` are wildcards |
 
 pub mod deployment;
@@ -70,6 +71,9 @@ pub const CML_IMAGE_PARAMETER_ARNS: &str = "CML_IMAGE_PARAMETER_ARNS";
 /// Names of roles whose sessions are people.
 pub const CML_ROLES_OF_PEOPLE: &str = "CML_ROLES_OF_PEOPLE";
 
+/// The namespace of the metrics.
+pub const CML_METRICS_NAMESPACE: &str = "CML_METRICS_NAMESPACE";
+
 /// The roles of IAM Identity Center, whose sessions are named after the person who signed in.
 const ROLES_OF_IDENTITY_CENTER: &str = "AWSReservedSSO_*";
 
@@ -100,6 +104,8 @@ pub struct Config {
     pub deployment: Deployment,
     /// The rules of the sweep.
     pub sweep: Sweep,
+    /// The namespace of the metrics, if the functions write any.
+    pub metrics_namespace: Option<String>,
     /// Names of roles whose sessions are people, as patterns.
     pub roles_of_people: Vec<WildMatch>,
 }
@@ -156,6 +162,8 @@ impl Config {
         let parameters = listed(variable(CML_IMAGE_PARAMETER_ARNS), parameters);
         let parameters = note(CML_IMAGE_PARAMETER_ARNS, parameters, bad);
         let roles = note(CML_ROLES_OF_PEOPLE, listed(variable(CML_ROLES_OF_PEOPLE), role_pattern), bad);
+        let namespace = variable(CML_METRICS_NAMESPACE).map(namespace).transpose();
+        let namespace = note(CML_METRICS_NAMESPACE, namespace, bad);
         let limits = Limits::read(&variable, bad);
         let deployment = Deployment::read(&variable, bad);
         let sweep = Sweep::read(&variable, bad);
@@ -171,6 +179,7 @@ impl Config {
             limits: limits?,
             deployment: deployment?,
             sweep: sweep?,
+            metrics_namespace: namespace?,
             roles_of_people: [WildMatch::new(ROLES_OF_IDENTITY_CENTER)].into_iter().chain(roles?).collect(),
         })
     }
@@ -231,6 +240,18 @@ fn instance_type_pattern(text: &str) -> Result<WildMatch, String> {
 
 fn role_pattern(text: &str) -> Result<WildMatch, String> {
     pattern(text, "+=.@_-", "lab-*")
+}
+
+/// CloudWatch takes 1 to 255 characters of these, and no colon at the start; AWS's own namespaces begin with `AWS/`.
+fn namespace(text: String) -> Result<String, String> {
+    let is_known = |b: u8| b.is_ascii_alphanumeric() || b".-_/#: ".contains(&b);
+    let is_good = (1..=255).contains(&text.len()) && text.bytes().all(is_known) && !text.starts_with(':');
+    if is_good && !text.starts_with("AWS/") {
+        return Ok(text);
+    }
+    Err(format!(
+        "is {text:?} but must be 1 to 255 letters, digits and the characters .-_/#: and must not begin with AWS/ or :"
+    ))
 }
 
 fn parameters(arn: &str) -> Result<Parameters, String> {

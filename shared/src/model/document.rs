@@ -20,7 +20,7 @@ pub trait Document: Serialize {
         Vec::new()
     }
 
-    /// What the log of a scheduled run says beside the document.
+    /// What the log says beside the document: of a scheduled run all of it, of another one the warnings.
     fn notices(&self) -> Vec<Notice> {
         Vec::new()
     }
@@ -48,6 +48,27 @@ pub struct Effect<'a> {
     pub instance_id: &'a str,
     /// Whether it was changed, or the error that prevented it.
     pub changed: Result<bool, &'a Error>,
+}
+
+impl Effect<'_> {
+    /// Whether the instance was changed; unknown if AWS may have carried out a call that failed.
+    #[must_use]
+    pub(crate) fn is_changed(&self) -> Option<bool> {
+        match self.changed {
+            Ok(changed) => Some(changed),
+            Err(error) => (!error.may_have_happened()).then_some(false),
+        }
+    }
+}
+
+/// How a mutation ended, in a word to search the log for.
+#[must_use]
+pub(crate) fn outcome(failed: bool, changed: Option<bool>) -> &'static str {
+    match (failed, changed) {
+        (false, _) => "done",
+        (true, Some(_)) => "failed",
+        (true, None) => "unknown",
+    }
 }
 
 /// A sentence for the log.

@@ -1,5 +1,7 @@
 //! Numbers that CloudWatch keeps as metrics. `docs/MONITORING.md` has the table of all of them.
 
+use std::collections::BTreeMap;
+
 /// The value of one metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
@@ -110,10 +112,19 @@ impl Measurement {
         Self { metric, value, dimensions: dimensions.to_vec() }
     }
 
+    /// Calls that AWS denied, counted by the permission that the role lacks, such as `ec2:StartInstances`.
+    pub fn missing<'a>(permissions: impl Iterator<Item = &'a str>) -> Vec<Self> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        permissions.for_each(|permission| *counts.entry(permission).or_default() += 1);
+        let under = |permission: &str| [Vec::new(), vec![("Permission", permission.to_owned())]];
+        let of = |(permission, count)| Self::count(Metric::MissingPermissions, count, &under(permission));
+        counts.into_iter().map(of).collect()
+    }
+
     /// A number of things under these sets of dimensions.
     #[must_use]
     pub fn count(metric: Metric, count: usize, dimensions: &[Dimensions]) -> Self {
-        // No fleet has 2^32 workers, and a 64-bit number has no exact f64.
+        // A 64-bit number has no exact f64, and nothing here is counted beyond 2^32.
         Self::new(metric, u32::try_from(count).map_or(f64::MAX, f64::from), dimensions)
     }
 }

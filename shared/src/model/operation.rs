@@ -71,6 +71,12 @@ pub enum Purpose {
 }
 
 impl Operation {
+    /// Whether it changes anything.
+    #[must_use]
+    pub fn is_mutation(&self) -> bool {
+        self.calls.iter().any(|call| call.purpose == Purpose::Change)
+    }
+
     /// The HTTP method of its first route; empty if only a schedule calls the operation.
     #[must_use]
     pub fn method(&self) -> &'static str {

@@ -10,7 +10,7 @@ macro_rules! answer_as {
     ([$($name:ident),+ $(,)?], $operation:expr, $clients:expr, $event:expr) => {
         match $operation {
             $(name if name == ops::$name::OPERATION.name => {
-                Some(serve::answer($clients, $event, ops::$name::handle).await)
+                Some(serve::answer($clients, &ops::$name::OPERATION, $event, ops::$name::handle).await)
             })+
             _ => None,
         }

@@ -9,6 +9,7 @@ use crate::api::json;
 use crate::error::{Code, Error};
 use crate::input::Invalid;
 use crate::model::idempotency_key::IdempotencyKey;
+use crate::model::instance_id::InstanceId;
 use crate::model::request::{Identity, Request};
 
 /// The header by which a caller marks a request that it may send again.
@@ -65,6 +66,15 @@ pub(crate) fn path_parameter<'a>(event: &'a lambda_http::Request, name: &str) ->
     event.path_parameters_ref()?.first(name)
 }
 
+/// The ids of instances that the caller named in the path or the body's `instance_ids`, for the log. What is no id is none.
+pub(crate) fn instance_ids(event: &lambda_http::Request) -> Vec<String> {
+    let in_path = path_parameter(event, "instance_id").map(str::to_owned);
+    let body: Value = serde_json::from_slice(event.body()).unwrap_or_default();
+    let in_body = body.get("instance_ids").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let ids = in_path.into_iter().chain(in_body.map(str::to_owned));
+    ids.filter_map(|id| InstanceId::try_from(id).ok()).map(|id| id.to_string()).collect()
+}
+
 /// The tag values that the caller sent, in the body's `tags` and `name` and the query's `tag.<key>`. They are kept out of
 /// the log.
 pub(crate) fn tag_values(event: &lambda_http::Request) -> Vec<String> {
@@ -108,7 +118,7 @@ fn add(to: &mut Map<String, Value>, name: &str, value: &str) {
 }
 
 /// The signer of the request, as API Gateway names it.
-fn identity(event: &lambda_http::Request) -> Identity {
+pub(crate) fn identity(event: &lambda_http::Request) -> Identity {
     let Some(RequestContext::ApiGatewayV1(context)) = event.request_context_ref() else { return Identity::default() };
     let identity = &context.identity;
     Identity { id: identity.caller.clone(), arn: identity.user_arn.clone() }

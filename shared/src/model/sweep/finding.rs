@@ -56,6 +56,14 @@ pub(crate) fn strongest(facts: &Facts, rules: &Rules) -> Option<Finding> {
     findings.into_iter().flatten().max_by_key(|finding| finding.wish)
 }
 
+/// The rules that hold of a worker, for the metrics. A failing check counts even if the deployment has no rule about it.
+#[must_use]
+pub(crate) fn holding(facts: &Facts, rules: &Rules) -> Vec<Rule> {
+    let with_checks = Rules { on_impaired: rules.on_impaired.or(Some(Wish::Report)), ..rules.clone() };
+    let findings = [idle(facts, rules), impaired(facts, &with_checks), orphan(facts, rules)];
+    findings.into_iter().flatten().map(|finding| finding.rule).collect()
+}
+
 /// What the heartbeat makes of a wish about a worker that seems not to be used: nothing if the heartbeat is recent, and a report
 /// if it cannot be read.
 fn unless_in_use(facts: &Facts, rules: &Rules, wish: Wish, reason: String) -> Option<(Wish, String)> {

@@ -1,5 +1,6 @@
 //! What a sweep changes: its own tags, and the state of a worker that was marked before.
 
+use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_ec2::types::Tag;
 
 use crate::aws::bus::Bus;
@@ -23,8 +24,13 @@ use crate::model::time::Moment;
 /// How the attempt to stop or terminate a worker ended, if nothing failed.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The worker was stopped or terminated. It has the error of the event about it, if that was not published.
-    Acted(Option<Error>),
+    /// The worker was stopped or terminated.
+    Acted {
+        /// AWS's id of the request.
+        aws_request_id: Option<String>,
+        /// The error of the event about it, if that was not published.
+        untold: Option<Error>,
+    },
     /// The last read showed that the reason is gone, so that nothing was done.
     NoLongerTrue,
 }
@@ -94,27 +100,31 @@ pub(super) async fn act(
     let wish = if is_stop { Wish::Stop } else { Wish::Terminate };
     let acted = Mark { wish, rule: decision.rule.unwrap_or(Rule::Orphan), at: fresh.at };
     set_tag(clients, region, &fresh.instance_id, ACTED_KEY, &acted.to_string()).await?;
-    if let Err(error) = send(clients, region, &fresh.instance_id, is_stop).await {
-        if !error.may_have_happened() {
-            // If this fails, too, the refused action counts for the hour, and EC2's refusal is still what there is to say.
-            take_back(clients, region, &fresh, wish, &acted).await.ok();
+    let aws_request_id = match send(clients, region, &fresh.instance_id, is_stop).await {
+        Ok(aws_request_id) => aws_request_id,
+        Err(error) => {
+            if !error.may_have_happened() {
+                // If this fails, too, the refused action counts for the hour, and EC2's refusal is still what there is to say.
+                take_back(clients, region, &fresh, wish, &acted).await.ok();
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
     let kind = if is_stop { ChangeKind::Stopped } else { ChangeKind::Terminated };
     let by = Some(SWEEP.to_owned());
     let told = bus.publish(&[Change { cause: Some(again.reason), by, ..Change::new(&fresh, kind) }]).await;
-    Ok(Ended::Acted(told.err()))
+    Ok(Ended::Acted { aws_request_id, untold: told.err() })
 }
 
-async fn send(clients: &Clients, region: &Region, instance_id: &str, is_stop: bool) -> Result<(), Error> {
+/// Sends the call, and gives AWS's id of it.
+async fn send(clients: &Clients, region: &Region, instance_id: &str, is_stop: bool) -> Result<Option<String>, Error> {
     let ec2 = clients.ec2(region)?;
-    if is_stop {
-        ec2.stop_instances().instance_ids(instance_id).send().await?;
+    let aws_request_id = if is_stop {
+        ec2.stop_instances().instance_ids(instance_id).send().await?.request_id().map(str::to_owned)
     } else {
-        ec2.terminate_instances().instance_ids(instance_id).send().await?;
-    }
-    Ok(())
+        ec2.terminate_instances().instance_ids(instance_id).send().await?.request_id().map(str::to_owned)
+    };
+    Ok(aws_request_id)
 }
 
 /// Forgets an action that EC2 surely refused, for example of a one-time Spot instance or of a protected one, and marks the

@@ -98,5 +98,5 @@ pub(super) async fn pass_on(clients: &Clients, bus: &Bus, event: &Ec2Event) -> R
         Err(error) if matches!(error.code, Code::NotManaged | Code::InstanceNotFound | Code::RegionNotAllowed) => {}
         Err(error) => return Err(error),
     }
-    Ok(SweepReport { regions: vec![report], permissions: None })
+    Ok(SweepReport { regions: vec![report], ..SweepReport::default() })
 }

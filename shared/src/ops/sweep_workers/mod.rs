@@ -5,6 +5,7 @@
 
 mod actions;
 mod ec2_events;
+mod measurements;
 mod region;
 pub mod report;
 mod self_test;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::aws::bus::Bus;
 use crate::aws::clients::Clients;
+use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::model::operation::{Call, Callers, Operation};
 use crate::model::sweep::SWEEP;
@@ -95,7 +97,7 @@ impl Sweeper {
         }
         match errors.pop() {
             Some(error) if errors.len() + 1 == regions.len() => Err(error),
-            _ => Ok(SweepReport { regions: reports, permissions: None }),
+            _ => Ok(SweepReport { regions: reports, is_sweep: true, permissions: None }),
         }
     }
 
@@ -107,7 +109,13 @@ impl Sweeper {
         let regions = &self.clients.config().allowed_regions;
         let tests = regions.iter().map(|region| self_test::self_test(&self.clients, region));
         let permissions = try_join_all(tests).await?.concat();
-        Ok(SweepReport { regions: Vec::new(), permissions: Some(permissions) })
+        Ok(SweepReport { permissions: Some(permissions), ..SweepReport::default() })
+    }
+}
+
+impl AsRef<Config> for Sweeper {
+    fn as_ref(&self) -> &Config {
+        self.clients.config()
     }
 }
 

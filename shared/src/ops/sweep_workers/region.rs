@@ -31,16 +31,15 @@ const HOUR: u64 = 3600;
 /// # Errors
 /// If the workers cannot be read. What fails after that stands in the report, and the sweep goes on without it.
 pub(super) async fn sweep(clients: &Clients, bus: &Bus, region: &Region) -> Result<RegionReport, Error> {
-    let mut report = RegionReport { region: region.to_string(), ..RegionReport::default() };
+    let mut report = RegionReport { region: region.to_string(), is_read: true, ..RegionReport::default() };
     let all = read(clients, region, &mut report).await?;
-    report.workers = all.iter().filter(|facts| facts.state != State::Terminated).count();
     tell(clients, bus, region, &all, &mut report).await;
     let rules = &clients.config().sweep.rules;
     let decided: Vec<Line> = all
         .into_iter()
         .map(|facts| {
             let decision = decide(&facts, rules);
-            report.count(decision.verdict);
+            report.count(&facts, rules, &decision);
             Line { facts, rules: rules.clone(), decision, acted: false }
         })
         .collect();
@@ -145,14 +144,15 @@ async fn act(
             continue;
         }
         match actions::act(clients, bus, region, facts, decision).await {
-            Ok(Ended::Acted(untold)) => {
+            Ok(Ended::Acted { aws_request_id, untold }) => {
                 acted.insert(facts.instance_id.clone());
-                Line { acted: true, ..line.clone() }.log();
+                line.log_action(Ok(aws_request_id.as_deref()));
                 report.events += usize::from(untold.is_none());
                 report.failures.extend(untold.map(|error| Failure::new(Some(&facts.instance_id), &error)));
             }
             Ok(Ended::NoLongerTrue) => continue,
             Err(error) => {
+                line.log_action(Err(&error));
                 report.failures.push(Failure::new(Some(&facts.instance_id), &error));
                 if !error.may_have_happened() {
                     allowance.count_refused();

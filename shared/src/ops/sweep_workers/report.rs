@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::problem::code_name;
 use crate::error::{Code, Error};
+use crate::model::document::{Effect, outcome};
 use crate::model::region::Region;
-use crate::model::sweep::decision::{Decision, Verdict};
+use crate::model::state::State;
+use crate::model::sweep::SWEEP;
+use crate::model::sweep::decision::Decision;
 use crate::model::sweep::facts::Facts;
+use crate::model::sweep::finding::holding;
+use crate::model::sweep::mark::Rule;
 use crate::model::sweep::rules::Rules;
 use crate::ops::health::self_test::verdicts::Permission;
 
@@ -16,6 +22,9 @@ use crate::ops::health::self_test::verdicts::Permission;
 pub struct SweepReport {
     /// One for each allowed region.
     pub regions: Vec<RegionReport>,
+    /// Whether the invocation was a sweep, and neither a self-test nor the passing on of an event.
+    #[serde(skip)]
+    pub is_sweep: bool,
     /// What the self-test found, if the event asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<Permission>>,
@@ -26,8 +35,18 @@ pub struct SweepReport {
 pub struct RegionReport {
     /// The region.
     pub region: String,
+    /// Whether its workers could be read. If not, all numbers are 0.
+    pub is_read: bool,
     /// How many workers it has that are not terminated.
     pub workers: usize,
+    /// How many workers it has in each state.
+    pub states: BTreeMap<String, usize>,
+    /// How many workers are idle. If `OnIdle` is off, it is not known of any.
+    pub idle: usize,
+    /// How many workers have checks that fail.
+    pub impaired: usize,
+    /// How many workers have no recent heartbeat. If `OnOrphan` is off, it is not known of any.
+    pub orphaned: usize,
     /// How many workers each verdict was for.
     pub verdicts: BTreeMap<String, usize>,
     /// How many workers were stopped or terminated.
@@ -79,9 +98,18 @@ impl RegionReport {
         Self { region: region.to_string(), failures: vec![Failure::new(None, error)], ..Self::default() }
     }
 
-    /// Counts a verdict.
-    pub(crate) fn count(&mut self, verdict: Verdict) {
-        *self.verdicts.entry(verdict.to_string()).or_default() += 1;
+    /// Counts a worker and what was decided about it.
+    pub(crate) fn count(&mut self, facts: &Facts, rules: &Rules, decision: &Decision) {
+        *self.verdicts.entry(decision.verdict.to_string()).or_default() += 1;
+        *self.states.entry(facts.state.as_str().to_owned()).or_default() += 1;
+        self.workers += usize::from(facts.state != State::Terminated);
+        for rule in holding(facts, rules) {
+            match rule {
+                Rule::Idle => self.idle += 1,
+                Rule::Impaired => self.impaired += 1,
+                Rule::Orphan => self.orphaned += 1,
+            }
+        }
     }
 }
 
@@ -103,5 +131,30 @@ impl Line {
     /// Writes the line to the log.
     pub(crate) fn log(&self) {
         tracing::info!(sweep = serde_json::to_string(self).unwrap_or_default(), "{}", self.decision.reason);
+    }
+
+    /// Writes the line to the log once the sweep has tried to stop or terminate the worker, with the fields of each function's
+    /// line about a mutation: AWS's id of the request, or what prevented it.
+    pub(crate) fn log_action(&self, ended: Result<Option<&str>, &Error>) {
+        let error = ended.err();
+        let changed = Effect { instance_id: &self.facts.instance_id, changed: ended.map(|_| true) }.is_changed();
+        let line = Self { acted: error.is_none(), ..self.clone() };
+        tracing::info!(
+            audit = true,
+            operation = SWEEP,
+            caller = SWEEP,
+            region = self.facts.region,
+            instance_id = self.facts.instance_id,
+            dry_run = false,
+            outcome = outcome(error.is_some(), changed),
+            changed,
+            code = error.and_then(|error| code_name(error.code).ok()),
+            aws_code = error.and_then(Error::aws_code),
+            aws_request_id = ended.ok().flatten(),
+            missing_permission = error.and_then(Error::missing_permission),
+            sweep = serde_json::to_string(&line).unwrap_or_default(),
+            "{}",
+            self.decision.reason
+        );
     }
 }
