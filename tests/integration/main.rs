@@ -20,6 +20,7 @@ mod events;
 mod faults;
 mod functions;
 mod fuzzing;
+mod health;
 mod images;
 mod launch_options;
 mod layers;

@@ -1,7 +1,7 @@
 //! Each EC2 action taken away from the execution role: exactly the operations that need it are denied, and say so.
 //!
 //! MiniStack enforces the role's actions on EC2. It does not check CreateTags at launch, nor anything on CloudWatch: those
-//! two denials are in [`crate::denied`].
+//! denials are in [`crate::denied`] and in [`crate::health`].
 
 use serde_json::{Value, json};
 use shared::model::operation::Operation;
@@ -118,9 +118,12 @@ fn assert_denied(operation: &Operation, action: &str, answer: &Answer) {
         );
         return;
     }
-    let check = &answer.json["checks"][0];
-    assert_eq!((answer.status, &answer.json["status"], &check["ok"]), (503, &json!("failed"), &json!(false)));
-    assert!(check["error"].as_str().unwrap().contains(action), "{}", answer.text);
+    let checks = answer.json["checks"].as_array().unwrap();
+    let failed: Vec<_> = checks.iter().filter(|check| check["ok"] == false).collect();
+    assert_eq!((answer.status, &answer.json["status"], failed.len()), (200, &json!("degraded"), 1), "{}", answer.text);
+    let told = (&failed[0]["name"], &failed[0]["aws_code"]);
+    assert_eq!(told, (&json!(action), &json!("UnauthorizedOperation")), "{}", answer.text);
+    assert!(failed[0]["error"].as_str().unwrap().contains(action), "{}", answer.text);
 }
 
 #[test]

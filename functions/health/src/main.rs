@@ -1,6 +1,6 @@
-//! `GET /health`, and the EventBridge schedule: can this deployment reach EC2?
+//! `GET /health`, and the EventBridge schedule: can this deployment reach EC2 and CloudWatch?
 //!
-//! IAM: `ec2:DescribeRegions`.
+//! IAM: `ec2:DescribeRegions`, `cloudwatch:GetMetricStatistics`.
 //! With `?permissions=true` it tries every action of every operation. It works even if the role has none of them.
 //! Event: `events/health.json`, `events/health-schedule.json`.
 

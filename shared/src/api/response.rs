@@ -66,7 +66,6 @@ mod tests {
     use crate::model::mutation::{Mutation, Permitted};
     use crate::model::state_change::{InstanceResult, Outcome, Results, StateChange, StateChanges};
     use crate::ops::create_instance::Launched;
-    use crate::ops::health::{Health, HealthStatus};
     use crate::testing::{ID, event};
 
     #[test]
@@ -159,13 +158,5 @@ mod tests {
         let failed = serde_json::json!({"instance_id": ID, "error": problem});
         assert_eq!(document, serde_json::json!({"results": [change(), permitted, failed]}));
         assert_eq!(problem["request_id"], "request-1");
-    }
-
-    #[test]
-    fn only_a_failed_health_check_has_an_error_status() {
-        let health = |status| {
-            Health { status, version: "0", regions: Vec::new(), checks: Vec::new(), permissions: None }.status()
-        };
-        assert_eq!([HealthStatus::Ok, HealthStatus::Degraded, HealthStatus::Failed].map(health), [200, 200, 503]);
     }
 }

@@ -7,6 +7,7 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::config::SharedHttpClient;
 use aws_sdk_ec2::config::retry::RetryPartition;
 use aws_sdk_ec2::error::BoxError;
@@ -49,6 +50,8 @@ pub struct Clients {
     regions: BTreeMap<Region, RegionClients>,
     /// The clock by which the SDK signs the requests. All other code uses it too.
     clock: SharedTimeSource,
+    /// Where the clients get the keys with which they sign. The health check asks of what kind they are.
+    credentials: Option<SharedCredentialsProvider>,
 }
 
 /// The clients of one region.
@@ -93,13 +96,28 @@ impl Clients {
         let with_ssm = !config.image_parameters.is_empty();
         let regions = config.allowed_regions.iter();
         let regions = regions.map(|region| (region.clone(), RegionClients::new(sdk, region, with_ssm, retries)));
-        Self { regions: regions.collect(), config, clock: sdk.time_source().unwrap_or_default() }
+        Self {
+            regions: regions.collect(),
+            config,
+            clock: sdk.time_source().unwrap_or_default(),
+            credentials: sdk.credentials_provider(),
+        }
     }
 
     /// Takes clients that a test has built.
     #[cfg(test)]
     pub(crate) fn of(config: Config, regions: BTreeMap<Region, RegionClients>) -> Self {
-        Self { config, regions, clock: SharedTimeSource::default() }
+        Self { config, regions, clock: SharedTimeSource::default(), credentials: None }
+    }
+
+    /// The same with this source of credentials.
+    #[cfg(test)]
+    pub(crate) fn with_credentials(
+        mut self,
+        provider: impl aws_credential_types::provider::ProvideCredentials + 'static,
+    ) -> Self {
+        self.credentials = Some(SharedCredentialsProvider::new(provider));
+        self
     }
 
     /// The current time. All code that has clients uses this clock.
@@ -112,6 +130,11 @@ impl Clients {
     #[must_use]
     pub(crate) fn now_as_text(&self) -> String {
         rfc3339(&self.now().into()).unwrap_or_default()
+    }
+
+    /// Where the clients get the keys with which they sign; none if none is configured.
+    pub(crate) fn credentials(&self) -> Option<&SharedCredentialsProvider> {
+        self.credentials.as_ref()
     }
 
     /// The configuration.

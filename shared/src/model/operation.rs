@@ -10,8 +10,8 @@ pub struct Operation {
     pub routes: &'static [Route],
     /// Who may call it.
     pub callers: Callers,
-    /// The IAM actions that it needs. If one is missing, the operation answers 403; `health` answers 503, and a launch whose last
-    /// read is denied answers 201 with a warning.
+    /// The IAM actions that it needs. If one is missing, the operation answers 403; `health` answers with a failed check, and a
+    /// launch whose last read is denied answers 201 with a warning.
     pub actions: &'static [&'static str],
     /// What it needs the actions for, in the words of `iam/README.md`.
     pub purpose: &'static str,

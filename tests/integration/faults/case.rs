@@ -66,7 +66,7 @@ pub fn cases(operation: &'static Operation) -> Vec<Case> {
 impl Case {
     /// In words.
     pub fn name(&self) -> String {
-        let Point { action, purpose } = self.point;
+        let Point { action, purpose, .. } = self.point;
         format!("{}: {action} ({purpose:?}) {}", self.operation.name, self.fault.name)
     }
 
@@ -188,7 +188,9 @@ impl Case {
         match (self.fault.expected, self.operation.name) {
             (Expected::Success, _) => different("status", answer.status / 100, 2, answer),
             _ if self.point.purpose == Purpose::See => unseen(answer),
-            (Expected::Problem { code, has_aws_code, .. }, "health") => failed_check(answer, code, has_aws_code),
+            (Expected::Problem { code, has_aws_code, .. }, "health") => {
+                failed_check(answer, &self.permission(), code, has_aws_code)
+            }
             (Expected::Problem { status, code, retryable, retry_after, has_aws_code }, _) => {
                 let json = &answer.json;
                 let seconds = retry_after.map(|seconds| seconds.to_string());
@@ -249,6 +251,7 @@ impl Case {
             Expected::Problem { .. } => 1,
         };
         match service {
+            _ if self.point.is_of_health => tries..=tries,
             // CPU, and memory with four sets of dimensions, are asked for at once; what fails first answers for all.
             Service::CloudWatch => tries..=5 * tries,
             _ => tries..=tries,
@@ -268,19 +271,29 @@ fn unseen(answer: &Answer) -> Vec<String> {
     .concat()
 }
 
-/// A health check that failed: its answer is the document, with the reason.
-fn failed_check(answer: &Answer, code: &str, has_aws_code: bool) -> Vec<String> {
-    let error = answer.json["checks"][0]["error"].as_str().unwrap_or_default();
+/// A health check of which one call failed: its answer is the document, with the reason, and the other call passed.
+fn failed_check(answer: &Answer, action: &str, code: &str, has_aws_code: bool) -> Vec<String> {
+    let checks = answer.json["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (of_action, others): (Vec<_>, Vec<_>) = checks.iter().partition(|check| check["name"] == action);
+    let [check] = of_action[..] else { return vec![format!("no one check of {action} in {}", answer.text)] };
+    let error = check["error"].as_str().unwrap_or_default();
+    let says_code =
+        check["aws_code"].as_str().is_some_and(|aws_code| error.contains(aws_code) || error.contains(action));
     let reason = match code {
         // AWS's words of wrong credentials are told to nobody.
         "aws_credentials_invalid" => error.contains("does not accept") && !error.contains(SENTENCE),
         _ if has_aws_code => error.contains(SENTENCE),
         _ => !error.is_empty(),
     };
+    let aws_request_id = has_aws_code.then_some(REQUEST_ID);
     [
-        different("status", answer.status, 503, answer),
-        different("health", answer.json["status"].as_str(), Some("failed"), answer),
+        different("status", answer.status, 200, answer),
+        different("health", answer.json["status"].as_str(), Some("degraded"), answer),
+        different("check", check["ok"].as_bool(), Some(false), answer),
+        different("other checks", others.iter().filter(|check| check["ok"] == true).count(), 1, answer),
         different("reason", reason, true, answer),
+        different("AWS's code", says_code, has_aws_code, answer),
+        different("AWS's id", check["aws_request_id"].as_str().filter(|_| has_aws_code), aws_request_id, answer),
     ]
     .concat()
 }

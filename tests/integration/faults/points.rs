@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use shared::model::operation::{Call, Operation, Purpose};
+use shared::ops::health::nothing;
 use tests::stub::Recorded;
 
 use super::classes::Service;
@@ -15,6 +16,8 @@ pub struct Point {
     pub action: &'static str,
     /// What it is for, where an operation makes the same call twice.
     pub purpose: Purpose,
+    /// Whether the health check makes it.
+    pub is_of_health: bool,
 }
 
 impl Point {
@@ -31,7 +34,9 @@ impl Point {
     pub fn is(self, request: &Recorded, id: &str, mark: &str) -> bool {
         request.action == self.action
             && match self.purpose {
+                // Nothing but the health check sends these, and they name nothing of the case.
                 Purpose::Read if self.action == "DescribeRegions" => true,
+                Purpose::Read if self.is_of_health => request.body_contains(nothing::DIMENSION),
                 Purpose::Read | Purpose::Change => {
                     let in_form = request.params.values().any(|value| value == mark || value == id);
                     // JSON and CBOR have no form.
@@ -55,8 +60,9 @@ pub fn points(operation: &Operation) -> Vec<Point> {
     let needed: BTreeSet<&str> = needed.collect();
     let called = called.into_iter().filter(|action| *action != "ssm:GetParameter");
     assert_eq!(called.collect::<BTreeSet<_>>(), needed, "{}", operation.name);
-    let point =
-        |call: &Call| Point { action: call.action.split_once(':').map_or("", |(_, name)| name), purpose: call.purpose };
+    let is_of_health = operation.name == "health";
+    let name = |action: &'static str| action.split_once(':').map_or("", |(_, name)| name);
+    let point = |call: &Call| Point { action: name(call.action), purpose: call.purpose, is_of_health };
     operation.calls.iter().map(point).collect()
 }
 

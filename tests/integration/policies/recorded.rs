@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::model::operation::Operation;
 use shared::ops::OPERATIONS;
+use shared::ops::health::nothing;
 use tests::iam::{Account, Check, Request, Resource, expand};
 use tests::stack::ACCOUNT_ID;
 use tests::stub::Recorded;
@@ -122,7 +123,7 @@ impl Calls {
 }
 
 /// The requests that an operation sent: those about its instance, its name or its image, and those about the token of a
-/// launch among them. Health sends one about nothing, as the schedule does all the time.
+/// launch among them. Health sends two about nothing, as the schedule does all the time.
 fn sent(operation: &Operation, marks: &[&str]) -> Vec<Request> {
     let marked = about(operation, marks);
     let tokens = marked.iter().filter_map(|request| request.param("ClientToken"));
@@ -137,6 +138,7 @@ fn about(operation: &Operation, marks: &[&str]) -> Vec<Request> {
         let names = |mark: &String| recorded.params.values().any(|value| value == mark) || recorded.body_contains(mark);
         match recorded.action.as_str() {
             "DescribeRegions" => is_health,
+            "GetMetricStatistics" if recorded.body_contains(nothing::DIMENSION) => is_health,
             "DescribeImages" => images && marks.iter().any(names),
             // Another test may launch something that is named after the image.
             _ => !is_health && marks.iter().filter(|mark| **mark != world().stack.info.image_name).any(names),

@@ -170,8 +170,8 @@ fn read(schema: &str) -> Call {
 fn health() -> Call {
     call(&[Code::AwsTimeout])
         .query(input::<HealthQuery>())
-        .answer(200, document("All checks passed, or some checks passed.", &["Health"]))
-        .answer(503, document("No check passed.", &["Health"]))
+        .answer(200, document("All checks of EC2 and CloudWatch passed, or some checks passed.", &["Health"]))
+        .answer(503, document("No check passed: the checks name the reasons and AWS's codes.", &["Health"]))
 }
 
 fn on_instance(codes: &[Code]) -> Call {

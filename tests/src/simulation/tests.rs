@@ -95,26 +95,52 @@ impl HttpConnector for SilentIn {
     }
 }
 
-#[test]
-fn a_silent_region_costs_the_self_test_only_its_own_verdicts() {
+/// The answer of `health` with this query, from an AWS that says nothing to this part of its endpoints; and how long it took, in
+/// milliseconds of virtual time.
+fn health_without(silent: &'static str, query: &Value) -> (Value, u64) {
     let common = common_config();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let (document, took) = runtime.block_on(async {
+    runtime.block_on(async {
         let clock = Clock::start();
         let aws = Aws::new(KINDEST, 0, clock);
         let client =
-            http_client_fn(move |settings, _| SharedHttpConnector::new(SilentIn("eu-west-1", aws.connector(settings))));
+            http_client_fn(move |settings, _| SharedHttpConnector::new(SilentIn(silent, aws.connector(settings))));
         let clients = history::clients(&common, client, clock, KINDEST.retries);
         let event = serde_json::json!({
             "resource": "/health", "path": "/health", "httpMethod": "GET", "headers": {}, "multiValueHeaders": {},
-            "multiValueQueryStringParameters": {"permissions": ["true"]},
+            "multiValueQueryStringParameters": query,
             "requestContext": {"stage": "v1", "resourcePath": "/health", "httpMethod": "GET", "identity": {}},
         });
         let event = lambda_http::request::from_str(&event.to_string()).unwrap();
         let event = event.with_lambda_context(lambda_http::Context::default());
         let response = operation::answer("health", &clients, &event).await.unwrap().unwrap();
         (serde_json::from_slice::<Value>(response.body()).unwrap(), clock.milliseconds())
-    });
+    })
+}
+
+#[test]
+fn what_is_silent_delays_no_other_check_and_the_answer_by_ten_seconds_at_most() {
+    for (silent, failing) in [
+        ("monitoring.us-east-1", vec![("us-east-1", "cloudwatch:GetMetricStatistics")]),
+        ("ec2.eu-west-1", vec![("eu-west-1", "ec2:DescribeRegions")]),
+        ("eu-west-1", vec![("eu-west-1", "ec2:DescribeRegions"), ("eu-west-1", "cloudwatch:GetMetricStatistics")]),
+    ] {
+        let (document, took) = health_without(silent, &serde_json::json!({}));
+        let checks = document["checks"].as_array().unwrap();
+        assert_eq!(checks.len(), 4, "{document}");
+        let (failed, passed): (Vec<_>, Vec<_>) = checks.iter().partition(|check| check["ok"] == false);
+        let named: Vec<_> =
+            failed.iter().map(|check| (check["region"].as_str().unwrap(), check["name"].as_str().unwrap())).collect();
+        assert_eq!((named, &document["status"]), (failing, &Value::from("degraded")), "{silent}: {document}");
+        assert!(failed.iter().all(|check| check["latency_ms"].as_u64().unwrap() <= 10_000), "{document}");
+        assert!(passed.iter().all(|check| check["latency_ms"].as_u64().unwrap() < 1_000), "{document}");
+        assert!((9_000..11_000).contains(&took), "{took} ms");
+    }
+}
+
+#[test]
+fn a_silent_region_costs_the_self_test_only_its_own_verdicts() {
+    let (document, took) = health_without("eu-west-1", &serde_json::json!({"permissions": ["true"]}));
     let verdicts = |region: &str, verdict: &str| {
         let permissions = document["permissions"].as_array().unwrap().iter();
         let those = permissions.filter(|one| one["region"] == region && one["verdict"] == verdict);

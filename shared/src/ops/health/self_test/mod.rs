@@ -8,7 +8,6 @@ pub mod remedy;
 pub mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
@@ -26,12 +25,12 @@ use crate::model::instance::Instance;
 use crate::model::launch::{InstanceProfile, Launch, Spot};
 use crate::model::region::Region;
 use crate::model::tags::{NAME_KEY, tag};
-use crate::model::utilization::MetricName;
 use crate::ops::OPERATIONS;
 use crate::ops::create_instance::attempt::Attempt;
 use crate::ops::create_instance::caller::Caller;
 use crate::ops::create_instance::launching::Launching;
 use crate::ops::create_instance::request::run_instances;
+use crate::ops::health::nothing::metric_of_nothing;
 use crate::ops::health::self_test::verdicts::{Answer, OF_THE_API, Permission, Reason, Verdict, verdicts};
 
 /// The actions that change an instance. They can be tried only if there is one.
@@ -100,21 +99,11 @@ pub(crate) async fn find_instance(clients: &Clients, region: &Region) -> Result<
 /// Tries the reads of which the self-test needs no result.
 async fn reads(clients: &Clients, region: &Region) -> Result<Vec<(&'static str, Answer)>, Error> {
     let (ec2, cloudwatch) = (clients.ec2(region)?, clients.cloudwatch(region)?);
-    let now = clients.now();
-    let metric = MetricName::CpuUtilization;
     let (regions, status, tags, metrics) = tokio::join!(
         ec2.describe_regions().send(),
         ec2.describe_instance_status().max_results(5).send(),
         ec2.describe_tags().max_results(5).send(),
-        cloudwatch
-            .get_metric_statistics()
-            .namespace(metric.namespace())
-            .metric_name(metric.name())
-            .start_time((now - Duration::from_secs(60)).into())
-            .end_time(now.into())
-            .period(60)
-            .statistics(aws_sdk_cloudwatch::types::Statistic::Average)
-            .send(),
+        metric_of_nothing(cloudwatch, clients.now()).send(),
     );
     Ok(vec![tried(regions), tried(status), tried(tags), tried(metrics)])
 }
