@@ -60,7 +60,7 @@ lint: $(VENV)/installed ## Check formatting, code, documentation, templates and 
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-	$(VENV)/bin/cfn-lint template.yaml iam/bootstrap.yaml iam/audit.yaml
+	$(VENV)/bin/cfn-lint template.yaml iam/bootstrap.yaml iam/audit.yaml monitoring.yaml
 	$(VENV)/bin/python tests/template/lint.py
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml

@@ -24,14 +24,14 @@ const DEPLOY: &str = "cloudformation deploy --s3-bucket cml-workers-code \
 /// How long SAM's transform may take.
 const TRANSFORM_BOUND: Duration = Duration::from_secs(60);
 
-/// Uploads an unchanged copy of `template.yaml` and its nested stack from `folder`, where the functions are staged.
+/// Uploads an unchanged copy of `template.yaml` and its nested stacks from `folder`, where the functions are staged.
 ///
 /// # Errors
 /// A command failed.
 pub async fn package(cli: &Cli, folder: &Path) -> Result<()> {
-    // With the nested stack that it names by a path beside it.
+    // With the nested stacks that it names by paths beside it.
     fs::create_dir_all(folder.join("iam"))?;
-    for file in ["template.yaml", "iam/audit.yaml"] {
+    for file in ["template.yaml", "monitoring.yaml", "iam/audit.yaml"] {
         fs::copy(repository().join(file), folder.join(file))?;
     }
     cli.run(MAKE_BUCKET, &[]).await?;
