@@ -13,11 +13,13 @@ import cfnlint.api
 from cfnlint.config import ManualArgs
 
 import cloudformation
+import monitoring
 import policy_files
 import sweep
 from cloudformation import given, read, resolved, transformed
 from parameter_values import (
-    AUDIT, EVERY_RULE, FULL, LISTS_OF_NO_POLICY, LONGEST_ENTRY, LONGEST_PARTITION, LONGEST_PRINCIPAL, LONGEST_TEXT, PARAMETER_SETS, PRINCIPAL, TWO_ENTRIES
+    AUDIT, EVERY_RULE, FULL, LISTS_OF_NO_POLICY, LONGEST_ENTRY, LONGEST_PARTITION, LONGEST_PRINCIPAL, LONGEST_TEXT, MONITORING, PARAMETER_SETS,
+    PRINCIPAL, TWO_ENTRIES
 )
 
 REGIONS = ["us-east-1", "us-west-2"]
@@ -27,8 +29,6 @@ REGIONS = ["us-east-1", "us-west-2"]
 MOST_OF_MANAGED, MOST_OF_TRUST, MOST_IN_ROLE, MOST_OF_API = 6_144, 2_048, 10_240, 8_192
 # "Lambda quotas": "Function environment variables: 4 KB, for all environment variables associated with the function, in aggregate".
 MOST_OF_ENVIRONMENT = 4_096
-# "Quotas for CloudWatch metric math": an expression has at most 2,048 characters.
-MOST_OF_EXPRESSION = 2_048
 
 
 def fill(template, values):
@@ -119,11 +119,41 @@ def fixed_fallback(resources):
                 yield f"{name}: DEFAULT_4XX gives all other 4XX responses one status"
 
 
-def too_early(resources):
+def too_early(template, resources):
     """AWS::ApiGateway::Account: "If an API Gateway resource has never been created in your AWS account, you must add a dependency"."""
-    audit = resources.get("AuditStack")
-    if audit and audit.get("DependsOn") not in ("WorkerApi", ["WorkerApi"]):
-        yield "AuditStack: it sets the account of API Gateway, and should wait for WorkerApi"
+    account = resources.get("ApiGatewayAccount")
+    if account and account.get("DependsOn") not in ("WorkerApi", ["WorkerApi"]):
+        yield "ApiGatewayAccount: it should wait for WorkerApi"
+    [stage] = [one for one in resources.values() if one["Type"] == "AWS::ApiGateway::Stage"]
+    [written] = [one for one in template["Resources"].values() if one["Type"] == "AWS::ApiGateway::Stage"]
+    if "ApiGatewayAccount" not in json.dumps(written["Properties"]["AccessLogSetting"]) or not stage["Properties"]["AccessLogSetting"]:
+        yield "the API's stage should have an access log, and wait for ApiGatewayAccount"
+
+
+def lost_with_others(template):
+    """Condition attribute: "If a resource with a condition isn't created, any resources that depend on that resource aren't created
+    either, regardless of their own conditions."
+    """
+    for name, resource in template["Resources"].items():
+        needed = resource.get("DependsOn", [])
+        for other in [needed] if isinstance(needed, str) else needed:
+            condition = template["Resources"][other].get("Condition")
+            if condition not in (None, resource.get("Condition")):
+                yield f"{name}: it depends on {other}, and would not be made without {condition}"
+
+
+def faults_of_retention(resources):
+    """What the logs of the region need outlives the stack, and no log group is kept for ever."""
+    for name, resource in resources.items():
+        # A Retain keeps what a stack made that never came to be, and the next try makes more of it. The role of API Gateway's
+        # logs stays all the same: the region's setting names it, and the logs of all APIs would end with it.
+        if resource.get("DeletionPolicy") == "Retain" and name != "LogsRoleOfApiGateway":
+            yield f"{name}: DeletionPolicy Retain should be RetainExceptOnCreate"
+        if resource["Type"] == "AWS::Logs::LogGroup" and not resource["Properties"].get("RetentionInDays"):
+            yield f"{name}: it has no retention"
+    for name, policy in {"LogsRoleOfApiGateway": "Retain", "ApiGatewayAccount": "RetainExceptOnCreate"}.items():
+        if name in resources and resources[name].get("DeletionPolicy") != policy:
+            yield f"{name}: its DeletionPolicy should be {policy}"
 
 
 def oversized(resources, largest):
@@ -151,7 +181,10 @@ def faults_of_values(values, largest):
     yield from credentials(template)
     yield from strayed_lists(resources)
     yield from fixed_fallback(resources)
-    yield from too_early(resources)
+    yield from too_early(template, resources)
+    yield from lost_with_others(template)
+    yield from faults_of_retention(resources)
+    yield from monitoring.faults_of_stack(template, resources, values)
     yield from unsuffixed(resources, values.get("NameSuffix", ""))
     yield from oversized(resources, largest)
     if set(TWO_ENTRIES) <= set(values):
@@ -299,14 +332,8 @@ def faults_of_audit():
     trail = resources["AuditTrail"]["Properties"]
     if not (trail["IsLogging"] and trail["IsMultiRegionTrail"] and trail["IncludeGlobalServiceEvents"]):
         yield "AuditTrail: it should log the events of all regions, and those of no region"
-    for name, resource in resources.items():
-        # A Retain keeps what a stack made that never came to be, and the next try makes more of it. The role of API Gateway's
-        # logs stays all the same: the region's setting names it, and the logs of all APIs would end with it.
-        if resource.get("DeletionPolicy") == "Retain" and name != "ApiGatewayLogsRole":
-            yield f"{name}: DeletionPolicy Retain should be RetainExceptOnCreate"
-        for metric in resource.get("Properties", {}).get("Metrics", []):
-            if len(metric.get("Expression", "")) > MOST_OF_EXPRESSION:
-                yield f"{name}: its expression is longer than {MOST_OF_EXPRESSION} characters"
+    yield from faults_of_retention(resources)
+    yield from monitoring.faults_of_alarms(resources, AUDIT["Name"])
     # "The role policy doesn't support the use of aws:SourceArn and aws:SourceAccount" (required policy for CloudWatch Logs).
     if "Condition" in json.dumps(resources["AuditLogsRole"]["Properties"]["AssumeRolePolicyDocument"]):
         yield "AuditLogsRole: CloudTrail assumes the role of its log group without the keys that a condition could ask for"
@@ -340,6 +367,7 @@ def faults(largest):
     groups["at the limits"] = faults_at_the_limits(largest)
     groups["iam/bootstrap.yaml"] = faults_of_bootstrap(parameters)
     groups["iam/audit.yaml"] = faults_of_audit()
+    groups["monitoring.yaml"] = [*linted(read("monitoring.yaml"), MONITORING), *monitoring.faults()]
     where = {}
     for group, found in groups.items():
         for fault in found:

@@ -53,6 +53,9 @@ LONGEST_PARTITION = "aws-us-gov"
 PARAMETER_SETS = {
     "defaults": {},
     "Audit": {"Audit": "true", "AlarmEmail": "ops@example.com"},
+    "Audit without Monitoring": {"Audit": "true", "Monitoring": "false", "AlarmEmail": "ops@example.com"},
+    "no Monitoring": {"Monitoring": "false", "AlarmEmail": "ops@example.com"},
+    "a second stack": {"NameSuffix": "-lab", "ApiGatewayLogsRole": "existing", "AlarmEmail": "ops@example.com"},
     "two entries in every list": TWO_ENTRIES | {"Audit": "true"},
     "guardrail": {"PolicyMode": "guardrail"} | TWO_ENTRIES,
     "base": {"PolicyMode": "base"} | TWO_ENTRIES,
@@ -66,10 +69,19 @@ PARAMETER_SETS = {
 AUDIT = {
     "Name": "cml-workers",
     "RetentionDays": "365",
-    "AlarmEmail": "ops@example.com",
+    "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
+    "AccessLogs": "/aws/apigateway/cml-workers/v1",
     "RunInstancesThreshold": "20",
     "FailedAuthenticationThreshold": "10",
     "BusinessHours": FULL["BusinessHours"],
     "BusinessDays": FULL["BusinessDays"],
+}
+# What monitoring.yaml gets from template.yaml; the name is the longest that leaves room for those of the functions.
+MONITORING = {
+    "Name": "n" * 29,
+    "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
+    "FunctionLogs": "/aws/lambda/cml-workers-health,/aws/lambda/cml-workers-sweep-workers",
+    "AccessLogs": "/aws/apigateway/cml-workers/v1",
+    "DeadLetters": "cml-workers-SweepDeadLetters-1ABCDEFGHIJKL",
 }
 PRINCIPAL = {"PrincipalArns": "arn:aws:iam::123456789012:user/alice"}

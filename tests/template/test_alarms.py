@@ -61,8 +61,7 @@ def request(status, error_type):
 
 
 def access_log_format():
-    setting = read("template.yaml")["Resources"]["WorkerApi"]["Properties"]["AccessLogSetting"]
-    return setting["Fn::If"][1]["Format"]
+    return read("template.yaml")["Resources"]["WorkerApi"]["Properties"]["AccessLogSetting"]["Format"]
 
 
 DRY_RUN = "Client.DryRunOperation"
@@ -157,8 +156,7 @@ def test_a_period_without_terminations_is_below_the_threshold():
 
 def test_each_alarm_notifies_the_topic_and_tolerates_missing_data():
     for name, alarm in ALARMS.items():
-        # cloud-radar resolves a Ref to the logical id.
-        assert alarm["AlarmActions"] == ["AlarmTopic"] and alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["AlarmActions"] == [PARAMETERS["AlarmTopicArn"]] and alarm["TreatMissingData"] == "notBreaching", name
         # CloudTrail "typically delivers logs within an average of about 5 minutes of an API call": the last period is too young.
         assert alarm["EvaluationPeriods"] == 3 and alarm["DatapointsToAlarm"] == 1, name
 

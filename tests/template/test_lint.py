@@ -7,6 +7,7 @@ import pytest
 
 import cloudformation
 import lint
+import monitoring
 import sweep
 from cloudformation import REPOSITORY, read
 from parameter_values import LONGEST_ENTRY, TWO_ENTRIES
@@ -16,6 +17,17 @@ def deployed(values):
     return lambda: lint.faults_of_values(values, collections.Counter())
 
 
+def made(values):
+    """What is found beside cfn-lint, whose turn takes long."""
+    def look():
+        template = cloudformation.transformed(values)
+        resources = cloudformation.resolved(template, values)["Resources"]
+        return [*lint.too_early(template, resources), *lint.lost_with_others(template), *lint.faults_of_retention(resources),
+                *monitoring.faults_of_stack(template, resources, values)]
+
+    return look
+
+
 def limits():
     parameters = read("template.yaml")["Parameters"]
     return [*lint.unknown_lists(parameters), *lint.faults_of_lists(parameters, LONGEST_ENTRY), *lint.faults_of_texts(parameters)]
@@ -23,6 +35,16 @@ def limits():
 
 def at_the_limits():
     return lint.faults_at_the_limits(collections.Counter())
+
+
+def monitored():
+    """What is found; the readers of queries and searches refuse what they do not know, which is found too."""
+    found = []
+    try:
+        found += monitoring.faults()
+    except AssertionError as error:
+        found.append(str(error))
+    return found
 
 
 def bootstrap():
@@ -39,7 +61,45 @@ FAULTS = [
     ("template.yaml", "                aws:RequestedRegion: !Split [\",\", !If [OwnRegionOnly, !Ref AWS::Region, !Ref AllowedRegions]]\n          - Sid: DenyLifecycleOfUnmanaged",
      "                aws:RequestedRegion: !Ref AWS::Region\n          - Sid: DenyLifecycleOfUnmanaged",
      deployed({"PolicyMode": "guardrail"} | TWO_ENTRIES), "is not iam/CMLWorkerManagementPolicy.guardrail.json"),
-    ("template.yaml", "    DependsOn: WorkerApi\n", "", deployed({"Audit": "true"}), "should wait for WorkerApi"),
+    ("template.yaml", "    DependsOn: WorkerApi\n", "", made({}), "should wait for WorkerApi"),
+    ("template.yaml", "[!GetAtt ApiAccessLogs.Arn, !Ref ApiGatewayAccount]", "[!GetAtt ApiAccessLogs.Arn]", made({}), "wait for ApiGatewayAccount"),
+    ("template.yaml", "  ApiAccessLogs:\n    Type: AWS::Logs::LogGroup\n", "  ApiAccessLogs:\n    Type: AWS::Logs::LogGroup\n    DependsOn: ApiGatewayAccount\n",
+     made({}), "would not be made without MakesApiGatewayLogsRole"),
+    ("template.yaml", "      RetentionInDays: !If [Audited, !Ref AuditRetentionDays, !Ref LogRetentionDays]\n", "", made({}), "ApiAccessLogs: it has no retention"),
+    ("template.yaml", "    DeletionPolicy: RetainExceptOnCreate\n", "", made({}), "ApiGatewayAccount: its DeletionPolicy"),
+    ("template.yaml", "    DeletionPolicy: Retain\n", "    DeletionPolicy: RetainExceptOnCreate\n", made({}), "LogsRoleOfApiGateway: its DeletionPolicy"),
+    ("template.yaml", "    Condition: MakesApiGatewayLogsRole\n    # An account", "    # An account", made({"ApiGatewayLogsRole": "existing"}), "ApiGatewayAccount is there"),
+    ("template.yaml", "  Alarmed: !Or [Condition: Monitored, Condition: Audited]", "  Alarmed: !And [Condition: Monitored, Condition: Audited]",
+     made({"Audit": "true", "Monitoring": "false"}), "AlarmTopic is not there"),
+    ("template.yaml", "        CML_METRICS_NAMESPACE: !If [Monitored, ", "        CML_METRICS_NAMESPACE: !If [Swept, ", made({"Monitoring": "false"}), "CML_METRICS_NAMESPACE is CML/"),
+    ("template.yaml", "    Tracing: Active\n", "", made({}), "Health: it writes no traces"),
+    ("template.yaml", "      TracingEnabled: true\n", "", made({}), "stage writes no traces"),
+    ("template.yaml", "[xray:PutTraceSegments, xray:PutTelemetryRecords]\n                Resource: \"*\"\n\n", "[xray:PutTraceSegments]\n                Resource: \"*\"\n\n",
+     made({}), "it may not write traces"),
+    ("template.yaml", "        - !Ref CMLWorkerSweepPolicy\n", "        - !Ref CMLWorkerSweepPolicy\n        - arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess\n",
+     made({}), "SweepRole: it has a managed policy for traces"),
+    ("template.yaml", "\"$context.xrayTraceId\"", "\"$context.extendedRequestId\"", made({}), "does not lead to"),
+    ("template.yaml", "        DeadLetters: !If [Swept, !GetAtt SweepDeadLetters.QueueName, \"\"]\n", "", made({}), "its parameters are not those of monitoring.yaml"),
+    ("monitoring.yaml", "MetricName: Faults}", "MetricName: Failures}", monitored, "ErrorRate: nobody writes CML Failures"),
+    ("monitoring.yaml", "\"Check\", \"Region\") GROUP", "\"Check\") GROUP", monitored, "a label that no metric of SCHEMA has"),
+    ("monitoring.yaml", "SCHEMA(\"CML/${Name}\", \"Permission\")", "SCHEMA(\"CML/${Name}\", \"Operation\", \"Permission\")", monitored, "nobody writes CML MissingPermissions by Operation, Permission"),
+    ("monitoring.yaml", "GROUP BY \"Permission\"", "GROUP BY Permission", monitored, "not the form of a query"),
+    ("monitoring.yaml", "!= 'sweep-workers'", "= 'health' OR \"Operation\" = 'sweep-workers'", monitored, "not the form of a query"),
+    ("monitoring.yaml", "MetricName: Sweeps\n", "MetricName: Sweeps\n      Dimensions: [{Name: Region, Value: us-east-1}]\n", monitored, "nobody writes CML Sweeps by Region"),
+    ("monitoring.yaml", "MetricName: 5XXError", "MetricName: 5xx", monitored, "nobody writes AWS/ApiGateway 5xx"),
+    ("monitoring.yaml", "\"IdleWorkers\", {", "\"Idle\", {", monitored, "nobody writes CML Idle"),
+    ("monitoring.yaml", "MetricName=\\\"Latency\\\"', 'p99'", "MetricName=\\\"Duration\\\"', 'p99'", monitored, "nobody writes CML Duration"),
+    ("monitoring.yaml", "          Period: 900\n", "          Period: 7200\n", monitored, "it looks back for longer"),
+    ("monitoring.yaml", "            Period: 900\n", "            Period: 300\n", monitored, "the same period"),
+    ("monitoring.yaml", "AlarmName: !Sub ${Name}-error-rate", "AlarmName: error-rate", monitored, "does not begin with the stack's name"),
+    ("monitoring.yaml", "    Condition: Swept\n", "", monitored, "without the sweep there are the alarms"),
+    ("monitoring.yaml", "DashboardName: !Sub ${Name}-${AWS::Region}", "DashboardName: !Ref Name", monitored, "dashboards are the whole account's"),
+    ("monitoring.yaml", "\"x\": 12, \"y\": 10, \"width\": 12", "\"x\": 11, \"y\": 10, \"width\": 12", monitored, "overlap"),
+    ("monitoring.yaml", "\"x\": 12, \"y\": 10, \"width\": 12", "\"x\": 12, \"y\": 10, \"width\": 13", monitored, "does not fit"),
+    ("monitoring.yaml", "{\"left\": {\"min\": 0, \"label\": \"failed checks\"", "{\"left\": {\"label\": \"failed checks\"", monitored, "should begin at 0"),
+    ("monitoring.yaml", "                  \"${ErrorRate.Arn}\",\n", "", monitored, "and not ['ErrorRate']"),
+    ("monitoring.yaml", "by Code, Operation", "by Code, Function", monitored, "Function is no metric"),
+    ("monitoring.yaml", "      QueryString: |-\n        fields @timestamp, fields", "      QueryString: |-\n        fields @timestamp, fields" + ".x" * 5_000, monitored, "longer than CloudWatch Logs takes"),
     ("iam/audit.yaml", "      IsLogging: true", "      IsLogging: false", lint.faults_of_audit, "AuditTrail: it should log"),
     ("iam/audit.yaml", "      Description: Lets CloudTrail write", "      RoleName: cml-audit-logs\n      Description: Lets CloudTrail write", lint.faults_of_audit, "cml-audit-logs"),
     ("template.yaml", "aws:SourceIp: !Split [\",\", !Ref AllowedSourceCidrs]", "aws:SourceIp: !Ref AllowedSourceCidrs",
@@ -71,7 +131,7 @@ FAULTS = [
     ("iam/bootstrap.yaml", "  Limited: !Or", "  Limited: !And [Condition: MakePolicy, Condition: SomeList]\n  SomeList: !Or", bootstrap,
      "with a PolicyArn it has no limits"),
     ("iam/bootstrap.yaml", "ec2:MetadataHttpTokens: required", "ec2:MetadataHttpTokens: optional", bootstrap, "is another one in template.yaml"),
-    ("iam/audit.yaml", "DeletionPolicy: RetainExceptOnCreate", "DeletionPolicy: Retain", lint.faults_of_audit, "should be RetainExceptOnCreate"),
+    ("iam/audit.yaml", "    DeletionPolicy: RetainExceptOnCreate", "    DeletionPolicy: Retain", lint.faults_of_audit, "should be RetainExceptOnCreate"),
     ("iam/audit.yaml", "            Action: sts:AssumeRole\n", "            Action: sts:AssumeRole\n            Condition: {StringEquals: {aws:SourceArn: x}}\n",
      lint.faults_of_audit, "AuditLogsRole"),
     ("template.yaml", "  SweepStops: !Or [!Equals [!Ref OnIdle, stop], ", "  SweepStops: !Or [!Equals [!Ref OnIdle, report], ", sweep.faults_of_policy,
@@ -97,6 +157,7 @@ FAULTS = [
 @pytest.mark.parametrize(("file", "good", "bad", "look", "said"), FAULTS, ids=[fault[4] for fault in FAULTS])
 def test_a_fault_is_noticed(file, good, bad, look, said, tmp_path, monkeypatch):
     shutil.copy(REPOSITORY / "template.yaml", tmp_path)
+    shutil.copy(REPOSITORY / "monitoring.yaml", tmp_path)
     shutil.copytree(REPOSITORY / "iam", tmp_path / "iam")
     monkeypatch.setattr(cloudformation, "REPOSITORY", tmp_path)
     assert not [fault for fault in look() if said in fault]
