@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::Filter;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::client::Client;
 use tests::stack::{STACK_NAME, ec2_in};
 use tokio::sync::OnceCell;
@@ -28,6 +28,7 @@ fn parameters(subnets: [&str; 2], groups: [&str; 2], key: &str) -> Vec<String> {
         "NameSuffix=-lab",
         "ManagedBy=lab",
         "Audit=true",
+        "ApiGatewayLogsRole=existing",
         "HealthSchedule=rate(1 day)",
         "SweepSchedule=rate(1 day)",
         "OnIdle=stop",
@@ -256,21 +257,55 @@ async fn a_caller_of_the_first_api_is_refused_by_the_second() {
 #[tokio::test]
 async fn the_audit_is_deployed_with_its_trail_filters_and_alarms() {
     lab().await;
-    let nested = resources_of(LAB).await.into_iter().find(|(kind, _)| kind == "AWS::CloudFormation::Stack").unwrap().1;
-    let made = resources_of(&nested).await;
-    let text = std::fs::read_to_string(tests::stack::repository().join("iam/audit.yaml")).unwrap();
-    let in_template: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("    Type: AWS::")).collect();
-    for kind in in_template.iter().collect::<BTreeSet<_>>() {
-        let kind = format!("AWS::{kind}");
-        // Without AlarmEmail there is no subscription.
-        if kind != "AWS::SNS::Subscription" {
-            assert!(made.iter().any(|(made, _)| *made == kind), "{kind} in {made:?}");
-        }
-    }
+    assert_nested_has_every_type("AuditStack", "iam/audit.yaml").await;
     let trail = world().aws("cloudtrail get-trail-status --name", &["cml-lab-us-east-1-audit"]).await;
     assert_eq!(trail["IsLogging"], true, "{trail}");
-    let alarms = world().aws("cloudwatch describe-alarms --alarm-name-prefix", &[LAB]).await;
-    assert_eq!(alarms["MetricAlarms"].as_array().unwrap().len(), 5, "{alarms}");
-    let filters = world().aws("logs describe-metric-filters --log-group-name", &["/aws/cloudtrail/cml-lab"]).await;
-    assert_eq!(filters["metricFilters"].as_array().unwrap().len(), 4, "{filters}");
+    let many = world().aws("cloudwatch describe-alarms --alarm-name-prefix", &["cml-lab-many-"]).await;
+    assert_eq!(many["MetricAlarms"].as_array().unwrap().len(), 4, "{many}");
+    let filters = async |group| {
+        let found = world().aws("logs describe-metric-filters --log-group-name", &[group]).await;
+        found["metricFilters"].as_array().unwrap().len()
+    };
+    assert_eq!(filters("/aws/cloudtrail/cml-lab").await, 4);
+    assert_eq!(filters("/aws/apigateway/cml-lab/v1").await, 1);
+}
+
+#[tokio::test]
+async fn the_monitoring_is_deployed_with_its_dashboard_alarms_and_queries() {
+    lab().await;
+    assert_nested_has_every_type("MonitoringStack", "monitoring.yaml").await;
+    let alarms = world().aws("cloudwatch describe-alarms --alarm-name-prefix", &["cml-lab-"]).await;
+    let alarms = alarms["MetricAlarms"].as_array().unwrap();
+    // Those of both nested stacks.
+    assert_eq!(alarms.len(), 13 + 5, "{alarms:?}");
+    let actions: BTreeSet<String> = alarms.iter().map(|alarm| alarm["AlarmActions"].to_string()).collect();
+    assert!(actions.len() == 1 && actions.iter().all(|topic| topic.contains(":cml-lab-AlarmTopic-")), "{actions:?}");
+    let dashboard = world().aws("cloudwatch get-dashboard --dashboard-name", &["cml-lab-us-east-1"]).await;
+    let body: Value = serde_json::from_str(dashboard["DashboardBody"].as_str().unwrap()).unwrap();
+    assert_eq!(body["widgets"].as_array().unwrap().len(), 14, "{body}");
+    let health = world().aws("lambda get-function-configuration --function-name", &["cml-lab-health"]).await;
+    assert_eq!(health["Environment"]["Variables"]["CML_METRICS_NAMESPACE"], "CML/cml-lab", "{health}");
+    assert_eq!(health["TracingConfig"]["Mode"], "Active", "{health}");
+}
+
+#[tokio::test]
+async fn a_second_stack_leaves_the_logging_role_of_the_first() {
+    lab().await;
+    let account = world().aws("apigateway get-account", &[]).await;
+    let role = account["cloudwatchRoleArn"].as_str().unwrap();
+    assert!(role.contains(&format!("/{STACK_NAME}-LogsRoleOfApiGateway-")), "{role}");
+}
+
+/// The nested stack has a resource of every type of its template.
+async fn assert_nested_has_every_type(logical_id: &str, template: &str) {
+    let query = format!("StackResources[?LogicalResourceId=='{logical_id}'].PhysicalResourceId | [0]");
+    let nested =
+        world().aws("cloudformation describe-stack-resources", &["--stack-name", LAB, "--query", &query]).await;
+    let made = resources_of(nested.as_str().unwrap()).await;
+    let text = std::fs::read_to_string(tests::stack::repository().join(template)).unwrap();
+    let in_template: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("    Type: ")).collect();
+    assert!(!in_template.is_empty(), "{template}");
+    for kind in in_template {
+        assert!(made.iter().any(|(made, _)| made == kind), "{kind} in {made:?}");
+    }
 }

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use crate::world::{unique, world};
 
 /// What the local AWS cannot show; docs/PROOFS.md has these claims as not yet seen on AWS.
-const NOT_SEEN_HERE: [&str; 13] = [
+const NOT_SEEN_HERE: [&str; 16] = [
     // MiniStack gives SAM no values of parameters, and has no resource policies.
     "aws:SourceIp of the processed resource policy is a list of the two blocks",
     "With AllowedSourceCidrs of two other blocks a launcher's call is refused with 403",
@@ -22,6 +22,10 @@ const NOT_SEEN_HERE: [&str; 13] = [
     "The refusal of a call that is not signed is a problem document, missing_authentication_token",
     "The refusal of a call with a wrong secret is a problem document, invalid_signature",
     "The access log has a line after a call",
+    "The line has Lambda's request id and the trace of the call",
+    // Its logs keep no saved queries, and make no metrics of log lines.
+    "All saved queries exist in Logs Insights",
+    "The functions' metrics of the scheduled health check arrive in CloudWatch",
     // Its Systems Manager has no public parameters, its trails deliver nothing, and its logs test no filters.
     "An image is found by the public parameter of Systems Manager that names it",
     "The trail delivers to its log group, without an error",

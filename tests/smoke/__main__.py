@@ -20,6 +20,7 @@ import deployment
 import launching
 import ledger
 import log_groups
+import monitoring
 import operations
 import package
 import plan
@@ -60,6 +61,7 @@ def observe(run, chosen):
         utilization.observe(run, worker)
         operations.observe_end(run, worker)
     schedule.observe(run)
+    monitoring.observe(run)
     sources.observe(run)
     audit.observe(run)
 

@@ -19,8 +19,11 @@ OTHER_MINUTES = 15
 VOLUME_GIB = 8
 # Management events of an account while the audit is on, about a quarter of an hour; busy accounts have more.
 EVENTS = 5_000
+# The audit's, for half an hour, and the monitoring's for the whole run (docs/MONITORING.md). The dashboard is one of three that are
+# free.
 ALARMS = METRICS = 5
 AUDIT_HOURS = 0.5
+MONITORING_ALARMS, MONITORING_METRICS = 40, 130
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def estimate(instance_type, minutes, two_volumes=False):
     if two_volumes:
         items += worker(instance_type, OTHER_MINUTES / 60, " for the image with two volumes")
         items.append(Item("EBS of that image, whose size is the image's", None))
-    return [*items, *audit(), Item("API Gateway, Lambda, EventBridge, logs, S3: some thousand requests", 0.01)]
+    return [*items, *monitoring(hours + AUDIT_HOURS), *audit(), Item("API Gateway, Lambda, EventBridge, logs, S3: some thousand requests", 0.01)]
 
 
 def worker(instance_type, hours, why=""):
@@ -46,6 +49,13 @@ def worker(instance_type, hours, why=""):
         Item(f"EC2 {instance_type} {hours:.2f} h{why}", None if price is None else price * hours),
         Item(f"EBS {VOLUME_GIB} GiB {hours:.2f} h{why}", GIB_MONTH * VOLUME_GIB * hours / MONTH_HOURS),
         Item(f"public IPv4 address {hours:.2f} h{why}", PUBLIC_ADDRESS_HOUR * hours),
+    ]
+
+
+def monitoring(hours):
+    return [
+        Item(f"CloudWatch alarms on {MONITORING_ALARMS} metrics {hours:.2f} h", ALARM_MONTH * MONITORING_ALARMS * hours / MONTH_HOURS),
+        Item(f"CloudWatch {MONITORING_METRICS} metrics {hours:.2f} h", METRIC_MONTH * MONITORING_METRICS * hours / MONTH_HOURS),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from botocore.exceptions import ClientError, WaiterError
 
+import logging_role
 import stacks
 from claims import claim, one_line
 from progress import say
@@ -26,7 +27,7 @@ def parameters(run):
         "PolicyMode": "hardened", "NameSuffix": f"-{run.id}", "ManagedBy": run.managed_by, "ImageOwners": "amazon",
         "ImageParameterArns": images, "AllowedSourceCidrs": ",".join(EVERYWHERE), "HealthSchedule": "rate(1 minute)",
         # A sweep would write tags while the run compares a worker's.
-        "SweepSchedule": "rate(1 day)", "Audit": "false",
+        "SweepSchedule": "rate(1 day)", "Audit": "false", "Monitoring": "true",
     }
     if run.arguments.instance_types:
         values["AllowedInstanceTypes"] = run.arguments.instance_types
@@ -43,6 +44,7 @@ def create(run, template_url):
     say(f"deploying the stack {run.stack}")
     run.template_url = template_url
     entry = run.ledger.made(run, "stack", run.stack)
+    logging_role.remember(run)
     try:
         # With the token a repetition by the SDK is the same creation, and no second one that finds the name taken.
         answer = run.client("cloudformation").create_stack(ClientRequestToken=run.id, **request(run, template_url))

@@ -1,13 +1,17 @@
-"""The functions' log groups as things to remove: one that still runs when its stack goes can bring its own back."""
+"""The log groups of functions and API as things to remove: what still runs when its stack goes can bring its own back."""
 
 from arguments import REPOSITORY
 from run import unless_absent
 
 
 def wanted(stack):
-    """The names of the functions' groups, whole: what begins alike can be another stack's."""
+    """The names of the groups, whole: what begins alike can be another stack's."""
     operations = sorted(folder.name for folder in (REPOSITORY / "functions").iterdir())
-    return [f"/aws/lambda/{stack}-{operation}" for operation in operations]
+    return [f"/aws/lambda/{stack}-{operation}" for operation in operations] + [access_log(stack)]
+
+
+def access_log(stack):
+    return f"/aws/apigateway/{stack}/v1"
 
 
 def exists(run, region, name):

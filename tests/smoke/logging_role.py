@@ -1,4 +1,4 @@
-"""API Gateway's logging role, one setting for all APIs of a region: the audit changes it, and it is put back here."""
+"""API Gateway's logging role, one setting for all APIs of a region: the stack changes it, and it is put back here."""
 
 from botocore.exceptions import ClientError
 
@@ -14,7 +14,7 @@ def current(run, region=None):
 
 
 def remember(run):
-    """To be called before the audit is turned on. It is put back once the stack is gone, and then its role goes."""
+    """To be called before the stack is made. It is put back once the stack is gone, and then its role goes."""
     [stack] = [entry for entry in run.ledger.of(run.id, "stack") if entry.name == run.stack and not entry.gone]
     return run.ledger.made(run, "logging-role", current(run) or "none", before=stack, former=current(run))
 

@@ -12,11 +12,12 @@ from deployment import parameters
 STEPS = """\
  1  upload the built functions and the template to s3://{bucket}/{prefix}/
  2  make a change set of {stack}, look at what CloudFormation makes of the template, and remove it
- 3  deploy the stack {stack}: {parameters}
+ 3  deploy the stack {stack}: {parameters};
+    it changes API Gateway's logging role of {region}, which is put back
  4  make four IAM roles smoke-{stack}-…, and call the API as each
  5  launch one {instance_type} in {subnet_id}, and call all 13 operations; watch it for {minutes:g} minutes
  6  restrict the API to other addresses and back
- 7  turn the audit on: a trail, a bucket, alarms; it changes API Gateway's logging role of {region}, which is put back
+ 7  turn the audit on: a trail, a bucket, alarms
  8  remove all of it, and look for what is left"""
 
 

@@ -7,7 +7,7 @@ from run import TAG, unless_absent
 
 DELETION_SECONDS = 45 * 60
 
-# What a nested stack keeps when it goes, or loses track of when it fails, by the kind it has in the ledger.
+# What a stack keeps when it goes, or loses track of when it fails, by the kind it has in the ledger.
 OUTLIVING = {"AWS::S3::Bucket": "bucket", "AWS::IAM::Role": "role"}
 
 
@@ -108,11 +108,12 @@ def lost(run, entry):
 def keep_track(run, entry):
     """Writes what outlives the stack into the ledger, to be removed right after the stack."""
     known = {other.name for other in run.ledger.entries}
-    for stack in nested(run, entry):
+    # Its own first: API Gateway's logging role is among them.
+    for stack in [id_of(entry), *nested(run, entry)]:
         for kind, name in outliving(run, entry, stack):
             if name not in known:
                 made(run, entry, kind, name)
-        if stack not in known:
+        if stack not in {id_of(entry), *known}:
             made(run, entry, "stack", stack, id=stack)
 
 

@@ -19,8 +19,13 @@ def test_a_second_trail_is_two_dollars_for_100_000_events():
 
 
 def test_five_alarms_for_a_month_are_half_a_dollar():
-    [alarms] = [item for item in estimate("c5.large", 20) if "alarms" in item.what]
+    [alarms] = [item for item in estimate("c5.large", 20) if "5 alarms" in item.what]
     assert alarms.dollars * 730 / 0.5 == pytest.approx(0.50)
+
+
+def test_the_alarms_of_the_monitoring_cost_by_the_metrics_that_they_read():
+    [alarms] = [item for item in estimate("c5.large", 15) if "alarms on" in item.what]
+    assert alarms.dollars * 730 == pytest.approx(4.00)
 
 
 def test_an_unknown_price_is_shown_as_unknown():

@@ -89,7 +89,7 @@ FAULTS = [
     ("monitoring.yaml", "MetricName: 5XXError", "MetricName: 5xx", monitored, "nobody writes AWS/ApiGateway 5xx"),
     ("monitoring.yaml", "\"IdleWorkers\", {", "\"Idle\", {", monitored, "nobody writes CML Idle"),
     ("monitoring.yaml", "MetricName=\\\"Latency\\\"', 'p99'", "MetricName=\\\"Duration\\\"', 'p99'", monitored, "nobody writes CML Duration"),
-    ("monitoring.yaml", "          Period: 900\n", "          Period: 7200\n", monitored, "it looks back for longer"),
+    ("monitoring.yaml", "          Period: 900\n      EvaluationPeriods: 2\n", "          Period: 7200\n      EvaluationPeriods: 2\n", monitored, "it looks back for longer"),
     ("monitoring.yaml", "            Period: 900\n", "            Period: 300\n", monitored, "the same period"),
     ("monitoring.yaml", "AlarmName: !Sub ${Name}-error-rate", "AlarmName: error-rate", monitored, "does not begin with the stack's name"),
     ("monitoring.yaml", "    Condition: Swept\n", "", monitored, "without the sweep there are the alarms"),
