@@ -14,17 +14,22 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz soak simulate stories replay mutants lint tables generate build deploy smoke watch
+.PHONY: help run dashboard test fuzz soak simulate stories replay mutants lint tables generate build deploy smoke watch
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
 run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
 	cargo build --workspace
 	@target/debug/local
 
+dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet as one page [STACK_FILE=target/local/stack.json ROUNDS=24 PARAMETERS="Key=value"]
+	$(if $(STACK_FILE),,cargo build --workspace)
+	@$(VENV)/bin/python -B tests/local/dashboard $(if $(STACK_FILE),--stack-file '$(STACK_FILE)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(PARAMETERS),--parameters $(PARAMETERS))
+
 test: $(VENV)/installed ## Run the template tests, the unit tests and the integration tests
-	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke tests/local
 	cargo build --workspace
 	rm -rf $(JOURNAL)
 	CML_TEST_JOURNAL=$(JOURNAL) cargo test --workspace

@@ -1,5 +1,5 @@
 """Starts moto with what EC2 does with a ClientToken: a launch that is sent again launches nothing; and with EC2's own error
-for an instance profile that is not there.
+for an instance profile that is not there; and with the demo's tags that make an instance old or impaired.
 
 moto keeps the token and does nothing with it. As EC2 documents it, the same token with the same parameters answers the first
 launch, with other parameters `IdempotentParameterMismatch`; and DescribeInstances finds it by the filter `client-token`. The
@@ -14,6 +14,8 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import NotFoundException
 from moto.ec2.responses.instances import InstanceResponse
 from moto.server import main
+
+import demo_in_moto
 
 utils.filter_dict_attribute_mapping["client-token"] = "client_token"
 
@@ -50,5 +52,6 @@ def run_instances(self):
 
 
 InstanceResponse.run_instances = run_instances
+demo_in_moto.add()
 
 main(sys.argv[1:])

@@ -1,4 +1,5 @@
-"""Starts MiniStack with the machine images of images.json in its EC2, and with what the nested stacks need.
+"""Starts MiniStack with the machine images of images.json in its EC2, with what the nested stacks need, and with CloudWatch's own
+answer about a metric without dimensions.
 
 MiniStack refuses to launch from an image that was registered, because it would boot that one in a container. Its built-in
 images launch, so ours are added to those. `_STUB_AMIS` is a private name: requirements.txt pins the version it was read in.
@@ -10,6 +11,7 @@ import pathlib
 from ministack.app import main
 from ministack.services import ec2
 
+import cloudwatch_in_ministack
 import nested_in_ministack
 
 IMAGES = json.loads(pathlib.Path(__file__).with_name("images.json").read_text(encoding="utf-8"))
@@ -20,6 +22,7 @@ ec2._STUB_AMIS[:] = [
     if image["state"] == "available"  # MiniStack knows no other state
 ]
 
+cloudwatch_in_ministack.add()
 nested_in_ministack.add()
 
 main()
