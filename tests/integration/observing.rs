@@ -6,8 +6,8 @@ use std::fs;
 use serde_json::{Value, json};
 use shared::config::CML_METRICS_NAMESPACE;
 use shared::ops::{OPERATIONS, SCHEDULED};
-use tests::stack::repository;
-use tests::stub::{Reply, Times, action};
+use tests::stack::{self, REGION, repository};
+use tests::stub::{Recorded, Reply, Times, action};
 
 use crate::functions::{Functions, ROOT};
 
@@ -15,6 +15,9 @@ const NAMESPACE: &str = "CML/observed";
 
 /// The signer of the requests in `events/`.
 const CALLER: &str = "arn:aws:sts::123456789012:assumed-role/cml-cloud-manager/cml-cloud-manager";
+
+/// Another region, which AWS enables in every account.
+const OTHER: &str = "eu-north-1";
 
 /// Functions that write metrics, and their log as JSON, as the template has it.
 async fn functions(names: &[&'static str]) -> Functions {
@@ -111,6 +114,143 @@ async fn the_functions_write_just_the_metrics_of_the_table() {
     functions.aws.stop().unwrap();
 }
 
+/// The value of a metric under these dimensions in the lines, if they have it once.
+fn value(lines: &[Value], name: &str, dimensions: &[(&str, &str)]) -> Option<f64> {
+    let is_under = |line: &&Value| {
+        line.get(name).is_some()
+            && dimensions.iter().all(|(dimension, value)| line[*dimension] == *value)
+            && metrics(line).iter().any(|(metric, _, set)| {
+                let names: Vec<&str> = dimensions.iter().map(|(dimension, _)| *dimension).collect();
+                metric == name && *set == names.join(",")
+            })
+    };
+    let found: Vec<&Value> = lines.iter().filter(|line| line.get("_aws").is_some()).filter(is_under).collect();
+    assert!(found.len() < 2, "{found:?}");
+    found.first().map(|line| line[name].as_f64().unwrap())
+}
+
+/// The lines that an invocation adds to a function's log.
+async fn added(functions: &Functions, name: &str, event: &str) -> Vec<Value> {
+    let before = log(functions, name).len();
+    functions.invoke(name, &repository().join(format!("events/{event}.json"))).await;
+    log(functions, name).split_off(before)
+}
+
+#[tokio::test]
+async fn each_permission_that_is_missing_is_named_by_answer_log_and_metric() {
+    let names = OPERATIONS.map(|operation| operation.name);
+    let functions = functions(&names).await;
+    let ec2 = stack::ec2(&functions.aws.ec2_endpoint());
+    let mut cases = 0;
+    for operation in OPERATIONS {
+        if operation.name == "start-instance" {
+            ec2.stop_instances().instance_ids(&functions.aws.workers.demo[0]).send().await.unwrap();
+        }
+        for permission in operation.actions {
+            // Tags at launch are in the launch.
+            if (operation.name, *permission) == ("create-instance", "ec2:CreateTags") {
+                continue;
+            }
+            let (service, name) = permission.split_once(':').unwrap();
+            let (stub, reply, code) = match service {
+                "cloudwatch" => (
+                    &functions.cloudwatch_stub,
+                    Reply::cloudwatch_error as fn(u16, &str, &str) -> Reply,
+                    "AccessDenied",
+                ),
+                _ => (&functions.ec2_stub, Reply::ec2_error as fn(u16, &str, &str) -> Reply, "UnauthorizedOperation"),
+            };
+            let script = stub.script(action(name), Times::Always, reply(403, code, "You are not authorized."));
+            let before = log(&functions, operation.name).len();
+            // With a key, a launch first looks for what the same request launched before.
+            let answer = functions.respond(operation.name, |event| {
+                event["multiValueHeaders"]["Idempotency-Key"] = json!([format!("without-{name}")]);
+            });
+            let (answer, lines) = (answer.await.to_string(), log(&functions, operation.name).split_off(before));
+            let case = format!("{} without {permission}: {lines:?}", operation.name);
+            assert!(script.hits() > 0, "{case}");
+            drop(script);
+            assert!(answer.contains(permission), "{case}: {answer}");
+            let words = lines.iter().map(|line| line["fields"].to_string()).collect::<String>();
+            assert!(words.contains(permission) && words.contains(code), "{case}");
+            assert_eq!(value(&lines, "MissingPermissions", &[("Permission", permission)]), Some(1.0), "{case}");
+            cases += 1;
+        }
+        if operation.name == "start-instance" {
+            ec2.start_instances().instance_ids(&functions.aws.workers.demo[0]).send().await.unwrap();
+        }
+    }
+    assert_eq!(cases, OPERATIONS.iter().map(|operation| operation.actions.len()).sum::<usize>() - 1);
+    functions.aws.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_scheduled_check_logs_the_specifications_lines_and_counts_what_fails() {
+    let mut functions = Functions::start(&[]).await;
+    let regions = format!("{REGION},{OTHER}");
+    let environment = [
+        &ROOT[..],
+        &[
+            (CML_METRICS_NAMESPACE, NAMESPACE),
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+            ("CML_ALLOWED_REGIONS", regions.as_str()),
+        ],
+    ];
+    functions.add("health", "health", &environment.concat()).await;
+    let lines = added(&functions, "health", "health-schedule").await;
+    for region in [REGION, OTHER] {
+        assert!(says(&lines, "INFO", &format!("AWS EC2 connection successful in {region}")), "{lines:?}");
+        assert!(says(&lines, "INFO", &format!("AWS CloudWatch connection successful in {region}")), "{lines:?}");
+    }
+    assert!(!says(&lines, "WARN", "AWS operations may fail at runtime"), "{lines:?}");
+    assert!(says(&lines, "WARN", "Rotate access keys every 90 days"), "root's keys do not expire: {lines:?}");
+    assert_eq!(failures(&lines), [0.0; 4]);
+
+    // Wrong keys in EC2.
+    let refused = Reply::ec2_error(401, "AuthFailure", "AWS was not able to validate the provided access credentials");
+    let script = functions.ec2_stub.script(|_: &Recorded| true, Times::Always, refused);
+    let lines = added(&functions, "health", "health-schedule").await;
+    let line = "AWS EC2 health check failed: Error while verifying access to EC2: An error occurred (AuthFailure) in us-east-1";
+    assert!(says(&lines, "WARN", line) && says(&lines, "WARN", "AWS operations may fail at runtime"), "{lines:?}");
+    assert_eq!(failures(&lines), [1.0, 0.0, 1.0, 0.0]);
+    // A caller gets the same in the answer; the warnings alone are logged once more.
+    let lines = added(&functions, "health", "health").await;
+    assert!(says(&lines, "WARN", line) && !says(&lines, "INFO", "connection successful"), "{lines:?}");
+    drop(script);
+
+    // A dead region.
+    let there = |request: &Recorded| request.region.as_deref() == Some(OTHER);
+    let dead = [&functions.ec2_stub, &functions.cloudwatch_stub]
+        .map(|stub| stub.script(there, Times::Always, Reply::closed()));
+    let lines = added(&functions, "health", "health-schedule").await;
+    assert_eq!(failures(&lines), [0.0, 0.0, 1.0, 1.0]);
+    for service in ["EC2", "CloudWatch"] {
+        let line = format!(
+            "AWS {service} health check failed: Error while verifying access to {service}: An error occurred in {OTHER}"
+        );
+        assert!(says(&lines, "WARN", &line), "{lines:?}");
+    }
+    drop(dead);
+    functions.aws.stop().unwrap();
+}
+
+/// Whether a line of this level has these words.
+fn says(lines: &[Value], level: &str, words: &str) -> bool {
+    let mut lines = lines.iter().filter(|line| line["level"] == level);
+    lines.any(|line| line["fields"]["message"].as_str().is_some_and(|message| message.contains(words)))
+}
+
+/// What was counted of the checks of EC2 and CloudWatch here, and of those in the other region.
+fn failures(lines: &[Value]) -> [f64; 4] {
+    [
+        ("ec2:DescribeRegions", REGION),
+        ("cloudwatch:GetMetricStatistics", REGION),
+        ("ec2:DescribeRegions", OTHER),
+        ("cloudwatch:GetMetricStatistics", OTHER),
+    ]
+    .map(|(check, region)| value(lines, "HealthCheckFailures", &[("Check", check), ("Region", region)]).unwrap())
+}
+
 #[tokio::test]
 async fn a_deployment_without_monitoring_writes_no_metrics() {
     let mut functions = Functions::start(&[]).await;
@@ -180,6 +320,10 @@ async fn each_mutation_has_one_line_that_says_who_did_what_to_which_worker() {
     let stop = &audit(&functions, "stop-instance")[1];
     assert!(stop["aws_request_id"].as_str().is_some_and(|id| !id.is_empty()), "{stop}");
 
+    assert_fields_of_query(
+        &audit(&functions, "create-instance").into_iter().chain(audit(&functions, "stop-instance")).collect::<Vec<_>>(),
+    );
+
     let tags = |event: &mut Value| event["body"] = json!({"tags": {"Lab": "s3cret-value"}}).to_string().into();
     assert_eq!(functions.call("update-instance-tags", tags).await.0, 200);
     assert_eq!(audit(&functions, "update-instance-tags")[0]["changed"], true);
@@ -190,4 +334,23 @@ async fn each_mutation_has_one_line_that_says_who_did_what_to_which_worker() {
         assert!(!log.contains("s3cret-value") && !log.contains("user_data"), "{name}: {log}");
     }
     functions.aws.stop().unwrap();
+}
+
+/// Each field that the saved query about an instance reads is one that lines have.
+fn assert_fields_of_query(lines: &[Value]) {
+    let template = fs::read_to_string(repository().join("monitoring.yaml")).unwrap();
+    let query = template.split("WhoChangedAnInstance:").nth(1).unwrap().split("ErrorsByCode:").next().unwrap();
+    let named: BTreeSet<&str> = query
+        .split("fields.")
+        .skip(1)
+        .map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .collect();
+    let written: BTreeSet<&str> = lines
+        .iter()
+        .flat_map(|line| line.as_object().unwrap().keys())
+        .map(String::as_str)
+        .chain(["trace_id"])
+        .collect();
+    assert!(named.is_subset(&written), "{:?} are in no line", named.difference(&written));
+    assert!(named.len() > 8, "{named:?}");
 }

@@ -31,6 +31,8 @@ pub struct Check {
     pub error: Option<String>,
     /// AWS's own error code, if AWS answered with one.
     pub aws_code: Option<String>,
+    /// The permission that the role lacks, if AWS denied the call.
+    pub missing_permission: Option<String>,
     /// AWS's id of the failed request, if AWS answered with one.
     pub aws_request_id: Option<String>,
 }
@@ -86,6 +88,7 @@ impl Check {
             latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             error: error.map(Error::summary),
             aws_code: error.and_then(Error::aws_code).map(str::to_owned),
+            missing_permission: error.and_then(Error::missing_permission).map(str::to_owned),
             aws_request_id: error.and_then(|error| error.aws.as_ref()?.request_id.clone()),
         }
     }

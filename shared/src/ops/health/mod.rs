@@ -93,7 +93,8 @@ impl Document for Health {
     }
 
     fn measurements(&self) -> Vec<Measurement> {
-        self.checks.iter().flat_map(Check::measurements).collect()
+        let missing = self.checks.iter().filter_map(|check| check.missing_permission.as_deref());
+        self.checks.iter().flat_map(Check::measurements).chain(Measurement::missing(missing)).collect()
     }
 }
 

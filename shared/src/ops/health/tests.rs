@@ -162,6 +162,7 @@ fn a_check_is_measured_in_all_and_by_itself() {
         latency_ms: 12,
         error: Some("AWS gave no answer to ec2:DescribeRegions in time".to_owned()),
         aws_code: None,
+        missing_permission: None,
         aws_request_id: None,
     };
     let [failures, latency] = check.measurements();
