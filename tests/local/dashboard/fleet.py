@@ -3,12 +3,6 @@
 import dataclasses
 import datetime
 import json
-import re
-
-# The sweep's field in a line of text; Lambda's JSON format has it under `fields`.
-TEXT_FIELD = re.compile(r'\bsweep="((?:[^"\\]|\\.)*)"')
-# Rust's Debug writes what it cannot print in its own way.
-RUST_ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 FAILING = "impaired"
 
@@ -52,15 +46,7 @@ class Row:
 def sweep_line(message):
     """What the sweep logged of a worker, or nothing if this is another line."""
     try:
-        text = json.loads(message)["fields"]["sweep"]
-    except (ValueError, KeyError, TypeError):
-        match = TEXT_FIELD.search(message)
-        if match is None:
-            return None
-        escaped = RUST_ESCAPE.sub(lambda code: json.dumps(chr(int(code[1], 16)))[1:-1], match[1])
-        text = json.loads(f'"{escaped}"')
-    try:
-        line = json.loads(text)
+        line = json.loads(json.loads(message)["fields"]["sweep"])
         line["facts"]["instance_id"], line["facts"]["region"], line["facts"]["at"], line["decision"]["verdict"]
     except (ValueError, KeyError, TypeError):
         return None

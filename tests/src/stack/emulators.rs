@@ -125,6 +125,8 @@ async fn start_ministack(
         let mut environment = vec![
             ("AUTH", "true"),
             ("AWS_ENDPOINT_URL", &endpoint),
+            // Lambda tells the functions what the template says: LogFormat is JSON. MiniStack does not, and hands on its own.
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
             ("BIND_HOST", "127.0.0.1"),
             // No socket there: with a Docker on this machine, MiniStack would look through its containers.
             ("DOCKER_HOST", &docker),
