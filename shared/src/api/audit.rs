@@ -2,11 +2,10 @@
 
 use lambda_http::RequestExt;
 
+use crate::api::invocation::Invocation;
 use crate::api::request::{self, IDEMPOTENCY_KEY};
-use crate::aws::calls::Calls;
 use crate::error::Error;
 use crate::model::document::{Document, Effect};
-use crate::model::operation::Operation;
 
 /// Who asked for a mutation, and how. It is the same for all instances of the request.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub(super) struct Audit {
 
 /// What a mutation did to one instance, or the failure of an operation that only reads.
 #[derive(Debug, Default)]
-pub(super) struct Line<'a> {
+pub(super) struct LogLine<'a> {
     /// The instance, if the request or the answer names one.
     pub(super) instance_id: Option<String>,
     /// Whether the instance was changed; unknown if AWS may have carried out a call that failed.
@@ -42,15 +41,10 @@ impl Audit {
     }
 }
 
-impl<'a> Line<'a> {
-    /// The line of an error that no instance is known for.
-    pub(super) fn failure(error: &'a Error) -> Self {
-        Self::of(None, Err(error))
-    }
-
-    fn of(instance_id: Option<&str>, changed: Result<bool, &'a Error>) -> Self {
-        let effect = Effect { instance_id: instance_id.unwrap_or_default(), changed };
-        let error = changed.err();
+impl<'a> LogLine<'a> {
+    fn of(instance_id: Option<&str>, result: Result<bool, &'a Error>) -> Self {
+        let effect = Effect { instance_id: instance_id.unwrap_or_default(), result };
+        let error = result.err();
         Self {
             instance_id: instance_id.map(str::to_owned),
             changed: effect.is_changed(),
@@ -61,34 +55,29 @@ impl<'a> Line<'a> {
 }
 
 /// A line for each instance that a mutation was about, and one for each failure of another operation.
-pub(super) fn lines<'a, D: Document>(
-    operation: &Operation,
-    event: &lambda_http::Request,
-    result: &'a Result<D, Error>,
-    calls: &Calls,
-) -> Vec<Line<'a>> {
-    let is_mutation = operation.is_mutation();
-    let mut lines: Vec<Line<'a>> = match result {
+pub(super) fn lines<'a, D: Document>(invocation: &Invocation<'_>, result: &'a Result<D, Error>) -> Vec<LogLine<'a>> {
+    let mut lines: Vec<LogLine<'a>> = match result {
         Ok(document) => {
-            document.effects().into_iter().map(|effect| Line::of(Some(effect.instance_id), effect.changed)).collect()
+            document.effects().into_iter().map(|effect| LogLine::of(Some(effect.instance_id), effect.result)).collect()
         }
-        Err(error) => named(event, Err(error)),
+        Err(error) => named(invocation.request, Err(error)),
     };
-    if !is_mutation {
+    // What no request asks for has its own lines.
+    if !invocation.operation.is_mutation() || invocation.request.is_none() {
         lines.retain(|line| line.error.is_some());
         return lines;
     }
-    let has_changed = calls.have_changed(operation);
+    let has_changed = invocation.calls.have_changed(invocation.operation);
     if lines.is_empty() {
-        lines = named(event, Ok(has_changed));
+        lines = named(invocation.request, Ok(has_changed));
     }
-    // What AWS carried out before the error is not undone by it. Of many instances it is not known which they are.
+    // An error does not undo what AWS carried out before it. With many instances the answer that says which they are is lost.
     if let [line] = &mut lines[..]
         && has_changed
     {
         line.changed = Some(true);
     }
-    let ids = calls.ids_of_changes(operation).join(",");
+    let ids = invocation.calls.ids_of_changes(invocation.operation).join(",");
     if !ids.is_empty() {
         let changed = lines.iter_mut().filter(|line| line.changed == Some(true));
         changed.for_each(|line| line.aws_request_id = Some(ids.clone()));
@@ -97,12 +86,12 @@ pub(super) fn lines<'a, D: Document>(
 }
 
 /// A line for each instance that the request names, in its path or its body; one without an instance if it names none.
-fn named<'a>(event: &lambda_http::Request, changed: Result<bool, &'a Error>) -> Vec<Line<'a>> {
-    let ids = request::instance_ids(event);
+fn named<'a>(request: Option<&lambda_http::Request>, result: Result<bool, &'a Error>) -> Vec<LogLine<'a>> {
+    let ids = request.map(request::instance_ids).unwrap_or_default();
     if ids.is_empty() {
-        return vec![Line::of(None, changed)];
+        return vec![LogLine::of(None, result)];
     }
-    ids.iter().map(|id| Line::of(Some(id), changed)).collect()
+    ids.iter().map(|id| LogLine::of(Some(id), result)).collect()
 }
 
 #[cfg(test)]
@@ -110,8 +99,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::aws::calls::Calls;
     use crate::error::Code;
     use crate::model::mutation::{Mutation, Permitted};
+    use crate::model::operation::Operation;
     use crate::model::state::State;
     use crate::model::state_change::{InstanceResult, Outcome, Results, StateChange, StateChanges};
     use crate::model::status::InstanceStatus;
@@ -131,7 +122,10 @@ mod tests {
         result: &Result<D, Error>,
         calls: &Calls,
     ) -> Vec<(Option<String>, Option<bool>, Option<String>, Option<Code>)> {
-        let lines = lines(operation, event, result, calls);
+        let context = lambda_http::Context::default();
+        let latency = std::time::Duration::ZERO;
+        let invocation = Invocation { operation, request: Some(event), context: &context, calls, latency };
+        let lines = lines(&invocation, result);
         let told = lines.into_iter();
         told.map(|line| (line.instance_id, line.changed, line.aws_request_id, line.error.map(|error| error.code)))
             .collect()

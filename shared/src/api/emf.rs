@@ -59,7 +59,7 @@ impl Entry for Line<'_> {
             writer.value(name, &value);
         }
         for one in self.measurements {
-            writer.value(one.metric.name(), &Number(one));
+            writer.value(one.metric.name, &Number(one));
         }
     }
 }
@@ -69,7 +69,7 @@ struct Number<'a>(&'a Measurement);
 
 impl Value for Number<'_> {
     fn write(&self, writer: impl ValueWriter) {
-        let unit = match self.0.metric.unit() {
+        let unit = match self.0.metric.unit {
             Unit::Count => metrique_writer_core::Unit::Count,
             Unit::Milliseconds => metrique_writer_core::Unit::Second(NegativeScale::Milli),
         };
@@ -79,6 +79,8 @@ impl Value for Number<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -107,10 +109,10 @@ mod tests {
         let operation = || vec![Vec::new(), vec![("Operation", "health".to_owned())]];
         let code = vec![("Operation", "health".to_owned()), ("Code", "a \"b\"\n".to_owned())];
         let measured = [
-            Measurement::count(Metric::Requests, 1, &operation()),
-            Measurement::new(Metric::Latency, 12.5, &operation()),
-            Measurement::count(Metric::Errors, 2, &[code]),
-            Measurement::count(Metric::Sweeps, 1, &[Vec::new()]),
+            Measurement::count(Metric::REQUESTS, 1, &operation()),
+            Measurement::time(Metric::LATENCY, Duration::from_micros(12_500), &operation()),
+            Measurement::count(Metric::ERRORS, 2, &[code]),
+            Measurement::count(Metric::SWEEPS, 1, &[Vec::new()]),
         ];
         assert_eq!(
             written(&measured),

@@ -6,8 +6,9 @@ use serde_json::Value;
 use std::time::SystemTime;
 use tokio::time::Instant;
 
-use crate::api::log::log_failure;
-use crate::api::metrics::{self, Invocation};
+use crate::api::invocation::Invocation;
+use crate::api::log::log;
+use crate::api::metrics;
 use crate::aws::calls::counted;
 use crate::aws::deadline;
 use crate::config::Config;
@@ -50,16 +51,10 @@ where
         // Boxed, for the compiler reckons the layout of nested futures to a bounded depth.
         let work: LocalBoxFuture<_> = Box::pin(handle(state, &event));
         let (result, calls) = counted(within(context.deadline(), SystemTime::now(), work)).await;
-        match &result {
-            Ok(document) => tracing::info!(
-                request_id = context.request_id,
-                report = document.json(&context.request_id).unwrap_or_default(),
-                "done"
-            ),
-            Err(error) => log_failure(operation, &context, error),
-        }
-        let invocation = Invocation::of_event(operation, &result, &calls, start.elapsed());
-        metrics::write(state.as_ref(), &invocation);
+        let (request, latency) = (None, start.elapsed());
+        let invocation = Invocation { operation, request, context: &context, calls: &calls, latency };
+        log(&invocation, &result);
+        metrics::write(state.as_ref(), &invocation, &result);
         result.map_err(|error| Diagnostic { error_type: format!("{:?}", error.code), error_message: error.detail })
     });
     lambda_runtime::run(service).await

@@ -1,48 +1,37 @@
-//! The one place where functions log: failures, what mutations did, and what a scheduled run found.
+//! What the log says of an invocation: failures, what a mutation did, and what a scheduled run found. The sweep's lines about each
+//! worker are in its report.
 
 use std::cmp::Reverse;
 
-use lambda_http::Context;
-
-use crate::api::audit::{self, Audit, Line};
+use crate::api::audit::{self, Audit, LogLine};
+use crate::api::invocation::Invocation;
 use crate::api::request;
-use crate::aws::calls::Calls;
 use crate::error::Error;
 use crate::error::problem::code_name;
 use crate::model::document::{Document, Notice, outcome};
-use crate::model::operation::Operation;
 
-/// Writes the lines of one request, with what an operator needs to find it again: one for each failure, and one for each
+/// Writes the lines of one invocation, with what an operator needs to find it again: one for each failure, and one for each
 /// instance that a mutation was about, changed or not. No line has a body, a tag value or a credential.
 ///
-/// A scheduled health check has no caller, so its answer is logged. The answer of a failed check is always logged, and so is each
-/// warning.
-pub(super) fn log<D: Document>(
-    operation: &Operation,
-    event: &lambda_http::Request,
-    context: &Context,
-    result: &Result<D, Error>,
-    calls: &Calls,
-) {
+/// What has no caller has its answer in the log. The answer of a failed check is always logged, and so is each warning.
+pub(super) fn log<D: Document>(invocation: &Invocation<'_>, result: &Result<D, Error>) {
     if let Ok(document) = result {
-        log_document(request::is_scheduled(event), context, document);
+        log_document(invocation, document);
     }
-    let audit = operation.is_mutation().then(|| Audit::of(event));
-    let lines = audit::lines(operation, event, result, calls);
+    let request = invocation.request;
+    let audit = request.filter(|_| invocation.operation.is_mutation()).map(Audit::of);
+    let lines = audit::lines(invocation, result);
     // Only an error's text can quote them.
-    let values = if lines.iter().any(|line| line.error.is_some()) { request::tag_values(event) } else { Vec::new() };
+    let is_quoting = lines.iter().any(|line| line.error.is_some());
+    let values = request.filter(|_| is_quoting).map(request::tag_values).unwrap_or_default();
     for line in lines {
-        write(operation, context, request::path_parameter(event, "region"), audit.as_ref(), &line, &values);
+        write(invocation, audit.as_ref(), &line, &values);
     }
 }
 
-/// Writes the line of an invocation that no request made, and that failed.
-pub(super) fn log_failure(operation: &Operation, context: &Context, error: &Error) {
-    write(operation, context, None, None, &Line::failure(error), &[]);
-}
-
-fn log_document<D: Document>(is_scheduled: bool, context: &Context, document: &D) {
-    let (request_id, function) = (&context.request_id, &context.env_config.function_name);
+fn log_document<D: Document>(invocation: &Invocation<'_>, document: &D) {
+    let (request_id, function) = (invocation.request_id(), invocation.function());
+    let is_scheduled = invocation.request.is_none_or(request::is_scheduled);
     let json = || document.json(request_id).unwrap_or_else(|error| error.to_string());
     if document.status() >= 500 {
         tracing::error!(request_id, function, "answered {}", json());
@@ -58,23 +47,16 @@ fn log_document<D: Document>(is_scheduled: bool, context: &Context, document: &D
     }
 }
 
-fn write(
-    operation: &Operation,
-    context: &Context,
-    region: Option<&str>,
-    audit: Option<&Audit>,
-    line: &Line<'_>,
-    tag_values: &[String],
-) {
+fn write(invocation: &Invocation<'_>, audit: Option<&Audit>, line: &LogLine<'_>, tag_values: &[String]) {
     // The level is part of what the macro makes static, so that the fields stand in a macro and not in a function.
     macro_rules! event {
         ($level:ident, $text:expr) => {
             tracing::$level!(
-                request_id = &context.request_id,
-                trace_id = context.xray_trace_id.as_deref().and_then(root),
-                function = &context.env_config.function_name,
-                operation = operation.name,
-                region,
+                request_id = invocation.request_id(),
+                trace_id = invocation.trace_id(),
+                function = invocation.function(),
+                operation = invocation.operation.name,
+                region = invocation.region(),
                 instance_id = line.instance_id.as_deref(),
                 audit = audit.map(|_| true),
                 caller = audit.and_then(|audit| audit.caller.as_deref()),
@@ -94,13 +76,8 @@ fn write(
     match line.error {
         // EC2 quotes the values that it refuses.
         Some(error) => event!(error, without_values(&error.detail, tag_values.to_vec())),
-        None => event!(info, operation.name),
+        None => event!(info, invocation.operation.name),
     }
-}
-
-/// The id of the trace, out of the header that Lambda passes on: `Root=1-…;Parent=…;Sampled=1`.
-fn root(header: &str) -> Option<&str> {
-    header.split(';').find_map(|part| part.strip_prefix("Root="))
 }
 
 /// What the log shows instead of a tag value.
@@ -132,14 +109,6 @@ fn one_word(left: &str, right: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_root_of_the_header_is_the_traces_id() {
-        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a87bd80c:0";
-        assert_eq!(root(header), Some("1-5759e988-bd862e3fe1be46a994272793"));
-        assert_eq!(root("Parent=53995c3f42cd8ad8;Root=1-2"), Some("1-2"));
-        assert_eq!(root(""), None);
-    }
 
     #[test]
     fn values_are_masked_where_they_stand_as_words() {

@@ -3,6 +3,7 @@
 mod audit;
 mod emf;
 pub mod events;
+mod invocation;
 mod json;
 mod log;
 mod metrics;

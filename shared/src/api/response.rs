@@ -147,7 +147,7 @@ mod tests {
             result(Err(error.clone())),
         ];
         let answer = Mutation::Done(StateChanges::Many(Results(results)));
-        let effects = answer.effects().into_iter().map(|effect| (effect.instance_id, effect.changed.ok()));
+        let effects = answer.effects().into_iter().map(|effect| (effect.instance_id, effect.result.ok()));
         assert_eq!(effects.collect::<Vec<_>>(), [(ID, Some(false)), (ID, Some(false)), (ID, None)]);
         let response = respond(&event(Value::Null, Value::Null, ""), "request-1", &Ok(answer)).unwrap();
         assert_eq!(response.status(), 200);

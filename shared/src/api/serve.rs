@@ -6,8 +6,9 @@ use lambda_http::tower::ServiceExt;
 use lambda_http::{Adapter, Body, LambdaEvent, RequestExt, Response, service_fn};
 use tokio::time::Instant;
 
+use crate::api::invocation::Invocation;
 use crate::api::log::log;
-use crate::api::metrics::{self, Invocation};
+use crate::api::metrics;
 use crate::api::request::FromEvent;
 use crate::api::response;
 use crate::aws::calls::counted;
@@ -72,8 +73,10 @@ where
         deadline::within(context.deadline(), clients.now(), handle(clients, request)).await
     });
     let (result, calls) = counted(work).await;
-    log(operation, event, &context, &result, &calls);
-    metrics::write(clients.config(), &Invocation::of_request(operation, event, &result, &calls, start.elapsed()));
+    let (request, latency) = (Some(event), start.elapsed());
+    let invocation = Invocation { operation, request, context: &context, calls: &calls, latency };
+    log(&invocation, &result);
+    metrics::write(clients.config(), &invocation, &result);
     response::respond(event, &context.request_id, &result)
 }
 

@@ -15,7 +15,7 @@ pub trait Document: Serialize {
         serde_json::to_string(self)
     }
 
-    /// What a mutation did to each instance, for the log. None if the answer does not tell it.
+    /// What a mutation did to each instance, for the log and the metrics. None if the answer does not tell it.
     fn effects(&self) -> Vec<Effect<'_>> {
         Vec::new()
     }
@@ -47,14 +47,14 @@ pub struct Effect<'a> {
     /// The instance.
     pub instance_id: &'a str,
     /// Whether it was changed, or the error that prevented it.
-    pub changed: Result<bool, &'a Error>,
+    pub result: Result<bool, &'a Error>,
 }
 
 impl Effect<'_> {
     /// Whether the instance was changed; unknown if AWS may have carried out a call that failed.
     #[must_use]
     pub(crate) fn is_changed(&self) -> Option<bool> {
-        match self.changed {
+        match self.result {
             Ok(changed) => Some(changed),
             Err(error) => (!error.may_have_happened()).then_some(false),
         }

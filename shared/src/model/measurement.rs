@@ -1,6 +1,7 @@
 //! Numbers that CloudWatch keeps as metrics. `docs/MONITORING.md` has the table of all of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The value of one metric.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,90 +26,58 @@ pub enum Unit {
     Milliseconds,
 }
 
-/// The metrics.
+/// A metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// The invocations of a function.
-    Requests,
-    /// The time from the event to the answer.
-    Latency,
-    /// That time, of a request that asked to wait for a state.
-    LatencyWithWait,
-    /// The answers with a status of 500 and above, and the invocations that failed.
-    Faults,
-    /// The errors that callers got.
-    Errors,
-    /// The permissions that the role lacked.
-    MissingPermissions,
-    /// The calls of AWS.
-    AwsCalls,
-    /// The attempts beyond the first one of each call of AWS.
-    AwsRetries,
-    /// The first invocations of execution environments.
-    ColdStarts,
-    /// The checks of the health check that failed.
-    HealthCheckFailures,
-    /// The time that a check of the health check took.
-    HealthCheckLatency,
-    /// The sweeps that ended.
-    Sweeps,
-    /// The workers that a sweep saw.
-    Workers,
-    /// The workers that a sweep found idle.
-    IdleWorkers,
-    /// The workers that a sweep found impaired.
-    ImpairedWorkers,
-    /// The workers that a sweep found to be orphans.
-    OrphanedWorkers,
-    /// The workers that a sweep stopped or terminated.
-    ActedWorkers,
-    /// The workers that a rule wanted to be stopped or terminated beyond the most that is allowed.
-    HeldBackWorkers,
-    /// What failed in a sweep.
-    SweepFailures,
+pub struct Metric {
+    /// Its name in CloudWatch.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: Unit,
 }
 
 impl Metric {
-    /// Its name in CloudWatch.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Requests => "Requests",
-            Self::Latency => "Latency",
-            Self::LatencyWithWait => "LatencyWithWait",
-            Self::Faults => "Faults",
-            Self::Errors => "Errors",
-            Self::MissingPermissions => "MissingPermissions",
-            Self::AwsCalls => "AwsCalls",
-            Self::AwsRetries => "AwsRetries",
-            Self::ColdStarts => "ColdStarts",
-            Self::HealthCheckFailures => "HealthCheckFailures",
-            Self::HealthCheckLatency => "HealthCheckLatency",
-            Self::Sweeps => "Sweeps",
-            Self::Workers => "Workers",
-            Self::IdleWorkers => "IdleWorkers",
-            Self::ImpairedWorkers => "ImpairedWorkers",
-            Self::OrphanedWorkers => "OrphanedWorkers",
-            Self::ActedWorkers => "ActedWorkers",
-            Self::HeldBackWorkers => "HeldBackWorkers",
-            Self::SweepFailures => "SweepFailures",
-        }
-    }
-
-    /// Its unit.
-    #[must_use]
-    pub fn unit(self) -> Unit {
-        match self {
-            Self::Latency | Self::LatencyWithWait | Self::HealthCheckLatency => Unit::Milliseconds,
-            _ => Unit::Count,
-        }
-    }
+    /// The invocations of a function.
+    pub const REQUESTS: Self = Self { name: "Requests", unit: Unit::Count };
+    /// The time from the event to the answer.
+    pub const LATENCY: Self = Self { name: "Latency", unit: Unit::Milliseconds };
+    /// That time, of a request that asked to wait for a state.
+    pub const LATENCY_WITH_WAIT: Self = Self { name: "LatencyWithWait", unit: Unit::Milliseconds };
+    /// The answers with a status of 500 and above, and the invocations that failed.
+    pub const FAULTS: Self = Self { name: "Faults", unit: Unit::Count };
+    /// The errors that callers got.
+    pub const ERRORS: Self = Self { name: "Errors", unit: Unit::Count };
+    /// The calls that AWS denied because the role lacks a permission.
+    pub const MISSING_PERMISSIONS: Self = Self { name: "MissingPermissions", unit: Unit::Count };
+    /// The calls of AWS.
+    pub const AWS_CALLS: Self = Self { name: "AwsCalls", unit: Unit::Count };
+    /// The attempts beyond the first one of each call of AWS.
+    pub const AWS_RETRIES: Self = Self { name: "AwsRetries", unit: Unit::Count };
+    /// The first invocations of execution environments.
+    pub const COLD_STARTS: Self = Self { name: "ColdStarts", unit: Unit::Count };
+    /// The checks of the health check that failed.
+    pub const HEALTH_CHECK_FAILURES: Self = Self { name: "HealthCheckFailures", unit: Unit::Count };
+    /// The time that a check of the health check took.
+    pub const HEALTH_CHECK_LATENCY: Self = Self { name: "HealthCheckLatency", unit: Unit::Milliseconds };
+    /// The sweeps that ended.
+    pub const SWEEPS: Self = Self { name: "Sweeps", unit: Unit::Count };
+    /// The workers that a sweep saw.
+    pub const WORKERS: Self = Self { name: "Workers", unit: Unit::Count };
+    /// The workers that a sweep found idle.
+    pub const IDLE_WORKERS: Self = Self { name: "IdleWorkers", unit: Unit::Count };
+    /// The workers that a sweep found impaired.
+    pub const IMPAIRED_WORKERS: Self = Self { name: "ImpairedWorkers", unit: Unit::Count };
+    /// The workers that a sweep found to be orphans.
+    pub const ORPHANED_WORKERS: Self = Self { name: "OrphanedWorkers", unit: Unit::Count };
+    /// The workers that a sweep stopped or terminated.
+    pub const ACTED_WORKERS: Self = Self { name: "ActedWorkers", unit: Unit::Count };
+    /// The workers that a rule wanted to be stopped or terminated beyond the most that is allowed.
+    pub const HELD_BACK_WORKERS: Self = Self { name: "HeldBackWorkers", unit: Unit::Count };
+    /// What failed in a sweep.
+    pub const SWEEP_FAILURES: Self = Self { name: "SweepFailures", unit: Unit::Count };
 }
 
 impl Measurement {
-    /// A value under these sets of dimensions.
-    #[must_use]
-    pub fn new(metric: Metric, value: f64, dimensions: &[Dimensions]) -> Self {
+    fn new(metric: Metric, value: f64, dimensions: &[Dimensions]) -> Self {
         Self { metric, value, dimensions: dimensions.to_vec() }
     }
 
@@ -116,9 +85,15 @@ impl Measurement {
     pub fn missing<'a>(permissions: impl Iterator<Item = &'a str>) -> Vec<Self> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         permissions.for_each(|permission| *counts.entry(permission).or_default() += 1);
-        let under = |permission: &str| [Vec::new(), vec![("Permission", permission.to_owned())]];
-        let of = |(permission, count)| Self::count(Metric::MissingPermissions, count, &under(permission));
+        let under = |permission: &str| [vec![("Permission", permission.to_owned())]];
+        let of = |(permission, count)| Self::count(Metric::MISSING_PERMISSIONS, count, &under(permission));
         counts.into_iter().map(of).collect()
+    }
+
+    /// A time under these sets of dimensions.
+    #[must_use]
+    pub fn time(metric: Metric, time: Duration, dimensions: &[Dimensions]) -> Self {
+        Self::new(metric, time.as_secs_f64() * 1000.0, dimensions)
     }
 
     /// A number of things under these sets of dimensions.

@@ -109,11 +109,11 @@ pub enum Outcome {
 
 impl InstanceResult {
     fn effect(&self) -> Effect<'_> {
-        let changed = self.outcome.as_ref().map(|outcome| match outcome {
+        let result = self.outcome.as_ref().map(|outcome| match outcome {
             Outcome::Changed(change) => change.changed,
             Outcome::Permitted(_) => false,
         });
-        Effect { instance_id: self.instance_id.as_str(), changed }
+        Effect { instance_id: self.instance_id.as_str(), result }
     }
 }
 
@@ -134,7 +134,7 @@ impl Document for StateChanges {
 
     fn effects(&self) -> Vec<Effect<'_>> {
         match self {
-            Self::One(change) => vec![Effect { instance_id: change.instance_id.as_str(), changed: Ok(change.changed) }],
+            Self::One(change) => vec![Effect { instance_id: change.instance_id.as_str(), result: Ok(change.changed) }],
             Self::Many(results) => results.0.iter().map(InstanceResult::effect).collect(),
         }
     }

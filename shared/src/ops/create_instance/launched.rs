@@ -38,7 +38,7 @@ impl Document for Launched {
     }
 
     fn effects(&self) -> Vec<Effect<'_>> {
-        vec![Effect { instance_id: &self.instance.instance_id, changed: Ok(self.created) }]
+        vec![Effect { instance_id: &self.instance.instance_id, result: Ok(self.created) }]
     }
 }
 

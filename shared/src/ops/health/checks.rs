@@ -98,14 +98,13 @@ impl Check {
         if self.name.starts_with("cloudwatch:") { "CloudWatch" } else { "EC2" }
     }
 
-    /// What CloudWatch keeps of it: of all checks together, and of each check in each region.
+    /// What CloudWatch keeps of it: failures of all checks together too, for the alarm about silence.
     pub(super) fn measurements(&self) -> [Measurement; 2] {
         let own = vec![("Check", self.name.to_owned()), ("Region", self.region.clone())];
-        let dimensions = [Vec::new(), own];
-        let latency = u32::try_from(self.latency_ms).map_or(f64::MAX, f64::from);
+        let latency = Duration::from_millis(self.latency_ms);
         [
-            Measurement::count(Metric::HealthCheckFailures, usize::from(!self.ok), &dimensions),
-            Measurement::new(Metric::HealthCheckLatency, latency, &dimensions),
+            Measurement::count(Metric::HEALTH_CHECK_FAILURES, usize::from(!self.ok), &[Vec::new(), own.clone()]),
+            Measurement::time(Metric::HEALTH_CHECK_LATENCY, latency, &[own]),
         ]
     }
 }

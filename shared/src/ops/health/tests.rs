@@ -65,7 +65,7 @@ fn texts(health: &Health) -> Vec<String> {
 /// The failures that CloudWatch keeps of the checks, by their own dimensions.
 fn failures(health: &Health) -> Vec<(String, f64)> {
     let of_check = |dimensions: &[Dimensions]| dimensions[1][0].1.clone();
-    let failures = health.measurements().into_iter().filter(|one| one.metric == Metric::HealthCheckFailures);
+    let failures = health.measurements().into_iter().filter(|one| one.metric == Metric::HEALTH_CHECK_FAILURES);
     failures.map(|one| (of_check(&one.dimensions), one.value)).collect()
 }
 
@@ -167,8 +167,8 @@ fn a_check_is_measured_in_all_and_by_itself() {
     };
     let [failures, latency] = check.measurements();
     let own = vec![("Check", EC2.to_owned()), ("Region", "us-east-1".to_owned())];
-    assert_eq!(failures, Measurement::new(Metric::HealthCheckFailures, 1.0, &[Vec::new(), own.clone()]));
-    assert_eq!(latency, Measurement::new(Metric::HealthCheckLatency, 12.0, &[Vec::new(), own]));
+    assert_eq!(failures, Measurement::count(Metric::HEALTH_CHECK_FAILURES, 1, &[Vec::new(), own.clone()]));
+    assert_eq!(latency, Measurement::time(Metric::HEALTH_CHECK_LATENCY, Duration::from_millis(12), &[own]));
     let without_code = "AWS EC2 health check failed: Error while verifying access to EC2: An error occurred in us-east-1: \
                         AWS gave no answer to ec2:DescribeRegions in time";
     assert_eq!(notices(&[check], &[])[0], Notice::Warning(without_code.to_owned()));

@@ -15,11 +15,11 @@ const ALWAYS: [State; 4] = [State::Pending, State::Running, State::Stopping, Sta
 type Count = (Metric, fn(&RegionReport) -> usize);
 
 const COUNTS: [Count; 5] = [
-    (Metric::IdleWorkers, |region| region.idle),
-    (Metric::ImpairedWorkers, |region| region.impaired),
-    (Metric::OrphanedWorkers, |region| region.orphaned),
-    (Metric::ActedWorkers, |region| region.acted),
-    (Metric::HeldBackWorkers, |region| region.held_back),
+    (Metric::IDLE_WORKERS, |region| region.idle),
+    (Metric::IMPAIRED_WORKERS, |region| region.impaired),
+    (Metric::ORPHANED_WORKERS, |region| region.orphaned),
+    (Metric::ACTED_WORKERS, |region| region.acted),
+    (Metric::HELD_BACK_WORKERS, |region| region.held_back),
 ];
 
 impl Document for SweepReport {
@@ -29,7 +29,7 @@ impl Document for SweepReport {
             return Vec::new();
         }
         let read: Vec<&RegionReport> = self.regions.iter().filter(|region| region.is_read).collect();
-        let mut measurements = vec![Measurement::count(Metric::Sweeps, 1, &NOWHERE)];
+        let mut measurements = vec![Measurement::count(Metric::SWEEPS, 1, &NOWHERE)];
         for (metric, number) in COUNTS {
             let sum = read.iter().map(|region| number(region)).sum();
             measurements.push(Measurement::count(metric, sum, &NOWHERE));
@@ -57,10 +57,10 @@ fn workers(read: &[&RegionReport]) -> Vec<Measurement> {
         for (state, count) in states(region) {
             *sums.entry(state.clone()).or_default() += count;
             let dimensions = vec![place(region), ("State", state)];
-            measurements.push(Measurement::count(Metric::Workers, count, &[dimensions]));
+            measurements.push(Measurement::count(Metric::WORKERS, count, &[dimensions]));
         }
     }
-    let sums = sums.into_iter().map(|(state, sum)| Measurement::count(Metric::Workers, sum, &[vec![("State", state)]]));
+    let sums = sums.into_iter().map(|(state, sum)| Measurement::count(Metric::WORKERS, sum, &[vec![("State", state)]]));
     measurements.extend(sums);
     measurements
 }
@@ -80,9 +80,9 @@ fn failures(regions: &[RegionReport]) -> Vec<Measurement> {
             *by_code.entry((region.region.clone(), code)).or_default() += 1;
         }
     }
-    let sum = Measurement::count(Metric::SweepFailures, by_code.values().sum(), &NOWHERE);
+    let sum = Measurement::count(Metric::SWEEP_FAILURES, by_code.values().sum(), &NOWHERE);
     let each = by_code.into_iter().map(|((region, code), count)| {
-        Measurement::count(Metric::SweepFailures, count, &[vec![("Region", region), ("Code", code)]])
+        Measurement::count(Metric::SWEEP_FAILURES, count, &[vec![("Region", region), ("Code", code)]])
     });
     let denied = regions.iter().flat_map(|region| &region.failures).filter_map(|one| one.missing_permission.as_deref());
     [sum].into_iter().chain(each).chain(Measurement::missing(denied)).collect()

@@ -137,7 +137,7 @@ impl Line {
     /// line about a mutation: AWS's id of the request, or what prevented it.
     pub(crate) fn log_action(&self, ended: Result<Option<&str>, &Error>) {
         let error = ended.err();
-        let changed = Effect { instance_id: &self.facts.instance_id, changed: ended.map(|_| true) }.is_changed();
+        let changed = Effect { instance_id: &self.facts.instance_id, result: ended.map(|_| true) }.is_changed();
         let line = Self { acted: error.is_none(), ..self.clone() };
         tracing::info!(
             audit = true,
