@@ -28,6 +28,7 @@ async fn functions(names: &[&'static str]) -> Functions {
             (CML_METRICS_NAMESPACE, NAMESPACE),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
             ("CML_ALLOWED_REGIONS", "us-east-1"),
+            ("CML_ON_IDLE", "report"),
             ("CML_ON_ORPHAN", "report"),
         ],
     ]

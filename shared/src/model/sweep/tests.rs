@@ -4,6 +4,7 @@ use super::allowance::Allowance;
 use super::change::{ChangeKind, changes};
 use super::decision::{Verdict, decide};
 use super::facts::{Checks, Facts, Period};
+use super::finding::holding;
 use super::mark::{Mark, Rule};
 use super::rules::{Rules, Wish};
 use super::*;
@@ -51,6 +52,17 @@ fn without_a_rule_nothing_is_found() {
     for facts in [worker(0.0), failing(Some(ago(60))), with(worker(0.0), HEARTBEAT_KEY, "never")] {
         assert_eq!(verdict(&facts, &Rules::default()), Verdict::Leave);
     }
+}
+
+#[test]
+fn failing_checks_are_counted_without_a_rule_and_each_rule_that_holds_with_it() {
+    let no_rules = Rules::default();
+    assert_eq!(holding(&failing(Some(ago(60))), &no_rules), [Rule::Impaired]);
+    assert_eq!(holding(&worker(0.0), &no_rules), []);
+    let all = Rules { on_idle: Some(Wish::Report), on_orphan: Some(Wish::Report), ..no_rules };
+    let alone = Facts { cpu: worker(0.0).cpu, ..failing(Some(ago(60))) };
+    assert_eq!(holding(&alone, &all), [Rule::Idle, Rule::Impaired, Rule::Orphan]);
+    assert_eq!(holding(&with(worker(0.0), HEARTBEAT_KEY, ago(1)), &all), []);
 }
 
 #[test]

@@ -31,7 +31,7 @@ const HOUR: u64 = 3600;
 /// # Errors
 /// If the workers cannot be read. What fails after that stands in the report, and the sweep goes on without it.
 pub(super) async fn sweep(clients: &Clients, bus: &Bus, region: &Region) -> Result<RegionReport, Error> {
-    let mut report = RegionReport { region: region.to_string(), is_read: true, ..RegionReport::default() };
+    let mut report = RegionReport::new(region, &clients.config().sweep.rules);
     let all = read(clients, region, &mut report).await?;
     tell(clients, bus, region, &all, &mut report).await;
     let rules = &clients.config().sweep.rules;

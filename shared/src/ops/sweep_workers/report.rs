@@ -41,12 +41,12 @@ pub struct RegionReport {
     pub workers: usize,
     /// How many workers it has in each state.
     pub states: BTreeMap<String, usize>,
-    /// How many workers are idle. If `OnIdle` is off, it is not known of any.
-    pub idle: usize,
+    /// How many workers are idle; unknown while `OnIdle` is off.
+    pub idle: Option<usize>,
     /// How many workers have checks that fail.
     pub impaired: usize,
-    /// How many workers have no recent heartbeat. If `OnOrphan` is off, it is not known of any.
-    pub orphaned: usize,
+    /// How many workers have no recent heartbeat; unknown while `OnOrphan` is off.
+    pub orphaned: Option<usize>,
     /// How many workers each verdict was for.
     pub verdicts: BTreeMap<String, usize>,
     /// How many workers were stopped or terminated.
@@ -92,6 +92,12 @@ pub struct Line {
 }
 
 impl RegionReport {
+    /// The report of a region whose workers are read now.
+    pub(crate) fn new(region: &Region, rules: &Rules) -> Self {
+        let (idle, orphaned) = (rules.on_idle.map(|_| 0), rules.on_orphan.map(|_| 0));
+        Self { region: region.to_string(), is_read: true, idle, orphaned, ..Self::default() }
+    }
+
     /// The report of a region that could not be read.
     #[must_use]
     pub(crate) fn failed(region: &Region, error: &Error) -> Self {
@@ -105,9 +111,9 @@ impl RegionReport {
         self.workers += usize::from(facts.state != State::Terminated);
         for rule in holding(facts, rules) {
             match rule {
-                Rule::Idle => self.idle += 1,
+                Rule::Idle => self.idle = self.idle.map(|count| count + 1),
                 Rule::Impaired => self.impaired += 1,
-                Rule::Orphan => self.orphaned += 1,
+                Rule::Orphan => self.orphaned = self.orphaned.map(|count| count + 1),
             }
         }
     }
@@ -125,9 +131,22 @@ impl Failure {
             detail: error.detail.clone(),
         }
     }
+
+    /// The failure in a sentence for the log.
+    pub(crate) fn warning(&self, region: &str) -> String {
+        let about = self.instance_id.as_deref().map(|id| format!("{id} in ")).unwrap_or_default();
+        let code = self.missing_permission.as_ref().or(self.aws_code.as_ref());
+        let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+        format!("The sweep failed on {about}{region}{code}: {}", self.detail)
+    }
 }
 
 impl Line {
+    /// Whether the worker's checks fail.
+    pub(crate) fn is_impaired(&self) -> bool {
+        holding(&self.facts, &self.rules).contains(&Rule::Impaired)
+    }
+
     /// Writes the line to the log.
     pub(crate) fn log(&self) {
         tracing::info!(sweep = serde_json::to_string(self).unwrap_or_default(), "{}", self.decision.reason);
