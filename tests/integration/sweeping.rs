@@ -81,7 +81,7 @@ async fn without_a_rule_a_sweep_only_remembers_what_it_saw() {
 
 #[tokio::test]
 async fn an_orphan_is_marked_and_then_terminated_and_no_other_instance() {
-    let functions = sweeper(&[("CML_ON_ORPHAN", "terminate")]).await;
+    let functions = sweeper(&[("CML_ON_ORPHAN", "terminate"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
     let (orphan, other) = (functions.aws.workers.demo[0].clone(), functions.aws.workers.demo[1].clone());
     let shown = show(&functions, &orphan, &[("cml:seen", "- ok")]);
     let report = sweep(&functions).await;
@@ -103,6 +103,20 @@ async fn an_orphan_is_marked_and_then_terminated_and_no_other_instance() {
     assert_eq!((state.as_str(), tags["cml:acted"].starts_with("terminate orphan 20")), ("terminated", true));
     let (tags, state) = in_ec2(&functions, &other).await;
     assert_eq!((state.as_str(), tags.contains_key("cml:mark")), ("running", false));
+    // The saved query about an instance finds it, as it finds what callers did.
+    let log = functions.program("sweep-workers").output();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let audit: Vec<Value> = lines.filter(|line| line["fields"]["audit"] == true).collect();
+    assert_eq!(audit.len(), 1, "{log}");
+    let fields = &audit[0]["fields"];
+    assert_eq!(
+        (&fields["instance_id"], &fields["changed"], &fields["dry_run"]),
+        (&json!(orphan), &json!(true), &json!(false))
+    );
+    assert_eq!((&fields["caller"], &fields["operation"]), (&json!("sweep-workers"), &json!("sweep-workers")));
+    assert!(fields["message"].as_str().unwrap().contains("no heartbeat came"), "{fields}");
+    assert!(fields["aws_request_id"].as_str().is_some_and(|id| !id.is_empty()), "{fields}");
+    assert!(audit[0]["span"]["requestId"].is_string(), "{}", audit[0]);
     functions.aws.stop().unwrap();
 }
 
