@@ -4,8 +4,8 @@ use lambda_http::RequestExt;
 
 use crate::api::invocation::Invocation;
 use crate::api::request::{self, IDEMPOTENCY_KEY};
-use crate::error::Error;
-use crate::model::document::{Document, Effect};
+use crate::error::{Code, Error};
+use crate::model::document::Document;
 
 /// Who asked for a mutation, and how. It is the same for all instances of the request.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) struct Audit {
 pub(super) struct LogLine<'a> {
     /// The instance, if the request or the answer names one.
     pub(super) instance_id: Option<String>,
-    /// Whether the instance was changed; unknown if AWS may have carried out a call that failed.
+    /// Whether the instance was changed; unknown if AWS may have carried out a change of which no answer tells.
     pub(super) changed: Option<bool>,
     /// If something was changed, AWS's ids of the requests that did it; otherwise the id of the one that AWS refused.
     pub(super) aws_request_id: Option<String>,
@@ -43,11 +43,10 @@ impl Audit {
 
 impl<'a> LogLine<'a> {
     fn of(instance_id: Option<&str>, result: Result<bool, &'a Error>) -> Self {
-        let effect = Effect { instance_id: instance_id.unwrap_or_default(), result };
         let error = result.err();
         Self {
             instance_id: instance_id.map(str::to_owned),
-            changed: effect.is_changed(),
+            changed: result.ok(),
             aws_request_id: error.and_then(|error| error.aws.as_ref()?.request_id.clone()),
             error,
         }
@@ -58,24 +57,23 @@ impl<'a> LogLine<'a> {
 pub(super) fn lines<'a, D: Document>(invocation: &Invocation<'_>, result: &'a Result<D, Error>) -> Vec<LogLine<'a>> {
     let mut lines: Vec<LogLine<'a>> = match result {
         Ok(document) => {
-            document.effects().into_iter().map(|effect| LogLine::of(Some(effect.instance_id), effect.result)).collect()
+            let effects = document.effects().into_iter();
+            let effects = effects.map(|effect| LogLine::of(Some(effect.instance_id), effect.result));
+            effects.chain(document.failure().map(|error| LogLine::of(None, Err(error)))).collect()
         }
-        Err(error) => named(invocation.request, Err(error)),
+        Err(error) => named(invocation, Err(error)),
     };
     // What no request asks for has its own lines.
     if !invocation.operation.is_mutation() || invocation.request.is_none() {
         lines.retain(|line| line.error.is_some());
         return lines;
     }
-    let has_changed = invocation.calls.have_changed(invocation.operation);
     if lines.is_empty() {
-        lines = named(invocation.request, Ok(has_changed));
+        lines = named(invocation, Ok(invocation.calls.have_changed(invocation.operation)));
     }
-    // An error does not undo what AWS carried out before it. With many instances the answer that says which they are is lost.
-    if let [line] = &mut lines[..]
-        && has_changed
-    {
-        line.changed = Some(true);
+    let is_only = lines.len() == 1;
+    for line in lines.iter_mut().filter(|line| line.error.is_some()) {
+        line.changed = changed_in_spite_of(line.error, is_only, invocation);
     }
     let ids = invocation.calls.ids_of_changes(invocation.operation).join(",");
     if !ids.is_empty() {
@@ -85,9 +83,22 @@ pub(super) fn lines<'a, D: Document>(invocation: &Invocation<'_>, result: &'a Re
     lines
 }
 
-/// A line for each instance that the request names, in its path or its body; one without an instance if it names none.
-fn named<'a>(request: Option<&lambda_http::Request>, result: Result<bool, &'a Error>) -> Vec<LogLine<'a>> {
-    let ids = request.map(request::instance_ids).unwrap_or_default();
+/// Whether an instance was changed although there is an error: the error does not undo what AWS carried out before it. Of one
+/// instance the calls tell it; of many they do not tell which was changed.
+fn changed_in_spite_of(error: Option<&Error>, is_only: bool, invocation: &Invocation<'_>) -> Option<bool> {
+    // EC2 named the instance of another request.
+    let is_anothers = error.is_some_and(|error| error.code == Code::IdempotencyMismatch);
+    if is_only && !is_anothers && invocation.calls.have_changed(invocation.operation) {
+        return Some(true);
+    }
+    (!invocation.calls.may_have_changed(invocation.operation)).then_some(false)
+}
+
+/// A line for each instance that the request names, in its path or its body, or that it launched; one without an instance if there
+/// is none.
+fn named<'a>(invocation: &Invocation<'_>, result: Result<bool, &'a Error>) -> Vec<LogLine<'a>> {
+    let named = invocation.request.map(request::instance_ids).unwrap_or_default();
+    let ids = if named.is_empty() { invocation.calls.launched() } else { named };
     if ids.is_empty() {
         return vec![LogLine::of(None, result)];
     }
@@ -99,17 +110,19 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::request::MAX_BODY_BYTES;
     use crate::aws::calls::Calls;
-    use crate::error::Code;
+    use crate::model::instance_ids::MAX_INSTANCES;
     use crate::model::mutation::{Mutation, Permitted};
     use crate::model::operation::Operation;
     use crate::model::state::State;
     use crate::model::state_change::{InstanceResult, Outcome, Results, StateChange, StateChanges};
     use crate::model::status::InstanceStatus;
-    use crate::ops::{get_instance_status, stop_instance, update_instance_tags};
+    use crate::ops::{create_instance, get_instance_status, stop_instance, update_instance_tags};
     use crate::testing::{ID, event, read, worker};
 
     const OTHER: &str = "i-0fedcba9876543210";
+    const THIRD: &str = "i-00000000000000001";
 
     fn of_one() -> lambda_http::Request {
         event(json!({"region": "us-east-1", "instance_id": ID}), Value::Null, "")
@@ -185,27 +198,33 @@ mod tests {
         let results = vec![
             InstanceResult { instance_id: id(ID), outcome: Ok(Outcome::Changed(change(true))) },
             InstanceResult { instance_id: id(OTHER), outcome: Err(Error::new(Code::NotManaged, "no")) },
+            InstanceResult { instance_id: id(THIRD), outcome: Ok(Outcome::Changed(change(false))) },
         ];
         let many: Stopped = Ok(Mutation::Done(StateChanges::Many(Results(results))));
-        let calls = Calls::of(&[("StopInstances", true, "aws-2")]);
+        let calls = Calls::of(&[("StopInstances", true, "aws-2"), ("StopInstances", true, "aws-3")]);
         assert_eq!(
             told(&stop_instance::OPERATION, &of_one(), &many, &calls),
-            [(some(ID), Some(true), some("aws-2"), None), (some(OTHER), Some(false), None, Some(Code::NotManaged)),]
+            [
+                (some(ID), Some(true), some("aws-2,aws-3"), None),
+                (some(OTHER), Some(false), None, Some(Code::NotManaged)),
+                (some(THIRD), Some(false), None, None),
+            ]
         );
     }
 
     #[test]
     fn what_came_of_a_call_without_an_answer_is_unknown() {
         let late: Stopped = Err(Error::new(Code::AwsTimeout, "late"));
-        let of_many = event(
-            json!({"region": "us-east-1"}),
-            Value::Null,
-            &json!({"instance_ids": [ID, OTHER, "x\ny"]}).to_string(),
-        );
-        for (event, ids) in [(of_one(), vec![ID]), (of_many, vec![ID, OTHER])] {
-            let unknown = |id: &&str| (some(id), None, None, Some(Code::AwsTimeout));
-            let expected: Vec<_> = ids.iter().map(unknown).collect();
-            assert_eq!(told(&stop_instance::OPERATION, &event, &late, &Calls::default()), expected);
+        let ids = json!({"instance_ids": [ID, OTHER, OTHER, "x\ny"]}).to_string();
+        let of_many = || event(json!({"region": "us-east-1"}), Value::Null, &ids);
+        let begun = Calls::default().and_begun("StopInstances");
+        // No change was begun: nothing is in doubt, however late a read was.
+        for (calls, changed) in [(begun, None), (Calls::default().and_begun("DescribeInstances"), Some(false))] {
+            for (event, ids) in [(of_one(), vec![ID]), (of_many(), vec![ID, OTHER])] {
+                let line = |id: &&str| (some(id), changed, None, Some(Code::AwsTimeout));
+                let expected: Vec<_> = ids.iter().map(line).collect();
+                assert_eq!(told(&stop_instance::OPERATION, &event, &late, &calls), expected);
+            }
         }
         assert_eq!(crate::model::document::outcome(true, None), "unknown");
     }
@@ -219,10 +238,38 @@ mod tests {
     }
 
     #[test]
+    fn a_launch_that_fails_later_names_its_instance_and_anothers_instance_is_no_change() {
+        let event = event(json!({"region": "us-east-1"}), Value::Null, "{}");
+        let calls = Calls::of(&[("RunInstances", true, "aws-2")]);
+        for (code, changed) in [(Code::IncorrectState, true), (Code::IdempotencyMismatch, false)] {
+            let failed: Result<Mutation<StateChanges>, Error> = Err(Error::new(code, "no"));
+            let id = changed.then(|| "aws-2".to_owned());
+            let line = (some(ID), Some(changed), id, Some(code));
+            assert_eq!(told(&create_instance::OPERATION, &event, &failed, &calls), [line]);
+        }
+    }
+
+    #[test]
+    fn a_request_has_no_more_lines_than_it_may_name_instances() {
+        let late: Stopped = Err(Error::new(Code::InvalidRequest, "no"));
+        let of = |ids: Vec<String>| json!({"instance_ids": ids, "x": "y"}).to_string();
+        let many = of((0..300).map(|id| format!("i-{id:08x}")).collect());
+        let told_of = |path: Value, body: &str| {
+            told(&stop_instance::OPERATION, &event(path, Value::Null, body), &late, &Calls::default())
+        };
+        assert_eq!(told_of(json!({"region": "us-east-1"}), &many).len(), MAX_INSTANCES);
+        // The path's instance is the only one that the request is about.
+        let of_path = told_of(json!({"region": "us-east-1", "instance_id": ID}), &of(vec![OTHER.to_owned()]));
+        assert_eq!(of_path, [(some(ID), Some(false), None, Some(Code::InvalidRequest))]);
+        let too_large = of(vec![OTHER.to_owned(), "x".repeat(MAX_BODY_BYTES)]);
+        assert_eq!(told_of(json!({"region": "us-east-1"}), &too_large)[0].0, None);
+    }
+
+    #[test]
     fn a_read_has_a_line_only_if_it_fails() {
         let refused = Error::new(Code::InstanceNotFound, "gone");
         let failed: Result<InstanceStatus, Error> = Err(refused);
-        let line = (some(ID), Some(false), None, Some(Code::InstanceNotFound));
+        let line = (some(ID), None, None, Some(Code::InstanceNotFound));
         assert_eq!(told(&get_instance_status::OPERATION, &of_one(), &failed, &Calls::default()), [line]);
         let instance = read(&aws_sdk_ec2::types::Instance::builder().build());
         let shown: Result<InstanceStatus, Error> = Ok(InstanceStatus::from_ec2(worker().instance_id, &instance, None));

@@ -28,6 +28,13 @@ pub async fn within<D>(
     deadline::until(deadline, now, work).await
 }
 
+/// What Lambda counts and keeps of an invocation that failed.
+fn diagnostic(failure: Option<Error>) -> Diagnostic {
+    let (error_type, error_message) =
+        failure.map(|error| (format!("{:?}", error.code), error.detail)).unwrap_or_default();
+    Diagnostic { error_type, error_message }
+}
+
 /// Serves such an operation until Lambda ends the process. An error is the invocation's: Lambda counts it, and keeps the event
 /// in the queue of dead letters.
 ///
@@ -55,7 +62,11 @@ where
         let invocation = Invocation { operation, request, context: &context, calls: &calls, latency };
         log(&invocation, &result);
         metrics::write(state.as_ref(), &invocation, &result);
-        result.map_err(|error| Diagnostic { error_type: format!("{:?}", error.code), error_message: error.detail })
+        let failure = result.as_ref().map_or_else(|error| Some(error.clone()), |document| document.failure().cloned());
+        match (result, failure) {
+            (Ok(document), None) => Ok(document),
+            (_, failure) => Err(diagnostic(failure)),
+        }
     });
     lambda_runtime::run(service).await
 }

@@ -37,7 +37,7 @@ fn measurements<D: Document>(
     let mut measurements = vec![
         count(Metric::REQUESTS, 1),
         count(Metric::FAULTS, is_fault(invocation, result).into()),
-        count(Metric::AWS_CALLS, invocation.calls.begun),
+        count(Metric::AWS_CALLS, invocation.calls.begun()),
         count(Metric::AWS_RETRIES, invocation.calls.retries()),
         count(Metric::COLD_STARTS, is_cold.into()),
         latency,
@@ -50,7 +50,7 @@ fn measurements<D: Document>(
 /// Whether it was answered with 500 or above, or failed without a request.
 fn is_fault<D: Document>(invocation: &Invocation<'_>, result: &Result<D, Error>) -> bool {
     match result {
-        Ok(document) => document.status() >= 500,
+        Ok(document) => document.status() >= 500 || document.failure().is_some(),
         Err(error) => invocation.request.is_none() || status_and_title(error.code).0 >= 500,
     }
 }
@@ -58,7 +58,9 @@ fn is_fault<D: Document>(invocation: &Invocation<'_>, result: &Result<D, Error>)
 /// The error, or those of the instances that a call on many failed for, counted by code and by missing permission.
 fn errors<D: Document>(invocation: &Invocation<'_>, result: &Result<D, Error>) -> Vec<Measurement> {
     let errors: Vec<&Error> = match result {
-        Ok(document) => document.effects().into_iter().filter_map(|effect| effect.result.err()).collect(),
+        Ok(document) => {
+            document.effects().into_iter().filter_map(|effect| effect.result.err()).chain(document.failure()).collect()
+        }
         Err(error) => vec![error],
     };
     let mut by_code: BTreeMap<String, usize> = BTreeMap::new();

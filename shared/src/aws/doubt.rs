@@ -33,12 +33,16 @@ impl Intercept for Doubt {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(Err(error)) = context.output_or_error() {
-            let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<RunInstancesError>());
-            let is_refused = refusal.and_then(ProvideErrorMetadata::code).is_some_and(is_refusal);
-            let is_about_the_request = context.response().is_some_and(|response| response.status().is_client_error());
-            self.0.fetch_or(!is_refused && !is_about_the_request, Ordering::Relaxed);
-        }
+        self.0.fetch_or(is_doubtful(context), Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Whether this try failed, and AWS may have carried it out all the same.
+pub(crate) fn is_doubtful(context: &FinalizerInterceptorContextRef<'_>) -> bool {
+    let Some(Err(error)) = context.output_or_error() else { return false };
+    let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<RunInstancesError>());
+    let is_refused = refusal.and_then(ProvideErrorMetadata::code).is_some_and(is_refusal);
+    let is_about_the_request = context.response().is_some_and(|response| response.status().is_client_error());
+    !is_refused && !is_about_the_request
 }

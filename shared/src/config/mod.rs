@@ -34,6 +34,7 @@ pub mod limits;
 pub mod sweep;
 mod variables;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use wildmatch::WildMatch;
@@ -169,7 +170,8 @@ impl Config {
         let sweep = Sweep::read(&variable, bad);
         let region = region?;
         Some(Self {
-            allowed_regions: allowed.map(|regions| if regions.is_empty() { vec![region.clone()] } else { regions })?,
+            allowed_regions: allowed
+                .map(|regions| if regions.is_empty() { vec![region.clone()] } else { once(regions) })?,
             region,
             managed_by: managed_by?,
             allowed_instance_types: types?,
@@ -214,6 +216,12 @@ impl Config {
 
 fn region(text: &str) -> Result<Region, String> {
     Region::try_from(text.to_owned()).map_err(|refusal| format!("is {text:?} but {}", refusal.0))
+}
+
+/// Each region once, in the order given.
+fn once(regions: Vec<Region>) -> Vec<Region> {
+    let mut seen = BTreeSet::new();
+    regions.into_iter().filter(|region| seen.insert(region.clone())).collect()
 }
 
 fn managed_by(given: Option<String>) -> Result<String, String> {

@@ -20,6 +20,11 @@ pub trait Document: Serialize {
         Vec::new()
     }
 
+    /// The error for which the invocation counts as failed although there is an answer. Only what no request asks for has one.
+    fn failure(&self) -> Option<&Error> {
+        None
+    }
+
     /// What the log says beside the document: of a scheduled run all of it, of another one the warnings.
     fn notices(&self) -> Vec<Notice> {
         Vec::new()
@@ -48,17 +53,6 @@ pub struct Effect<'a> {
     pub instance_id: &'a str,
     /// Whether it was changed, or the error that prevented it.
     pub result: Result<bool, &'a Error>,
-}
-
-impl Effect<'_> {
-    /// Whether the instance was changed; unknown if AWS may have carried out a call that failed.
-    #[must_use]
-    pub(crate) fn is_changed(&self) -> Option<bool> {
-        match self.result {
-            Ok(changed) => Some(changed),
-            Err(error) => (!error.may_have_happened()).then_some(false),
-        }
-    }
 }
 
 /// How a mutation ended, in a word to search the log for.

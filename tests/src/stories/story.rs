@@ -58,8 +58,9 @@ pub fn tell(common: &SdkConfig, plot: &Plot, seed: u64) -> Told {
             };
             for _ in 0..count {
                 let (sweeper, now) = (Arc::clone(&sweeper), clock.now());
-                let sweep =
-                    async move { within(now + Duration::from_millis(TIMEOUT), now, sweeper.sweep_workers()).await };
+                let sweep = async move {
+                    within(now + Duration::from_millis(TIMEOUT), now, async { Ok(sweeper.sweep_workers().await) }).await
+                };
                 sweeps.push(spawn_local(sweep));
             }
         }
@@ -96,7 +97,9 @@ impl Told {
     fn add(&mut self, swept: Result<SweepReport, shared::error::Error>) {
         let mut count = |name: &str, more: usize| *self.counts.entry(name.to_owned()).or_default() += more;
         count("sweeps", 1);
-        let Ok(report) = swept else { return count("failed sweeps", 1) };
+        let Some(report) = swept.ok().filter(|report| report.failure.is_none()) else {
+            return count("failed sweeps", 1);
+        };
         for region in report.regions {
             region.verdicts.iter().for_each(|(verdict, number)| count(verdict, *number));
             count("acted", region.acted);

@@ -54,7 +54,8 @@ async fn large_sweep(abandoned: bool) -> (SweepReport, BTreeMap<String, u64>, Du
         config.sweep.rules = rules;
     });
     let (start, now) = (Instant::now(), clock.now());
-    let report = within(now + Duration::from_millis(TIMEOUT), now, sweeper.sweep_workers()).await.unwrap();
+    let report =
+        within(now + Duration::from_millis(TIMEOUT), now, async { Ok(sweeper.sweep_workers().await) }).await.unwrap();
     (report, aws.counts(), start.elapsed())
 }
 

@@ -10,6 +10,7 @@ use crate::error::{Code, Error};
 use crate::input::Invalid;
 use crate::model::idempotency_key::IdempotencyKey;
 use crate::model::instance_id::InstanceId;
+use crate::model::instance_ids::MAX_INSTANCES;
 use crate::model::request::{Identity, Request};
 
 /// The header by which a caller marks a request that it may send again.
@@ -66,13 +67,21 @@ pub(crate) fn path_parameter<'a>(event: &'a lambda_http::Request, name: &str) ->
     event.path_parameters_ref()?.first(name)
 }
 
-/// The ids of instances that the caller named in the path or the body's `instance_ids`, for the log. What is no id is none.
+/// The ids of instances that the caller named in the path, or else in the body's `instance_ids`, for the log: as many as a request
+/// may name. What is no id is none.
 pub(crate) fn instance_ids(event: &lambda_http::Request) -> Vec<String> {
-    let in_path = path_parameter(event, "instance_id").map(str::to_owned);
+    let is_id = |id: &str| InstanceId::try_from(id.to_owned()).is_ok();
+    if let Some(id) = path_parameter(event, "instance_id") {
+        return if is_id(id) { vec![id.to_owned()] } else { Vec::new() };
+    }
+    if event.body().len() > MAX_BODY_BYTES {
+        return Vec::new();
+    }
     let body: Value = serde_json::from_slice(event.body()).unwrap_or_default();
-    let in_body = body.get("instance_ids").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let ids = in_path.into_iter().chain(in_body.map(str::to_owned));
-    ids.filter_map(|id| InstanceId::try_from(id).ok()).map(|id| id.to_string()).collect()
+    let ids = body.get("instance_ids").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut ids: Vec<String> = ids.filter(|id| is_id(id)).take(MAX_INSTANCES).map(str::to_owned).collect();
+    ids.dedup();
+    ids
 }
 
 /// The tag values that the caller sent, in the body's `tags` and `name` and the query's `tag.<key>`. They are kept out of

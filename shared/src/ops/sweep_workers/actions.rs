@@ -20,17 +20,13 @@ use crate::model::sweep::rules::Wish;
 use crate::model::sweep::{ACTED_KEY, MARK_KEY, SWEEP};
 use crate::model::tags::tag;
 use crate::model::time::Moment;
+use crate::ops::sweep_workers::report::Line;
 
 /// How the attempt to stop or terminate a worker ended, if nothing failed.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The worker was stopped or terminated.
-    Acted {
-        /// AWS's id of the request.
-        aws_request_id: Option<String>,
-        /// The error of the event about it, if that was not published.
-        untold: Option<Error>,
-    },
+    /// The worker was stopped or terminated. It has the error of the event about it, if that was not published.
+    Acted(Option<Error>),
     /// The last read showed that the reason is gone, so that nothing was done.
     NoLongerTrue,
 }
@@ -78,13 +74,8 @@ pub(super) async fn mark(
 /// Stops or terminates a worker, if a fresh read leads to the same decision.
 ///
 /// The tag with the time of the action is written before the call: if the call's answer is lost, the action counts.
-pub(super) async fn act(
-    clients: &Clients,
-    bus: &Bus,
-    region: &Region,
-    before: &Facts,
-    decision: &Decision,
-) -> Result<Ended, Error> {
+pub(super) async fn act(clients: &Clients, bus: &Bus, region: &Region, line: &Line) -> Result<Ended, Error> {
+    let Line { facts: before, decision, .. } = line;
     if deadline::is_near() {
         return Err(Error::new(
             Code::AwsTimeout,
@@ -100,20 +91,20 @@ pub(super) async fn act(
     let wish = if is_stop { Wish::Stop } else { Wish::Terminate };
     let acted = Mark { wish, rule: decision.rule.unwrap_or(Rule::Orphan), at: fresh.at };
     set_tag(clients, region, &fresh.instance_id, ACTED_KEY, &acted.to_string()).await?;
-    let aws_request_id = match send(clients, region, &fresh.instance_id, is_stop).await {
-        Ok(aws_request_id) => aws_request_id,
-        Err(error) => {
-            if !error.may_have_happened() {
-                // If this fails, too, the refused action counts for the hour, and EC2's refusal is still what there is to say.
-                take_back(clients, region, &fresh, wish, &acted).await.ok();
-            }
-            return Err(error);
+    let sent = send(clients, region, &fresh.instance_id, is_stop).await;
+    // At once: what follows may not end in time.
+    line.log_action(sent.as_ref().map(Option::as_deref));
+    if let Err(error) = sent {
+        if !error.may_have_happened() {
+            // If this fails, too, the refused action counts for the hour, and EC2's refusal is still what there is to say.
+            take_back(clients, region, &fresh, wish, &acted).await.ok();
         }
-    };
+        return Err(error);
+    }
     let kind = if is_stop { ChangeKind::Stopped } else { ChangeKind::Terminated };
     let by = Some(SWEEP.to_owned());
     let told = bus.publish(&[Change { cause: Some(again.reason), by, ..Change::new(&fresh, kind) }]).await;
-    Ok(Ended::Acted { aws_request_id, untold: told.err() })
+    Ok(Ended::Acted(told.err()))
 }
 
 /// Sends the call, and gives AWS's id of it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::Error;
 use crate::error::problem::code_name;
 use crate::model::document::{Document, Notice};
 use crate::model::measurement::{Dimensions, Measurement, Metric};
@@ -24,6 +25,10 @@ const COUNTS: [Count; 5] = [
 ];
 
 impl Document for SweepReport {
+    fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+
     /// A warning for each failure and for each impaired worker, so that one can search for them.
     fn notices(&self) -> Vec<Notice> {
         self.regions.iter().flat_map(|region| region.warnings()).map(Notice::Warning).collect()
@@ -113,7 +118,7 @@ impl RegionReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Code, Denial, Error};
+    use crate::error::{Code, Denial};
     use crate::ops::sweep_workers::report::Failure;
 
     fn region(name: &str) -> RegionReport {
@@ -154,7 +159,8 @@ mod tests {
             region: "c".to_owned(),
             ..RegionReport::default()
         };
-        let report = SweepReport { regions: vec![region("a"), region("b"), dead], is_sweep: true, permissions: None };
+        let report =
+            SweepReport { regions: vec![region("a"), region("b"), dead], is_sweep: true, ..SweepReport::default() };
         for (metric, sum, each) in [
             (Metric::IDLE_WORKERS, Some(4.0), Some(2.0)),
             (Metric::IMPAIRED_WORKERS, Some(2.0), Some(1.0)),
@@ -183,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_no_sweep_counts_nothing() {
-        let report = SweepReport { regions: vec![region("a")], is_sweep: false, permissions: None };
+        let report = SweepReport { regions: vec![region("a")], ..SweepReport::default() };
         assert_eq!(report.measurements(), []);
     }
 }

@@ -79,9 +79,8 @@ impl Sweeper {
     /// ec2:DeleteTags of the sweep's own tags; ec2:StopInstances and ec2:TerminateInstances if a rule asks for them;
     /// events:PutEvents.
     ///
-    /// # Errors
-    /// If no region could be read: Lambda then keeps the event in the queue of dead letters.
-    pub async fn sweep_workers(&self) -> Result<SweepReport, Error> {
+    /// If no region could be read, the report has a failure: Lambda then keeps the event in the queue of dead letters.
+    pub async fn sweep_workers(&self) -> SweepReport {
         let regions = &self.clients.config().allowed_regions;
         let sweeps = regions.iter().map(|region| region::sweep(&self.clients, &self.bus, region));
         let mut reports = Vec::new();
@@ -95,10 +94,9 @@ impl Sweeper {
                 }
             }
         }
-        match errors.pop() {
-            Some(error) if errors.len() + 1 == regions.len() => Err(error),
-            _ => Ok(SweepReport { regions: reports, is_sweep: true, permissions: None }),
-        }
+        // If no region could be read, the invocation has failed.
+        let failure = errors.pop().filter(|_| errors.len() + 1 == regions.len());
+        SweepReport { regions: reports, is_sweep: true, failure, permissions: None }
     }
 
     /// Tries the permissions of the sweep's own role in each allowed region, and changes nothing.
@@ -153,7 +151,7 @@ impl Invocation {
 /// An event that is not understood, the errors of the sweep, and whatever AWS refuses while an event of EC2 is passed on.
 pub async fn handle(sweeper: &Sweeper, event: &Value) -> Result<SweepReport, Error> {
     match Invocation::read(event)? {
-        Invocation::Sweep => sweeper.sweep_workers().await,
+        Invocation::Sweep => Ok(sweeper.sweep_workers().await),
         Invocation::Permissions => sweeper.self_test().await,
         Invocation::Ec2(event) => ec2_events::pass_on(&sweeper.clients, &sweeper.bus, &event).await,
     }

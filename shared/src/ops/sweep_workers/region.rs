@@ -138,21 +138,19 @@ async fn act(
     let mut allowance = Allowance::new(&clients.config().sweep.rules, lately.collect());
     let mut acted = HashSet::new();
     for line in due {
-        let Line { facts, decision, .. } = line;
+        let facts = &line.facts;
         if !allowance.is_left() {
             report.held_back += 1;
             continue;
         }
-        match actions::act(clients, bus, region, facts, decision).await {
-            Ok(Ended::Acted { aws_request_id, untold }) => {
+        match actions::act(clients, bus, region, line).await {
+            Ok(Ended::Acted(untold)) => {
                 acted.insert(facts.instance_id.clone());
-                line.log_action(Ok(aws_request_id.as_deref()));
                 report.events += usize::from(untold.is_none());
                 report.failures.extend(untold.map(|error| Failure::new(Some(&facts.instance_id), &error)));
             }
             Ok(Ended::NoLongerTrue) => continue,
             Err(error) => {
-                line.log_action(Err(&error));
                 report.failures.push(Failure::new(Some(&facts.instance_id), &error));
                 if !error.may_have_happened() {
                     allowance.count_refused();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::problem::code_name;
 use crate::error::{Code, Error};
-use crate::model::document::{Effect, outcome};
+use crate::model::document::outcome;
 use crate::model::region::Region;
 use crate::model::state::State;
 use crate::model::sweep::SWEEP;
@@ -18,13 +18,16 @@ use crate::model::sweep::rules::Rules;
 use crate::ops::health::self_test::verdicts::Permission;
 
 /// The summary of a sweep.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct SweepReport {
     /// One for each allowed region.
     pub regions: Vec<RegionReport>,
     /// Whether the invocation was a sweep, and neither a self-test nor the passing on of an event.
     #[serde(skip)]
     pub is_sweep: bool,
+    /// The error of the last region, if no region could be read.
+    #[serde(skip)]
+    pub failure: Option<Error>,
     /// What the self-test found, if the event asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<Permission>>,
@@ -156,7 +159,10 @@ impl Line {
     /// line about a mutation: AWS's id of the request, or what prevented it.
     pub(crate) fn log_action(&self, ended: Result<Option<&str>, &Error>) {
         let error = ended.err();
-        let changed = Effect { instance_id: &self.facts.instance_id, result: ended.map(|_| true) }.is_changed();
+        let changed = match ended {
+            Ok(_) => Some(true),
+            Err(error) => (!error.may_have_happened()).then_some(false),
+        };
         let line = Self { acted: error.is_none(), ..self.clone() };
         tracing::info!(
             audit = true,

@@ -98,7 +98,7 @@ async fn swept(
         .match_requests(|r| r.instance_ids() == [ID])
         .then_http_response(|| state_change("TerminateInstances", "running", "shutting-down"));
     let sweeper = sweeper(&[&all, &again, &statuses, &create, &delete, &end, &published], rules);
-    let mut report = sweeper.sweep_workers().await.unwrap();
+    let mut report = sweeper.sweep_workers().await;
     (report.regions.remove(0), [create.num_calls(), delete.num_calls(), end.num_calls()])
 }
 
@@ -153,8 +153,7 @@ async fn the_cpu_is_read_again_before_a_worker_is_stopped() {
             .match_requests(|r| r.instance_ids() == [ID])
             .then_http_response(|| state_change("StopInstances", "running", "stopping"));
         let rules = Rules { on_idle: Some(Wish::Stop), ..Rules::default() };
-        let report =
-            sweeper(&[&all, &again, &statuses, &published, &cpu, &create, &stop], rules).sweep_workers().await.unwrap();
+        let report = sweeper(&[&all, &again, &statuses, &published, &cpu, &create, &stop], rules).sweep_workers().await;
         assert_eq!((report.regions[0].acted, stop.num_calls(), cpu.num_calls()), (stops, stops, 2), "{report:?}");
     }
 }
@@ -191,7 +190,7 @@ async fn the_action_is_written_down_before_it_is_sent() {
     let end = mock!(Client::terminate_instances)
         .then_http_response(|| state_change("TerminateInstances", "running", "shutting-down"));
     let sweeper = sweeper(&[&all, &again, &statuses, &create, &end, &published], orphans());
-    let report = sweeper.sweep_workers().await.unwrap();
+    let report = sweeper.sweep_workers().await;
     assert_eq!((create.num_calls(), end.num_calls(), report.regions[0].failures.len()), (1, 0, 1));
 }
 
@@ -201,7 +200,7 @@ async fn statuses_that_cannot_be_read_prove_nothing() {
     let denied = mock!(Client::describe_instance_status)
         .then_http_response(|| ec2_error(403, "UnauthorizedOperation", "You are not authorized."));
     let rules = Rules { on_impaired: Some(Wish::Stop), ..Rules::default() };
-    let report = sweeper(&[&all, &denied], rules).sweep_workers().await.unwrap();
+    let report = sweeper(&[&all, &denied], rules).sweep_workers().await;
     let region = &report.regions[0];
     assert_eq!(region.verdicts, BTreeMap::from([("leave".to_owned(), 1)]));
     assert_eq!(region.failures[0].missing_permission.as_deref(), Some("ec2:DescribeInstanceStatus"));
@@ -210,7 +209,7 @@ async fn statuses_that_cannot_be_read_prove_nothing() {
 #[tokio::test]
 async fn a_sweep_that_can_read_no_region_fails() {
     let dead = mock!(Client::describe_instances).then_http_response(|| ec2_error(500, "InternalError", "no"));
-    assert!(sweeper(&[&dead], Rules::default()).sweep_workers().await.is_err());
+    assert!(sweeper(&[&dead], Rules::default()).sweep_workers().await.failure.is_some());
 }
 
 #[tokio::test]
@@ -268,7 +267,7 @@ async fn a_change_that_eventbridge_refuses_is_not_remembered() {
             HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body.to_string()))
         });
         let create = mock!(Client::create_tags).then_http_response(|| tags_changed("CreateTags"));
-        let report = sweeper(&[&all, &retired, &create, &put], Rules::default()).sweep_workers().await.unwrap();
+        let report = sweeper(&[&all, &retired, &create, &put], Rules::default()).sweep_workers().await;
         let region = &report.regions[0];
         assert_eq!(
             (region.events, create.num_calls(), region.failures.len()),
@@ -302,7 +301,7 @@ async fn a_refused_action_counts_for_no_hour_and_comes_last_the_next_time() {
     let refused = mock!(Client::terminate_instances)
         .then_http_response(|| ec2_error(400, "OperationNotPermitted", "The instance may not be terminated."));
     let rules = [&all, &again, &statuses, &published, &marked, &acted, &forgotten, &refused];
-    let report = sweeper(&rules, orphans()).sweep_workers().await.unwrap();
+    let report = sweeper(&rules, orphans()).sweep_workers().await;
     assert_eq!((report.regions[0].acted, report.regions[0].failures.len()), (0, 1));
     assert_eq!((acted.num_calls(), marked.num_calls(), forgotten.num_calls()), (1, 1, 1));
 }
