@@ -3,6 +3,9 @@
 From "Evaluating an alarm" and "How alarm state is evaluated when data is missing" (Amazon CloudWatch User Guide): CloudWatch reads
 more points than there are evaluation periods; if as many are there, the newest count, and the missing ones do not; else they are
 filled in as TreatMissingData says. What the page says of `missing` and `ignore` is not here: no alarm of ours has them.
+
+From "Alarm evaluation windows": a window slides. It "advances each time the alarm is evaluated", each minute, so that its periods begin
+anywhere, and not where those of a history do.
 """
 
 import operator
@@ -74,6 +77,38 @@ def contributors(query, periods):
             if (namespace, metric) == (query.namespace, query.metric) and query.selects(dimensions):
                 found.setdefault(query.contributor(dimensions), [[] for _ in periods])[at].append(sample)
     return {who: [statistic(query.statistic, samples) for samples in points] for who, points in found.items()}
+
+
+def minutes_of(alarm):
+    metrics = alarm.get("Metrics", [alarm])
+    return next(seconds for one in metrics if (seconds := one.get("Period") or one.get("MetricStat", {}).get("Period"))) // 60
+
+
+def moments(periods, length):
+    """[(minute, sample)]: the samples of a series lie evenly in their period."""
+    found = []
+    for at, period in enumerate(periods):
+        series = {}
+        for namespace, metric, dimensions, value in period:
+            series.setdefault((namespace, metric, tuple(dimensions.items())), []).append((namespace, metric, dimensions, value))
+        for samples in series.values():
+            found += [((at + (number + 0.5) / len(samples)) * length, sample) for number, sample in enumerate(samples)]
+    return found
+
+
+def slid(alarm, periods):
+    """These periods as the alarm sees them at each minute, if they come again for ever."""
+    length = minutes_of(alarm)
+    whole, samples = length * len(periods), moments(periods, length)
+    for minute in range(whole):
+        found = [[] for _ in periods]
+        for when, sample in samples:
+            found[int((when - minute) % whole // length)].append(sample)
+        yield found
+
+
+def ringing_at_some_minute(alarm, periods):
+    return set().union(*(ringing(alarm, seen) for seen in slid(alarm, periods)))
 
 
 def ringing(alarm, periods):

@@ -8,6 +8,7 @@ CloudWatch concepts).
 """
 
 import datetime
+import functools
 import operator
 
 import pyparsing
@@ -39,6 +40,7 @@ def value_of(point, name):
     return 0 if value is None else value
 
 
+@functools.cache
 def grammar():
     expression = pyparsing.Forward()
     name = pyparsing.Regex("[a-z][A-Za-z0-9_]*")

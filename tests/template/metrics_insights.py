@@ -1,8 +1,8 @@
 """CloudWatch's Metrics Insights, as far as monitoring.yaml uses it: one form of query, and nothing else is read.
 
 From "Query components and syntax in CloudWatch Metrics Insights": SCHEMA selects "only the metrics that exactly match a list of
-dimensions", WHERE knows =, != and AND, and GROUP BY makes a series of each combination of the values of its labels. Names in
-quotation marks are no keywords, whatever the list of these is.
+dimensions", WHERE knows =, != and AND, GROUP BY makes a series of each combination of the values of its labels, and ORDER BY sorts
+the series by a function of their points. Names in quotation marks are no keywords, whatever the list of these is.
 """
 
 import re
@@ -13,6 +13,7 @@ NAMES = rf'{NAME}(?:, {NAME})*'
 FORM = re.compile(
     rf"SELECT (?P<statistic>MAX|MIN|SUM|AVG)\({NAME}\) FROM SCHEMA\((?P<schema>{NAMES})\)"
     rf"(?: WHERE {NAME} != '(?P<not>[^'\\]+)')? GROUP BY (?P<group>{NAMES})"
+    r"(?: ORDER BY (?P<order>MAX|MIN|SUM|AVG)\(\) DESC)?"
 )
 
 
@@ -24,6 +25,7 @@ class Query:
     dimensions: tuple
     unwanted: tuple | None
     group: tuple
+    order: str | None = None
 
     def selects(self, dimensions):
         """Whether a metric with these dimensions, by name, is read."""
@@ -43,7 +45,7 @@ def read(text):
     namespace, *dimensions = names(found["schema"])
     metric = re.search(rf"\({NAME}\) FROM", text)[1]
     where = re.search(rf"WHERE {NAME} != '", text)
-    query = Query(found["statistic"], namespace, metric, tuple(dimensions), where and (where[1], found["not"]), names(found["group"]))
+    query = Query(found["statistic"], namespace, metric, tuple(dimensions), where and (where[1], found["not"]), names(found["group"]), found["order"])
     assert set(query.group) <= set(query.dimensions), f"a label that no metric of SCHEMA has: {text}"
     return query
 

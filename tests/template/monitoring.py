@@ -14,14 +14,17 @@ from parameter_values import MONITORING
 MOST_OF_EXPRESSION, MOST_OF_DESCRIPTION, MOST_METRICS = 2_048, 1_024, 10
 MOST_SECONDS, MOST_SECONDS_OF_QUERY = 86_400, 3 * 3_600
 # "Dashboard Body Structure and Syntax": the grid has 24 columns.
-COLUMNS, MOST_WIDGETS = 24, 14
+COLUMNS, MOST_WIDGETS = 24, 15
 # PutQueryDefinition.
 MOST_OF_QUERY, MOST_LOG_GROUPS = 10_000, 50
 
 OF_THE_SWEEP = {"ImpairedWorkers", "SweepFailed", "SweepSilent", "DeadLettersWaiting"}
 XRAY = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 # What connects a line of the access log with the function's own lines and with the trace.
-ACCESS_LOG = {"integration_request_id": "$context.integration.requestId", "trace_id": "$context.xrayTraceId"}
+ACCESS_LOG = {
+    "request_id": "$context.requestId", "extended_request_id": "$context.extendedRequestId",
+    "integration_request_id": "$context.integration.requestId", "trace_id": "$context.xrayTraceId",
+}
 
 
 def of_kind(resources, kind):
@@ -49,6 +52,9 @@ def faults_of_alarms(resources, stack):
             yield f"{name}: its description is longer than {MOST_OF_DESCRIPTION} characters"
         if any(len(one) > MOST_OF_EXPRESSION for one in expressions):
             yield f"{name}: its expression is longer than {MOST_OF_EXPRESSION} characters"
+        # "When creating multi-time series alarms, you must include two key clauses in your query": GROUP BY and ORDER BY.
+        if any(one.order != one.statistic for one in map(metrics_insights.read, queries)):
+            yield f"{name}: its query should end in ORDER BY, by the function that it selects"
         if any("SEARCH" in one for one in expressions):
             yield f"{name}: an alarm may not search"
         if sum("MetricStat" in one for one in alarm.get("Metrics", [])) > MOST_METRICS:
@@ -93,7 +99,7 @@ def faults_of_dashboard(resources, stack):
     # cloud-radar resolves a GetAtt to a text that holds the logical id.
     hidden = [name for name in of_kind(resources, "AWS::CloudWatch::Alarm") if not any(name in arn for arn in shown)]
     if hidden or len(shown) != len(of_kind(resources, "AWS::CloudWatch::Alarm")):
-        yield f"the dashboard shows {sorted(shown)}, and not {hidden}"
+        yield f"the dashboard does not show {hidden}, and shows {len(shown)} alarms"
 
 
 def title(widget):
@@ -112,6 +118,9 @@ def faults_of_widget(widget):
     elif widget["type"] == "metric":
         if set(properties) != {"title", "view", "stacked", "region", "stat", "period", "yAxis", "metrics"}:
             yield f"{title(widget)}: it has {sorted(properties)}"
+        # No other view is drawn by `make dashboard`.
+        if (properties.get("view"), properties.get("stacked")) != ("timeSeries", False):
+            yield f"{title(widget)}: it should be lines over time, and not stacked"
         for side, axis in properties["yAxis"].items():
             if axis.get("min") != 0 or not axis.get("label"):
                 yield f"{title(widget)}: the {side} axis should begin at 0 and have a unit"

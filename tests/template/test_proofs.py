@@ -1,4 +1,7 @@
-"""docs/PROOFS.md quotes AWS's API references; what is quoted from them is looked up in the service models that botocore ships."""
+"""docs/PROOFS.md quotes AWS's API references; what is quoted from them is looked up in the service models that botocore ships.
+
+And the links of all pages, to a heading of one of them, lead to one that is there.
+"""
 
 import functools
 import re
@@ -32,6 +35,24 @@ def documentation():
 @pytest.mark.parametrize("sentence", QUOTATIONS)
 def test_each_quoted_sentence_is_still_in_the_service_model(sentence):
     assert sentence in documentation()
+
+
+PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("iam/*.md")])
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)")
+
+
+def anchors(page):
+    """As GitHub makes them: small letters, dashes for spaces, and no other mark."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_each_link_to_a_heading_leads_to_one(page):
+    for path, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        other = (page.parent / path).resolve() if path else page
+        assert other.is_file() and anchor in anchors(other), f"{path}#{anchor}"
 
 
 def test_there_are_quotations():
