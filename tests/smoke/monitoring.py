@@ -14,13 +14,17 @@ ALARMS = claim("All alarms of the monitoring exist, each with the topic as its a
 DASHBOARD = claim("CloudWatch has the dashboard, and says nothing against its body")
 QUERIES = claim("All saved queries exist in Logs Insights")
 METRICS = claim("The functions' metrics of the scheduled health check arrive in CloudWatch")
+EVALUATED = claim("The alarm on failing health checks evaluates the series of its query")
+
+# Of an alarm on a query. One that finds nothing is OK as well, and says "No time series were returned by the query."
+FOUND_SERIES = "time series evaluated to"
 
 # What is written where a variable has no value.
 NOTHING = "-"
 
 
 def observe(run):
-    with run.claims.observing(ACCESS_LOG, CONNECTED, ALARMS, DASHBOARD, QUERIES, METRICS):
+    with run.claims.observing(ACCESS_LOG, CONNECTED, ALARMS, DASHBOARD, QUERIES, METRICS, EVALUATED):
         [entry] = [entry for entry in run.ledger.of(run.id, "stack") if entry.name == run.stack and not entry.gone]
         resources = resources_of(run, entry, "MonitoringStack")
         with run.claims.observing(ALARMS):
@@ -33,6 +37,8 @@ def observe(run):
             access_log(run, run.callers["launcher"].call("GET", "/health"))
         with run.claims.observing(METRICS):
             metrics(run)
+        with run.claims.observing(EVALUATED):
+            evaluated(run, resources)
 
 
 def resources_of(run, entry, logical_id):
@@ -112,6 +118,22 @@ def metrics(run):
 def names(run):
     pages = run.client("cloudwatch").get_paginator("list_metrics").paginate(Namespace=f"CML/{run.stack}")
     return {metric["MetricName"] for page in pages for metric in page["Metrics"]}
+
+
+def evaluated(run, resources):
+    say("waiting for the alarm on failing health checks")
+    name = resources["AWS::CloudWatch::Alarm"]["HealthFailing"]
+    reason = until(lambda: state_reason(run, name), bound(run), pause=2, enough=lambda reason: FOUND_SERIES in reason)
+    where = f"cloudwatch:DescribeAlarms of {name}: {reason or 'no reason'}"
+    if FOUND_SERIES in reason:
+        run.claims.seen(EVALUATED, where)
+    else:
+        run.claims.not_seen(EVALUATED, f"{where} after {run.arguments.delivery_minutes:g} minutes")
+
+
+def state_reason(run, name):
+    [alarm] = run.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return alarm.get("StateReason", "")
 
 
 def bound(run):
