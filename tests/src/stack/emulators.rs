@@ -85,7 +85,7 @@ impl Emulator {
 
 async fn start_moto(folder: &Path) -> Result<Emulator> {
     let images = repository().join("tests/local/images.json").display().to_string();
-    let script = repository().join("tests/local/moto_with_client_tokens.py").display().to_string();
+    let script = repository().join("tests/local/start_moto.py").display().to_string();
     let environment = [
         ("MOTO_AMIS_PATH", images.as_str()),
         ("MOTO_ENABLE_AMI_VALIDATION", "true"),
