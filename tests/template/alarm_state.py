@@ -22,8 +22,7 @@ COMPARISONS = {
     "LessThanOrEqualToThreshold": operator.le,
 }
 STATISTICS = {
-    "Sum": sum, "SUM": sum, "Maximum": max, "MAX": max, "Minimum": min, "MIN": min, "SampleCount": len,
-    "Average": lambda samples: sum(samples) / len(samples), "AVG": lambda samples: sum(samples) / len(samples),
+    "Sum": sum, "Maximum": max, "Minimum": min, "SampleCount": len, "Average": lambda samples: sum(samples) / len(samples),
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import metrics_insights
 from cloudformation import REPOSITORY
 
-SEARCH = re.compile(r"""SEARCH\('\{((?:"[^"]+",?)+)\} MetricName="(\w+)"', '(\w+)', \d+\)""")
+SEARCH = re.compile(r"""SEARCH\('\{((?:"[^"]+",?)+)\} MetricName="(\w+)"', '(?P<stat>\w+)', (?P<period>\d+)\)""")
 
 
 @dataclass(frozen=True, order=True)

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 
 NAME = r'"([^"\\]+)"'
+# What CloudWatch calls them as statistics of one metric.
+STATISTICS = {"MAX": "Maximum", "MIN": "Minimum", "SUM": "Sum", "AVG": "Average"}
 NAMES = rf'{NAME}(?:, {NAME})*'
 FORM = re.compile(
     rf"SELECT (?P<statistic>MAX|MIN|SUM|AVG)\({NAME}\) FROM SCHEMA\((?P<schema>{NAMES})\)"
@@ -45,7 +47,8 @@ def read(text):
     namespace, *dimensions = names(found["schema"])
     metric = re.search(rf"\({NAME}\) FROM", text)[1]
     where = re.search(rf"WHERE {NAME} != '", text)
-    query = Query(found["statistic"], namespace, metric, tuple(dimensions), where and (where[1], found["not"]), names(found["group"]), found["order"])
+    query = Query(STATISTICS[found["statistic"]], namespace, metric, tuple(dimensions), where and (where[1], found["not"]), names(found["group"]),
+                  STATISTICS.get(found["order"]))
     assert set(query.group) <= set(query.dimensions), f"a label that no metric of SCHEMA has: {text}"
     return query
 

@@ -20,24 +20,29 @@ TARGET = REPOSITORY / "target"
 ROUNDS = 24
 
 
-def arguments():
+def arguments(words=None):
     parser = argparse.ArgumentParser(prog="make dashboard")
     parser.add_argument("--stack-file", type=pathlib.Path, help="of a `make run` that runs; without it, one is started")
     parser.add_argument("--rounds", type=int, help="of five minutes each, that the demo lasts; 0 = no demo")
     parser.add_argument("--parameters", nargs="*", default=[], metavar="Key=value", help="of template.yaml")
-    parser.add_argument("--dashboard", help="its name, if there are several")
-    return parser.parse_args()
+    options = parser.parse_args(words)
+    if options.rounds is None:
+        # Whoever runs a stack of their own has data of their own.
+        options.rounds = 0 if options.stack_file else ROUNDS
+    if options.parameters and not options.rounds:
+        parser.error(f"PARAMETERS are for the demo, and without ROUNDS there is none: add ROUNDS={ROUNDS}")
+    return options
 
 
-def dashboard_name(cloudwatch, wanted):
+def dashboard_name(cloudwatch):
     names = [entry["DashboardName"] for entry in cloudwatch.list_dashboards()["DashboardEntries"]]
-    if wanted in names or (wanted is None and len(names) == 1):
-        return wanted or names[0]
-    raise SystemExit(f"there is no dashboard {wanted or ''}of its own: the deployment has {', '.join(names) or 'none'}")
+    if len(names) != 1:
+        raise SystemExit(f"the deployment should have one dashboard, and has {', '.join(names) or 'none'}")
+    return names[0]
 
 
 def health(stack):
-    status, answer, _ = stack.call("GET", "/health")
+    status, answer = stack.call("GET", "/health")
     return ("health", answer.get("status", status) if isinstance(answer, dict) else status, "ok" if status == 200 else "bad")
 
 
@@ -45,25 +50,26 @@ def write(stack, name, length, notes):
     """Writes the page; gives its path, and about how high it is."""
     cloudwatch, end = stack.client("cloudwatch"), now()
     source = curves.Source(stack, end - length, end)
-    alarms = [alarm for group in cloudwatch.get_paginator("describe_alarms").paginate() for kind in ("MetricAlarms", "CompositeAlarms") for alarm in group.get(kind, [])]
-    alarms.sort(key=lambda alarm: (("ALARM", "OK").index(alarm["StateValue"]) if alarm["StateValue"] in ("ALARM", "OK") else 2, alarm["AlarmName"]))
-    found = widgets.read(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])
+    alarms = [alarm for group in cloudwatch.get_paginator("describe_alarms").paginate() for alarm in group["MetricAlarms"]]
+    found, unknown = widgets.read(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])
     panels = [page.panel(widget, source, alarms) for widget in found]
     managed_by = stack.parameters()["ManagedBy"]
     rows = fleet.read(stack, stack.regions(), managed_by, stack.messages("sweep-workers"), source)
+    # As the dashboard shows them: over all regions.
+    counts = fleet.counts(rows, lambda metric: source.last(f"CML/{STACK_NAME}", metric, [], "Maximum", 300))
     text = page.render(
-        name=name, panels=panels, rows=rows, counts=[*fleet.counts(rows), health(stack)], alarms=alarms, notes=notes,
+        name=name, panels=panels, rows=rows, counts=[*counts, health(stack)], notes=[*notes, *unknown],
         start=source.start, end=end, now=now(), origin="the local AWS", prefix=f"{STACK_NAME}-")
     path = TARGET / "dashboard.html"
     path.write_text(text, encoding="utf-8")
     for panel in panels:
         if panel.problem:
             print(f"panel {panel.widget.title or panel.widget.kind}: {panel.problem}")
-    return path, 640 + page.ROW * len(page.high_rows(found)[0]) + 70 * len(rows)
+    return path, 560 + page.ROW * len(page.high_rows(found)[0]) + 70 * len(rows)
 
 
 def show(stack, options):
-    name = dashboard_name(stack.client("cloudwatch"), options.dashboard)
+    name = dashboard_name(stack.client("cloudwatch"))
     length = datetime.timedelta(hours=3)
     notes = ["Of an alarm on metric math or on a query, the local AWS judges only the first metric."]
     extraction = Extraction(stack, TARGET / f"local/extracted-{stack.rest_api_id}.json" if options.stack_file else None)
@@ -83,9 +89,6 @@ def show(stack, options):
 
 def main():
     options = arguments()
-    if options.rounds is None:
-        # Whoever runs a stack of their own has data of their own.
-        options.rounds = 0 if options.stack_file else ROUNDS
     if options.stack_file:
         show(LocalStack(options.stack_file), options)
         return

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-WIDTH, ROW = 1600, 60
+WIDTH = 1600
 
 
 def find():

@@ -12,17 +12,13 @@ import sys
 
 import pyparsing
 
-import search
 from widgets import Unreadable
 
 sys.path.append(str(pathlib.Path(__file__).parents[2] / "template"))
+import alarm_state  # noqa: E402
 import metric_math  # noqa: E402
+import metrics  # noqa: E402
 import metrics_insights  # noqa: E402
-
-
-# A period that holds every range, for a widget that shows one value of its whole range: `setPeriodToTimeRange`. MiniStack takes
-# it, and has one point for it.
-WHOLE_RANGE = 2**31
 
 
 @dataclasses.dataclass
@@ -32,10 +28,6 @@ class Curve:
     points: dict
     color: str | None = None
     axis: str = "left"
-
-    @property
-    def last(self):
-        return next(reversed(self.points.values()), None)
 
 
 class Source:
@@ -56,86 +48,91 @@ class Source:
             found.update(zip(result["Timestamps"], result["Values"]))
         return {time.astimezone(datetime.timezone.utc): found[time] for time in sorted(found)}
 
+    def last(self, *metric):
+        return next(reversed(self.points(*metric).values()), None)
+
+    def found(self, namespace, name, dimensions):
+        """The metrics with exactly these dimensions: as pairs of what ListMetrics has of a metric's, and its values by name."""
+        for metric in self.metrics:
+            values = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+            if (metric["Namespace"], metric["MetricName"], set(values)) == (namespace, name, set(dimensions)):
+                yield metric["Dimensions"], values
+
     def grid(self, period):
         """The beginnings of all periods of the range."""
         first, last = (int(time.timestamp()) // period for time in (self.start, self.end))
         return [datetime.datetime.fromtimestamp(i * period, datetime.timezone.utc) for i in range(first, last + 1)]
 
 
-def of_metric(query, source):
+def of_metric(query, properties, source):
     dimensions = [{"Name": name, "Value": value} for name, value in query.dimensions.items()]
-    points = source.points(query.namespace, query.name, dimensions, query.stat, query.period, query.region)
-    return [Curve(query.title, points, color=query.color, axis=query.axis)]
+    points = source.points(query.namespace, query.name, dimensions, properties["stat"], properties["period"], properties["region"])
+    # CloudWatch's own label is the last dimension's value, else the metric's name.
+    label = query.label or " ".join(query.dimensions.values()) or query.name
+    return [Curve(label, points, query.color, query.axis)]
 
 
-def of_search(call, query, source):
-    period = query.period if query.period == WHOLE_RANGE else call.period or query.period
-    for metric in search.found(call, source.metrics):
-        words = [dimension["Value"] for dimension in metric["Dimensions"]]
-        label = " ".join([query.label] * bool(query.label) + words) or metric["MetricName"]
-        points = source.points(metric["Namespace"], metric["MetricName"], metric["Dimensions"], call.stat, period)
-        yield Curve(label, points, axis=query.axis)
+def of_search(asked, query, source):
+    """A curve of each metric that SEARCH finds."""
+    namespace, *dimensions = re.findall(r'"([^"]+)"', asked[1])
+    for found, values in source.found(namespace, asked[2], dimensions):
+        label = " ".join(filter(None, [query.label, *(values[dimension["Name"]] for dimension in found)]))
+        yield Curve(label, source.points(namespace, asked[2], found, asked["stat"], int(asked["period"])), axis=query.axis)
 
 
-# What CloudWatch has of one metric, and what a query makes of several.
-STATISTICS = {"SUM": ("Sum", sum), "MAX": ("Maximum", max), "MIN": ("Minimum", min)}
-
-
-def of_insights(query, source):
+def of_insights(asked, query, properties, source):
     """A curve of each group of a query of Metrics Insights."""
-    asked = metrics_insights.read(query.expression)
-    stat, combine = STATISTICS[asked.statistic]
+    # Averages of several metrics do not say what the average of all is.
+    assert asked.statistic != "Average"
     groups = collections.defaultdict(lambda: collections.defaultdict(list))
-    for metric in source.metrics:
-        values = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
-        if (metric["Namespace"], metric["MetricName"]) == (asked.namespace, asked.metric) and asked.selects(values):
-            points = source.points(asked.namespace, asked.metric, metric["Dimensions"], stat, query.period)
-            for time, value in points.items():
+    for found, values in source.found(asked.namespace, asked.metric, asked.dimensions):
+        if asked.selects(values):
+            for time, value in source.points(asked.namespace, asked.metric, found, asked.statistic, properties["period"]).items():
                 groups[" ".join(asked.contributor(values))][time].append(value)
-    for label, points in sorted(groups.items()):
-        yield Curve(label, {time: combine(points[time]) for time in sorted(points)}, axis=query.axis)
+    for label, points in groups.items():
+        yield Curve(label, {time: alarm_state.statistic(asked.statistic, points[time]) for time in sorted(points)}, axis=query.axis)
 
 
-def of_math(query, known, source):
-    names = [name for name in known if re.search(rf"\b{name}\b", query.expression)]
-    if any(len(known[name]) != 1 for name in names):
-        raise Unreadable(f"{query.expression} is about an array of metrics, which is not known here")
+def of_math(query, properties, known, source):
+    curves = {name: curve for name, curve in known.items() if re.search(rf"\b{name}\b", query.expression)}
+    assert curves, "it names no row"
+    # What is not known is told also where there is no data.
+    metric_math.result(query.expression, dict.fromkeys(curves, 1))
     points = {}
-    for time in source.grid(query.period):
-        value = metric_math.result(query.expression, {name: known[name][0].points.get(time) for name in names})
+    for time in source.grid(properties["period"]):
+        value = metric_math.result(query.expression, {name: curve.points.get(time) for name, curve in curves.items()})
         if value is not None:
             points[time] = value
-    return [Curve(query.title, points, color=query.color, axis=query.axis)]
+    return [Curve(query.label or query.expression, points, query.color, query.axis)]
 
 
-def of_expression(query, known, source):
-    """`known` are the curves of the widget's other rows by id."""
-    call = search.CALL.fullmatch(query.expression.strip())
+def of_expression(query, properties, known, source):
+    """`known` are the curves of the rows above that are one curve, by id."""
+    search = metrics.SEARCH.fullmatch(query.expression)
     try:
-        if call:
-            return list(of_search(search.Search.of(call), query, source))
+        if search:
+            return sorted(of_search(search, query, source), key=lambda curve: curve.label)
         if metrics_insights.is_query(query.expression):
-            return list(of_insights(query, source))
-        return of_math(query, known, source)
+            asked = metrics_insights.read(query.expression)
+            return sorted(of_insights(asked, query, properties, source), key=lambda curve: curve.label)
+        return of_math(query, properties, known, source)
     except (pyparsing.ParseException, KeyError, AssertionError) as error:
         raise Unreadable(f"{query.expression} is not known here") from error
 
 
 def of_widget(widget, source):
-    """The curves of the rows that are visible, and what is wrong with others."""
+    """The curves of a metric widget's rows, and what is wrong with the rows that have none."""
     known, shown, problems = {}, [], []
-    if widget.properties.get("setPeriodToTimeRange"):
-        for query in widget.queries:
-            query.period = WHOLE_RANGE
-    # An expression may name rows below it.
-    for query in sorted(widget.queries, key=lambda query: query.expression is not None):
+    for query in widget.queries:
         try:
-            curves = of_expression(query, known, source) if query.expression else of_metric(query, source)
+            if query.expression is None:
+                curves = of_metric(query, widget.properties, source)
+            else:
+                curves = of_expression(query, widget.properties, known, source)
         except Unreadable as problem:
             problems.append(str(problem))
-            curves = []
-        known[query.id] = curves
-    for query in widget.queries:
-        if query.visible:
-            shown += known[query.id]
+            continue
+        shown += curves
+        if query.id and len(curves) == 1:
+            known[query.id] = curves[0]
     return shown, problems

@@ -89,15 +89,15 @@ class Demo:
         for number in range(self.rounds):
             if number == 3:
                 self.allow_events()
-            before, calls = self.rounds - number, []
-            self.requests(number, calls)
+            before, statuses = self.rounds - number, []
+            self.requests(number, statuses)
             if before == IMPAIRED_FOR:
                 self.tag(self.ids[IMPAIRED], None, {"demo:impaired": written(now() - ROUND)})
             self.stack.sweep()
             time = end - ROUND * (before - 1) - datetime.timedelta(minutes=1)
             count = extraction.run(later=time - now())
-            measures.put_api(self.stack, calls, time)
-            print(f"\rround {number + 1} of {self.rounds}: {len(calls)} requests, a sweep, {count} metric data", end="", flush=True)
+            measures.put_api(self.stack, statuses, time)
+            print(f"\rround {number + 1} of {self.rounds}: {len(statuses)} requests, a sweep, {count} metric data", end="", flush=True)
             if before > 1:
                 self.age()
         print()
@@ -109,12 +109,13 @@ class Demo:
             RoleName=roles["StackResourceDetail"]["PhysicalResourceId"], PolicyName="DemoEvents",
             PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
-    def requests(self, number, calls):
+    def requests(self, number, statuses):
         region = self.stack.region
 
         def call(method, path, body=None, **more):
-            calls.append(self.stack.call(method, path, body, **more))
-            return calls[-1][1]
+            status, answer = self.stack.call(method, path, body, **more)
+            statuses.append(status)
+            return answer
 
         here = f"/regions/{region}/instances"
         for name, _, where, _, _, _, silent in WORKERS:

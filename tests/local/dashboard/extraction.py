@@ -3,13 +3,9 @@
 import collections
 import datetime
 import json
-import pathlib
-import sys
 
+import emf
 from local_stack import STACK_NAME
-
-sys.path.append(str(pathlib.Path(__file__).parents[1]))
-import emf  # noqa: E402
 
 
 class Extraction:

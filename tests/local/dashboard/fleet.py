@@ -4,7 +4,8 @@ import dataclasses
 import datetime
 import json
 
-FAILING = "impaired"
+# The headline takes these from the metrics that the dashboard shows: a worker's last line names only the first rule that holds.
+FOUND = {"idle": "IdleWorkers", "orphaned": "OrphanedWorkers", "impaired": "ImpairedWorkers"}
 
 
 @dataclasses.dataclass
@@ -23,24 +24,12 @@ class Row:
     rule: str | None = None
     reason: str = ""
 
-    @property
-    def impaired(self):
-        return FAILING in self.checks.values()
-
     def notes(self, now):
         """The tags that the sweep and the owner write, each with how long ago it was if it holds a time."""
         for key in ("heartbeat", "keep", "mark", "acted"):
             value = self.tags.get(f"cml:{key}")
             if value is not None:
                 yield key, value, ago(value, now)
-
-    @property
-    def mark(self):
-        return self.tags.get("cml:mark")
-
-    def found(self, rule):
-        """Whether the sweep found it by this rule, as the first of those that hold."""
-        return self.rule == rule
 
 
 def sweep_line(message):
@@ -92,14 +81,14 @@ def ago(value, now):
         return None
 
 
-def counts(rows):
-    """The headline: workers by state, and by what the sweep found."""
+def counts(rows, found):
+    """The headline: workers by state, and what sweeps found; `found` gives a metric's newest value."""
     living = [row for row in rows if row.state != "terminated"]
     states = ["running", "stopped", *sorted({row.state for row in living} - {"running", "stopped"})]
     by_state = [(state, sum(row.state == state for row in living), state) for state in states]
-    rules = [(name, sum(row.found(rule) for row in living)) for name, rule in (("idle", "idle"), ("orphaned", "orphan"))]
-    found = [*rules, ("impaired", sum(row.impaired for row in living)), ("marked", sum(row.mark is not None for row in living))]
-    return [("workers", len(living), "plain"), *by_state, *((name, count, "warn" if count else "plain") for name, count in found)]
+    findings = {name: found(metric) for name, metric in FOUND.items()} | {"marked": sum("cml:mark" in row.tags for row in living)}
+    findings = [(name, "–" if count is None else int(count), "warn" if count else "plain") for name, count in findings.items()]
+    return [("workers", len(living), "plain"), *by_state, *findings]
 
 
 MEASURES = {
@@ -113,8 +102,7 @@ def read(clients, regions, managed_by, messages, source):
     lines, rows = last_lines(messages), []
 
     def last_value(region, instance_id, measure):
-        points = source.points(*MEASURES[measure], [{"Name": "InstanceId", "Value": instance_id}], "Average", 300, region)
-        return next(reversed(points.values()), None)
+        return source.last(*MEASURES[measure], [{"Name": "InstanceId", "Value": instance_id}], "Average", 300, region)
 
     for region in regions:
         ec2 = clients.ec2(region)

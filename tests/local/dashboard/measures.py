@@ -16,17 +16,10 @@ def put_worker(cloudwatch, instance_id, place, cpu, memory, minutes):
         cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
 
 
-def put_api(stack, calls, time):
-    """API Gateway's metrics of calls, as their caller saw them: each with its status, its answer and its milliseconds."""
+def put_api(stack, statuses, time):
+    """API Gateway's metric of its own errors, from the statuses that callers got. Nothing reads its other ones."""
     [api] = [item for item in stack.client("apigateway").get_rest_apis()["items"] if item["id"] == stack.rest_api_id]
-    name, stage = {"Name": "ApiName", "Value": api["name"]}, {"Name": "Stage", "Value": stack.info["stage"]}
-    statuses = [status for status, _, _ in calls]
-    values = {
-        "Count": ([1.0] * len(calls), "Count"),
-        "4XXError": ([float(400 <= status < 500) for status in statuses], "Count"),
-        "5XXError": ([float(status >= 500) for status in statuses], "Count"),
-        "Latency": ([milliseconds for _, _, milliseconds in calls], "Milliseconds"),
-    }
-    stack.client("cloudwatch").put_metric_data(Namespace="AWS/ApiGateway", MetricData=[
-        {"MetricName": metric, "Dimensions": dimensions, "Timestamp": time, "Values": numbers, "Unit": unit}
-        for dimensions in ([name], [name, stage]) for metric, (numbers, unit) in values.items()])
+    dimensions = [{"Name": "ApiName", "Value": api["name"]}, {"Name": "Stage", "Value": stack.info["stage"]}]
+    stack.client("cloudwatch").put_metric_data(Namespace="AWS/ApiGateway", MetricData=[{
+        "MetricName": "5XXError", "Dimensions": dimensions, "Timestamp": time, "Unit": "Count", "Values": [float(status >= 500) for status in statuses],
+    }])

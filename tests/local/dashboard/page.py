@@ -25,7 +25,6 @@ class Panel:
     remark: str | None = None
     markup: str | None = None
     figure: str | None = None
-    tiles: list = dataclasses.field(default_factory=list)
     alarms: list = dataclasses.field(default_factory=list)
 
 
@@ -35,32 +34,28 @@ def markdown(text):
 
 
 def alarms_of(widget, known):
-    """The widget's alarms by their ARNs."""
-    for arn in widget.properties.get("alarms", []):
-        name = arn.rsplit(":alarm:", 1)[-1]
-        found = [alarm for alarm in known if arn in (alarm["AlarmArn"], alarm["AlarmName"])]
-        yield {"name": name, "state": found[0]["StateValue"] if found else "not deployed"}
+    """The widget's alarms, those that ring first."""
+    by_arn = {alarm["AlarmArn"]: alarm for alarm in known}
+    found = [by_arn.get(arn, {}) | {"name": arn.rsplit(":alarm:", 1)[-1]} for arn in widget.properties["alarms"]]
+    found = [{"name": one["name"], "state": one.get("StateValue", "not deployed"), "description": one.get("AlarmDescription", "")} for one in found]
+    return sorted(found, key=lambda alarm: alarm["state"] != "ALARM")
 
 
 def panel(widget, source, alarms):
     if widget.problem:
         return Panel(widget, widget.problem)
     if widget.kind == "text":
-        return Panel(widget, markup=markdown(widget.properties.get("markdown", "")))
+        return Panel(widget, markup=markdown(widget.properties["markdown"]))
     if widget.kind == "alarm":
-        return Panel(widget, alarms=list(alarms_of(widget, alarms)))
+        return Panel(widget, alarms=alarms_of(widget, alarms))
     shown, problems = curves.of_widget(widget, source)
     made = Panel(widget, "; ".join(problems) or None)
     shown = [curve for curve in shown if curve.points]
     if not shown:
         namespaces = sorted({query.namespace for query in widget.queries if query.namespace})
         made.remark = f"no data{' of ' if namespaces else ''}{', '.join(namespaces)} in this time"
-    elif widget.view in ("singleValue", "gauge", "table"):
-        made.tiles = figures.tiles(shown)
-    elif widget.view == "timeSeries":
-        made.figure = markupsafe.Markup(figures.div(figures.time_series(widget, shown, source.start, source.end)))
     else:
-        made.figure = markupsafe.Markup(figures.div(figures.shares(widget, shown)))
+        made.figure = markupsafe.Markup(figures.div(figures.time_series(widget, shown, source.start, source.end)))
     return made
 
 
@@ -78,7 +73,7 @@ def grid_rows(widgets):
 
 
 def render(**values):
-    """The page of `name`, `panels`, `rows`, `counts`, `alarms`, `notes`, `start`, `end`, `now` and `origin`. All texts are escaped."""
+    """The page of `name`, `panels`, `rows`, `counts`, `notes`, `start`, `end`, `now` and `origin`. All texts are escaped."""
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True)
     plotly_js = markupsafe.Markup(plotly.offline.get_plotlyjs())

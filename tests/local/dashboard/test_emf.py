@@ -2,11 +2,8 @@
 
 import datetime
 import json
-import pathlib
-import sys
 
-sys.path.append(str(pathlib.Path(__file__).parents[1]))
-import emf  # noqa: E402
+import emf
 
 AT = datetime.datetime(2026, 11, 27, 10, 0, tzinfo=datetime.timezone.utc)
 
@@ -80,12 +77,6 @@ def test_a_number_is_no_dimension_and_101_values_are_too_many():
 
 def test_other_lines_are_none():
     assert short(["START RequestId: 1", "{", "[]", "null", '{"_aws": 1}', '{"_aws": {"CloudWatchMetrics": []}}', '{"fields": {"message": "done"}}']) == []
-
-
-def test_what_lambda_writes_in_front_of_a_line_does_not_hide_it():
-    text = "2026-11-27T10:00:00Z 12345678 " + line([directive([[]], ("Requests", "Count"))], Requests=1)
-
-    assert short([text]) == [("CML/a", "Requests", {}, {1: 1}, "Count")]
 
 
 class CloudWatch:

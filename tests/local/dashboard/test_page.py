@@ -5,6 +5,7 @@ import json
 
 import fleet
 import page
+import test_widgets
 import widgets
 from curves import Curve
 from demo import older
@@ -58,7 +59,7 @@ def test_a_row_has_what_ec2_cloudwatch_and_the_sweep_say():
     found = row(status=status, line=sweep("2026-11-27T10:00:00Z"), Name="cml-1", cml_heartbeat="2026-11-27T11:00:00Z", cml_mark="stop idle 2026-11-27T11:58:00Z", Owner="x")
 
     assert (found.name, found.cpu, found.memory, found.verdict, found.rule) == ("cml-1", 1.2, 40.0, "mark", "idle")
-    assert found.impaired and found.checks == {"instance": "impaired", "system": "ok"}
+    assert found.checks == {"instance": "impaired", "system": "ok"}
     assert list(found.notes(NOW)) == [
         ("heartbeat", "2026-11-27T11:00:00Z", "1 h 00 min"), ("mark", "stop idle 2026-11-27T11:58:00Z", "2 min"),
     ]
@@ -74,13 +75,15 @@ def test_a_tag_without_a_time_is_shown_without_an_age():
     assert list(row(cml_keep="", cml_heartbeat="soon").notes(NOW)) == [("heartbeat", "soon", None), ("keep", "", None)]
 
 
-def test_the_headline_counts_states_and_findings_and_no_terminated_worker():
-    impaired = {"InstanceStatus": {"Status": "impaired"}}
-    rows = [row(status=impaired), row("stopped", line=sweep("x")), row("terminated"), row("stopping", cml_mark="stop idle x"), row(line=sweep("x", rule="orphan"))]
+def test_the_headline_counts_states_and_no_terminated_worker_and_has_the_sweeps_metrics():
+    rows = [row(), row("stopped", line=sweep("x")), row("terminated"), row("stopping", cml_mark="stop idle x"), row()]
 
-    counts = {name: count for name, count, _ in fleet.counts(rows)}
+    counts = {name: (count, kind) for name, count, kind in fleet.counts(rows, {"IdleWorkers": 3.0, "OrphanedWorkers": 0.0}.get)}
 
-    assert counts == {"workers": 4, "running": 2, "stopped": 1, "stopping": 1, "idle": 1, "orphaned": 1, "impaired": 1, "marked": 1}
+    assert counts == {
+        "workers": (4, "plain"), "running": (2, "running"), "stopped": (1, "stopped"), "stopping": (1, "stopping"),
+        "idle": (3, "warn"), "orphaned": (0, "plain"), "impaired": ("–", "plain"), "marked": (1, "warn"),
+    }
 
 
 def test_ages_are_in_two_units():
@@ -89,25 +92,25 @@ def test_ages_are_in_two_units():
     assert ages == ["0 min", "59 min", "1 h 01 min", "1 d 1 h", "69 d 10 h"]
 
 
-def rendered(rows=(), panels=(), alarms=(), name="board", notes=()):
+def rendered(rows=(), panels=(), name="board", notes=()):
     return page.render(
-        name=name, panels=panels, rows=rows, counts=fleet.counts(rows), alarms=alarms, notes=notes, start=NOW, end=NOW, now=NOW, origin="here", prefix="")
+        name=name, panels=panels, rows=rows, counts=fleet.counts(rows, {}.get), notes=notes, start=NOW, end=NOW, now=NOW, origin="here", prefix="")
 
 
 def test_names_tags_reasons_and_alarms_are_text_on_the_page():
     rows = [row(status={"InstanceStatus": {"Status": HOSTILE}}, line=sweep("x", HOSTILE, HOSTILE, rule=HOSTILE), Name=HOSTILE, cml_keep=HOSTILE, cml_heartbeat=HOSTILE)]
-    alarm = {"AlarmName": HOSTILE, "StateValue": "OK", "AlarmDescription": f'"{HOSTILE}'}
-    body = {"widgets": [{"type": HOSTILE, "properties": {"title": HOSTILE}}, {"type": "alarm", "properties": {"alarms": [HOSTILE]}}]}
-    panels = [page.panel(widget, None, []) for widget in widgets.read(json.dumps(body))]
+    alarm = {"AlarmArn": HOSTILE, "StateValue": "OK", "AlarmDescription": f'"{HOSTILE}'}
+    found, unknown = widgets.read(json.dumps({HOSTILE: 1, "widgets": [{"type": HOSTILE, "properties": {"title": HOSTILE}}]}))
+    panels = [page.panel(widget, None, [alarm]) for widget in [*found, test_widgets.alarms(HOSTILE)]]
 
-    text = rendered(rows, panels, [alarm], HOSTILE, [HOSTILE])
+    text = rendered(rows, panels, HOSTILE, [HOSTILE, *unknown])
 
     assert "<img src=x" not in text and "<script>alert" not in text
     assert text.count("&lt;img src=x") >= 10
 
 
 def test_labels_of_curves_are_text_in_figures():
-    [widget] = widgets.read(json.dumps({"widgets": [{"type": "metric", "properties": {"yAxis": {"left": {"label": HOSTILE}}}}]}))
+    widget = test_widgets.metric(yAxis={"left": {"min": 0, "label": HOSTILE}})
 
     text = div(time_series(widget, [Curve(HOSTILE, {NOW: 1})], NOW, NOW))
 

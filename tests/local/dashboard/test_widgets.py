@@ -1,71 +1,80 @@
 """What is read from a dashboard's JSON."""
 
 import json
+import pathlib
+import runpy
+
+import pytest
 
 import page
 import widgets
 
+PLACE = {"x": 0, "y": 0, "width": 12, "height": 3}
+METRIC = {
+    "title": "t", "view": "timeSeries", "stacked": False, "region": "us-east-1", "stat": "Sum", "period": 300,
+    "yAxis": {"left": {"min": 0, "label": "requests", "showUnits": False}}, "metrics": [],
+}
+
 
 def read(*found):
-    return widgets.read(json.dumps({"widgets": list(found)}))
+    return widgets.read(json.dumps({"widgets": [PLACE | one for one in found]}))[0]
 
 
 def metric(*rows, **properties):
-    return read({"type": "metric", "properties": {"metrics": list(rows), **properties}})[0]
+    return read({"type": "metric", "properties": METRIC | {"metrics": list(rows)} | properties})[0]
 
 
-def test_a_dot_repeats_a_word_of_the_row_before():
-    found = metric(["CML/a", "IdleWorkers", "Region", "us-east-1"], [".", "ImpairedWorkers", ".", "."])
+def alarms(*arns):
+    return read({"type": "alarm", "properties": {"title": "Alarms", "alarms": list(arns)}})[0]
 
-    assert [(q.namespace, q.name, q.dimensions) for q in found.queries] == [
-        ("CML/a", "IdleWorkers", {"Region": "us-east-1"}),
-        ("CML/a", "ImpairedWorkers", {"Region": "us-east-1"}),
+
+def test_a_row_is_a_metric_or_an_expression():
+    found = metric(["CML/a", "Workers", "Region", "us-east-1", {"id": "w", "label": "all"}], [{"expression": "100 * w", "yAxis": "right"}])
+
+    assert found.problem is None
+    assert [(q.id, q.label, q.axis, q.expression, q.namespace, q.name, q.dimensions) for q in found.queries] == [
+        ("w", "all", "left", None, "CML/a", "Workers", {"Region": "us-east-1"}),
+        (None, "", "right", "100 * w", None, None, {}),
     ]
 
 
-def test_three_dots_repeat_all_words_but_the_last_ones():
-    found = metric(["CML/a", "Workers", "Region", "us-east-1", "State", "running"], ["...", "stopped"], ["...", "State", "pending", {"label": "soon"}])
-
-    assert [q.dimensions for q in found.queries] == [{"Region": "us-east-1", "State": state} for state in ("running", "stopped", "pending")]
-    assert [q.name for q in found.queries] == ["Workers"] * 3
-    assert found.queries[2].label == "soon"
-
-
-def test_an_expression_between_two_metrics_changes_nothing_about_what_is_repeated():
-    found = metric(["CML/a", "Faults", {"id": "f"}], [{"expression": "100 * f", "id": "e"}], [".", "Requests", {"id": "r"}])
-
-    assert [(q.id, q.name) for q in found.queries] == [("f", "Faults"), ("e", None), ("r", "Requests")]
-    assert found.queries[1].expression == "100 * f"
+@pytest.mark.parametrize("row", [
+    [".", "b"], ["...", "b"], ["a", "b", ".", "."], ["a", "b", "c"], ["a"], [], [{"label": "x"}], ["a", "b", {"expression": "1"}], ["a", "b", {"visible": False}],
+    ["a", "b", {"stat": "p99"}],
+])
+def test_another_row_is_said_to_be_wrong(row):
+    assert "the row" in metric(row).problem
 
 
-def test_a_rows_own_settings_count_before_those_of_the_widget():
-    found = metric(["a", "b"], ["a", "c", {"stat": "p99", "period": 60, "visible": False, "yAxis": "right"}], stat="Sum", period=300)
+@pytest.mark.parametrize(("properties", "problem"), [
+    ({"view": "pie"}, "the view pie is"), ({"stacked": True}, "timeSeries, stacked, is"), ({"legend": {"position": "hidden"}}, "has legend"),
+    ({"annotations": {}}, "has annotations"), ({"setPeriodToTimeRange": True}, "has setPeriodToTimeRange"), ({"yAxis": {"top": {}}}, "has top"),
+    ({"yAxis": {"left": {"min": 0, "max": 100}}}, "has max"), ({"yAxis": {"left": {"min": 5}}}, "begin at 0"),
+])
+def test_what_is_not_drawn_is_shown_as_such(properties, problem):
+    found = metric(["a", "b"], **properties)
 
-    assert [(q.stat, q.period, q.visible, q.axis) for q in found.queries] == [("Sum", 300, True, "left"), ("p99", 60, False, "right")]
-
-
-def test_without_settings_a_metric_is_the_average_of_five_minutes():
-    [query] = metric(["a", "b"]).queries
-
-    assert (query.stat, query.period, query.title) == ("Average", 300, "b")
-
-
-def test_a_row_that_repeats_nothing_is_said_to_be_wrong():
-    for row in ([".", "b"], ["...", "b"], ["a", "b", "c"], ["a"]):
-        assert "the row" in metric(row).problem
+    assert problem in found.problem
+    assert page.panel(found, None, []).problem == found.problem
 
 
-def test_an_unknown_widget_and_an_unknown_view_are_shown_as_such():
-    [log, explorer] = read({"type": "log", "y": 0, "properties": {"query": "x"}}, {"type": "explorer", "y": 1})
-    strange = metric(["a", "b"], view="heatmap")
+def test_an_unknown_widget_is_shown_and_so_is_an_unknown_key_of_a_known_one():
+    log, explorer, sorted_alarms, empty = read(
+        {"type": "log", "properties": {"query": "x"}}, {"type": "explorer"},
+        {"type": "alarm", "properties": {"title": "Alarms", "alarms": [], "sortBy": "default"}}, {"type": "text", "properties": {}})
 
     assert log.problem == "a widget of the type log is not shown here" and "explorer" in explorer.problem
-    assert "heatmap" in strange.problem
-    assert page.panel(log, None, []).problem == log.problem
+    assert "sortBy" in sorted_alarms.problem and "no markdown" in empty.problem
+
+
+def test_an_unknown_key_of_the_dashboard_is_told():
+    body = {"start": "-PT12H", "variables": [], "widgets": []}
+
+    assert widgets.read(json.dumps(body)) == ([], ["Of the dashboard, variables is not known here."])
 
 
 def test_widgets_come_in_the_order_of_reading_with_their_places():
-    found = read(*({"type": "text", "x": x, "y": y, "width": 12, "height": 3, "properties": {}} for x, y in ((12, 0), (0, 3), (0, 0))))
+    found = read(*({"type": "text", "x": x, "y": y, "properties": {"markdown": ""}} for x, y in ((12, 0), (0, 3), (0, 0))))
 
     assert [(w.x, w.y) for w in found] == [(0, 0), (12, 0), (0, 3)]
     assert (found[0].width, found[0].height) == (12, 3)
@@ -80,14 +89,27 @@ def test_texts_are_markdown_and_their_html_is_text():
     assert "<script" not in markup and 'href="javascript' not in markup
 
 
-def test_an_alarm_widget_has_the_states_of_its_alarms():
-    [widget] = read({"type": "alarm", "properties": {"alarms": ["arn:aws:cloudwatch:us-east-1:1:alarm:one", "arn:aws:cloudwatch:us-east-1:1:alarm:two"]}})
-    known = [{"AlarmArn": "arn:aws:cloudwatch:us-east-1:1:alarm:one", "AlarmName": "one", "StateValue": "ALARM"}]
+def test_an_alarm_widget_has_the_states_of_its_alarms_and_those_that_ring_first():
+    arns = [f"arn:aws:cloudwatch:us-east-1:1:alarm:{name}" for name in ("one", "two", "three")]
+    known = [{"AlarmArn": arn, "StateValue": state, "AlarmDescription": "why"} for arn, state in zip(arns, ("OK", "ALARM"))]
 
-    assert page.panel(widget, None, known).alarms == [{"name": "one", "state": "ALARM"}, {"name": "two", "state": "not deployed"}]
+    assert page.panel(alarms(*arns), None, known).alarms == [
+        {"name": "two", "state": "ALARM", "description": "why"}, {"name": "one", "state": "OK", "description": "why"},
+        {"name": "three", "state": "not deployed", "description": ""},
+    ]
 
 
 def test_rows_of_texts_and_alarms_alone_are_as_high_as_what_they_hold():
     found = read({"type": "text", "y": 0, "height": 2}, {"type": "metric", "y": 2, "height": 1}, {"type": "alarm", "y": 3, "height": 1})
 
     assert page.grid_rows(found) == "auto auto 60px auto"
+
+
+def test_parameters_without_a_demo_are_refused(capsys):
+    arguments = runpy.run_path(str(pathlib.Path(__file__).with_name("__main__.py")))["arguments"]
+
+    with pytest.raises(SystemExit):
+        arguments(["--stack-file", "stack.json", "--parameters", "OnIdle=report"])
+    assert "add ROUNDS=24" in capsys.readouterr().err
+    assert arguments(["--stack-file", "stack.json", "--rounds", "6", "--parameters", "OnIdle=report"]).rounds == 6
+    assert arguments(["--parameters", "OnIdle=report"]).rounds == 24 and arguments(["--stack-file", "stack.json"]).rounds == 0

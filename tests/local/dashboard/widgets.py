@@ -1,12 +1,21 @@
-"""The widgets of a dashboard's JSON, by AWS's "Dashboard body structure and syntax"."""
+"""The widgets of a dashboard's JSON: those that monitoring.yaml makes, by AWS's "Dashboard body structure and syntax".
+
+What has another key or another value than these is no widget that is drawn here, and says so on the page.
+"""
 
 import dataclasses
 import json
 
-KINDS = ("metric", "text", "alarm")
-VIEWS = ("timeSeries", "singleValue", "bar", "pie", "gauge", "table")
-COLUMNS = 24
-DEFAULT_PERIOD, DEFAULT_STAT = 300, "Average"
+BODY = {"start", "widgets"}
+WIDGET = {"type", "x", "y", "width", "height", "properties"}
+PROPERTIES = {
+    "text": {"markdown"},
+    "alarm": {"title", "alarms"},
+    "metric": {"title", "view", "stacked", "region", "stat", "period", "yAxis", "metrics"},
+}
+AXIS = {"min", "label", "showUnits"}
+OPTIONS = {"id", "label", "color", "yAxis", "expression"}
+SHORTHANDS = {".", "..."}
 
 
 class Unreadable(Exception):
@@ -17,23 +26,14 @@ class Unreadable(Exception):
 class Query:
     """A line of a metric widget: a metric, or an expression."""
 
-    id: str
-    label: str | None
-    visible: bool
-    period: int
-    stat: str
-    region: str | None
-    color: str | None = None
-    axis: str = "left"
-    expression: str | None = None
+    id: str | None
+    label: str
+    color: str | None
+    axis: str
+    expression: str | None
     namespace: str | None = None
     name: str | None = None
     dimensions: dict = dataclasses.field(default_factory=dict)
-
-    @property
-    def title(self):
-        """CloudWatch's own label: the last dimension's value, else the metric's name."""
-        return self.label or self.expression or " ".join(self.dimensions.values()) or self.name
 
 
 @dataclasses.dataclass
@@ -49,49 +49,42 @@ class Widget:
     # What it is that cannot be shown, if anything.
     problem: str | None = None
 
-    @property
-    def view(self):
-        return self.properties.get("view", "timeSeries")
+
+def no_others(what, found, known):
+    if set(found) - known:
+        raise Unreadable(f"{what} has {', '.join(sorted(set(found) - known))}, which is not known here")
 
 
-def written_out(row, previous):
-    """The row's words with "." and "..." replaced by those of the row before."""
-    if row[:1] == ["..."]:
-        tail = row[1:]
-        if len(tail) > len(previous) or not previous:
-            raise Unreadable(f"the row {row} repeats words of a row that has none")
-        return previous[:len(previous) - len(tail)] + tail
-    words = []
-    for place, word in enumerate(row):
-        if word == "." and place >= len(previous):
-            raise Unreadable(f"the row {row} repeats a word of a row that has none")
-        words.append(previous[place] if word == "." else word)
-    return words
+def query(row):
+    options = row[-1] if row and isinstance(row[-1], dict) else {}
+    no_others(f"the row {row}", options, OPTIONS)
+    words = [word for word in row if word is not options]
+    made = Query(options.get("id"), options.get("label", ""), options.get("color"), options.get("yAxis", "left"), options.get("expression"))
+    if made.expression is None:
+        if len(words) < 2 or len(words) % 2 or SHORTHANDS & set(words):
+            raise Unreadable(f"the row {row} is not a namespace, a name, and pairs of dimensions")
+        made.namespace, made.name, made.dimensions = words[0], words[1], dict(zip(words[2::2], words[3::2]))
+    elif words:
+        raise Unreadable(f"the row {row} is a metric and an expression")
+    return made
 
 
-def query(place, words, options, properties):
-    settings = {**{key: properties[key] for key in ("period", "stat", "region") if key in properties}, **options}
-    common = {
-        "id": options.get("id") or f"q{place}", "label": options.get("label"), "visible": options.get("visible", True),
-        "period": int(settings.get("period", DEFAULT_PERIOD)), "stat": settings.get("stat", DEFAULT_STAT),
-        "region": settings.get("region"), "color": options.get("color"), "axis": options.get("yAxis", "left"),
-    }
-    if "expression" in options:
-        return Query(expression=options["expression"], **common)
-    if len(words) < 2 or len(words) % 2:
-        raise Unreadable(f"the row {words} is not a namespace, a name, and pairs of dimensions")
-    return Query(namespace=words[0], name=words[1], dimensions=dict(zip(words[2::2], words[3::2])), **common)
-
-
-def queries(properties):
-    found, previous = [], []
-    for place, row in enumerate(properties.get("metrics", [])):
-        options = row[-1] if row and isinstance(row[-1], dict) else {}
-        words = [word for word in row if not isinstance(word, dict)]
-        if words:
-            previous = words = written_out(words, previous)
-        found.append(query(place, words, options, properties))
-    return found
+def check(found, kind, properties):
+    if kind not in PROPERTIES:
+        raise Unreadable(f"a widget of the type {kind} is not shown here")
+    no_others("the widget", found, WIDGET)
+    no_others("the widget", properties, PROPERTIES[kind])
+    missing = PROPERTIES[kind] - set(properties)
+    if missing:
+        raise Unreadable(f"the widget has no {', '.join(sorted(missing))}")
+    if kind == "metric":
+        if (properties["view"], properties["stacked"]) != ("timeSeries", False):
+            raise Unreadable(f"the view {properties['view']}{', stacked,' if properties['stacked'] else ''} is not shown here")
+        no_others("yAxis", properties["yAxis"], {"left", "right"})
+        for axis in properties["yAxis"].values():
+            no_others("an axis", axis, AXIS)
+            if axis.get("min") != 0:
+                raise Unreadable("an axis that does not begin at 0 is not shown here")
 
 
 def widget(found):
@@ -100,19 +93,15 @@ def widget(found):
     place = [found.get("x", 0), found.get("y", 0), found.get("width", 6), found.get("height", 6)]
     made = Widget(found.get("type", "none"), *place, properties.get("title", ""), properties)
     try:
-        if made.kind not in KINDS:
-            raise Unreadable(f"a widget of the type {made.kind} is not shown here")
-        if made.kind == "metric":
-            if made.view not in VIEWS:
-                raise Unreadable(f"the view {made.view} is not shown here")
-            if "alarms" in properties.get("annotations", {}) and "metrics" not in properties:
-                raise Unreadable("the graph of an alarm is not shown here")
-            made.queries = queries(properties)
+        check(found, made.kind, properties)
+        made.queries = list(map(query, properties.get("metrics", [])))
     except Unreadable as problem:
         made.problem = str(problem)
     return made
 
 
 def read(body):
-    """The widgets of a dashboard's body in the order of reading."""
-    return sorted(map(widget, json.loads(body).get("widgets", [])), key=lambda widget: (widget.y, widget.x))
+    """The widgets of a dashboard's body in the order of reading, and what of the body is not known here."""
+    body = json.loads(body)
+    found = sorted(map(widget, body["widgets"]), key=lambda widget: (widget.y, widget.x))
+    return found, [f"Of the dashboard, {key} is not known here." for key in sorted(set(body) - BODY)]

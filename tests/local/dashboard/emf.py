@@ -1,21 +1,15 @@
 """What CloudWatch Logs does with the embedded metric format, and MiniStack does not: it makes metrics of log lines.
 
-    emf.py CLOUDWATCH_ENDPOINT LOG_GROUP_PREFIX
-
-publishes the metrics of all lines of these log groups. By AWS's "Specification: Embedded metric format": a line is one if it is
-a JSON object with `_aws.CloudWatchMetrics`,
-maybe behind what Lambda writes in front of it. Each of its directives has a namespace, sets of dimensions, of which one may be empty,
-and metrics; a metric's value is a number or a list of up to 100 numbers beside `_aws`, and a dimension's value a text there. What
-a line names and does not have is not published, and the rest of the line is. AWS publishes no library for reading.
+By AWS's "Specification: Embedded metric format": a line is one if it is a JSON object with `_aws.CloudWatchMetrics`. Each of its
+directives has a namespace, sets of dimensions, of which one may be empty, and metrics; a metric's value is a number or a list of
+up to 100 numbers beside `_aws`, and a dimension's value a text there. What a line names and does not have is not published, and the
+rest of the line is. AWS publishes no library for reading.
 """
 
 import collections
 import datetime
 import itertools
 import json
-import sys
-
-import boto3
 
 LARGEST_BATCH = 500
 VALUES = 100
@@ -24,9 +18,7 @@ VALUES = 100
 def document(line):
     """The line's object if it is in this format, else nothing."""
     try:
-        # "While Lambda may prepend log events with metadata such as timestamp and request id, a valid embedded metric format
-        # document after this metadata is considered valid."
-        found = json.loads(line[line.find("{"):])
+        found = json.loads(line)
         found["_aws"]["CloudWatchMetrics"][0], int(found["_aws"]["Timestamp"])
     except (ValueError, KeyError, IndexError, TypeError):
         return None
@@ -82,14 +74,3 @@ def events(logs, prefix):
         for group in page["logGroups"]:
             for found in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
                 yield from found["events"]
-
-
-def main():
-    endpoint, prefix = sys.argv[1:]
-    options = {"endpoint_url": endpoint, "region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    lines = [event["message"] for event in events(boto3.client("logs", **options), prefix)]
-    print(f"{put(boto3.client('cloudwatch', **options), metric_data(lines))} metric data of {len(lines)} log lines")
-
-
-if __name__ == "__main__":
-    main()
