@@ -9,11 +9,15 @@
 The names that begin with _ are private: requirements.txt pins the version they were read in.
 """
 
-import re
+import pathlib
+import sys
 import uuid
 
 from ministack.services import cloudtrail
 from ministack.services.cloudformation import provisioners
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "template"))
+import metrics_insights  # noqa: E402
 
 
 def done(answer):
@@ -52,17 +56,14 @@ def delete_query(identifier, properties):
     pass
 
 
-# The metric and the namespace of SELECT MAX("m") FROM SCHEMA("n", ...
-QUERY = re.compile(r'SELECT \w+\("(?P<MetricName>[^"]+)"\) FROM SCHEMA\("(?P<Namespace>[^"]+)"')
-
-
 def first_metric(metrics):
     for one in metrics:
         if "MetricStat" in one:
             found = one["MetricStat"]
             return found["Metric"] | {"Period": found["Period"], "Statistic": found["Stat"]}
-    [query] = metrics
-    return QUERY.match(query["Expression"]).groupdict() | {"Period": query["Period"], "Statistic": "Maximum"}
+    [one] = metrics
+    query = metrics_insights.read(one["Expression"])
+    return {"MetricName": query.metric, "Namespace": query.namespace, "Period": one["Period"], "Statistic": query.statistic}
 
 
 def without_math(alarm_record):
