@@ -280,7 +280,7 @@ def test_each_metric_of_aws_has_the_page_that_has_it():
 
 def test_the_page_of_the_metrics_has_their_table():
     page = (REPOSITORY / "docs/MONITORING.md").read_text(encoding="utf-8")
-    section = page.split("\n## Metrics\n")[1].split("\n## ")[0]
+    section = page.split("\n## Metrics\n")[1].split("\n##")[0]
     listed = set()
     for line in section.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]

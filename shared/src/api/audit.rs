@@ -129,12 +129,14 @@ mod tests {
     }
 
     /// What the log says: instance, changed, AWS's id, code.
+    type Told = (Option<String>, Option<bool>, Option<String>, Option<Code>);
+
     fn told<D: Document>(
         operation: &Operation,
         event: &lambda_http::Request,
         result: &Result<D, Error>,
         calls: &Calls,
-    ) -> Vec<(Option<String>, Option<bool>, Option<String>, Option<Code>)> {
+    ) -> Vec<Told> {
         let context = lambda_http::Context::default();
         let latency = std::time::Duration::ZERO;
         let invocation = Invocation { operation, request: Some(event), context: &context, calls, latency };

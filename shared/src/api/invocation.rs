@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use lambda_http::{Context, RequestExt};
 
-use crate::api::request;
 use crate::aws::calls::Calls;
 use crate::model::operation::Operation;
 
@@ -27,11 +26,6 @@ impl Invocation<'_> {
     /// Whether the request asked to wait for a state, so that its time says nothing about the function.
     pub(super) fn has_waited(&self) -> bool {
         self.request.is_some_and(|request| request.query_string_parameters().first("wait").is_some())
-    }
-
-    /// The region that the path names.
-    pub(super) fn region(&self) -> Option<&str> {
-        self.request.and_then(|request| request::path_parameter(request, "region"))
     }
 
     /// Lambda's id of the invocation.

@@ -6,13 +6,13 @@ use aws_sdk_ec2::config::interceptors::{
     BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_ec2::error::BoxError;
+use aws_sdk_ec2::error::{BoxError, ProvideErrorMetadata};
 use aws_sdk_ec2::operation::RequestId;
-use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
+use aws_sdk_ec2::operation::run_instances::{RunInstancesError, RunInstancesOutput};
 use aws_smithy_runtime_api::client::interceptors::context::Output;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 
-use crate::aws::doubt::is_doubtful;
+use crate::aws::error_codes::is_refusal;
 use crate::model::operation::{Operation, Purpose};
 
 tokio::task_local! {
@@ -186,6 +186,15 @@ impl Intercept for CountCalls {
         add(|calls| calls.ended.push(ended));
         Ok(())
     }
+}
+
+/// Whether this try failed, and AWS may have carried it out all the same.
+pub(crate) fn is_doubtful(context: &FinalizerInterceptorContextRef<'_>) -> bool {
+    let Some(Err(error)) = context.output_or_error() else { return false };
+    let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<RunInstancesError>());
+    let is_refused = refusal.and_then(ProvideErrorMetadata::code).is_some_and(is_refusal);
+    let is_about_the_request = context.response().is_some_and(|response| response.status().is_client_error());
+    !is_refused && !is_about_the_request
 }
 
 /// AWS's name of the call.

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_ec2::config::interceptors::FinalizerInterceptorContextRef;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_ec2::error::{BoxError, ProvideErrorMetadata};
-use aws_sdk_ec2::operation::run_instances::RunInstancesError;
+use aws_sdk_ec2::error::BoxError;
 
-use crate::aws::error_codes::is_refusal;
+use crate::aws::calls::is_doubtful;
 
 /// The doubt about one launch. A copy of it is passed to the SDK with the call.
 #[derive(Debug, Clone, Default)]
@@ -36,13 +35,4 @@ impl Intercept for Doubt {
         self.0.fetch_or(is_doubtful(context), Ordering::Relaxed);
         Ok(())
     }
-}
-
-/// Whether this try failed, and AWS may have carried it out all the same.
-pub(crate) fn is_doubtful(context: &FinalizerInterceptorContextRef<'_>) -> bool {
-    let Some(Err(error)) = context.output_or_error() else { return false };
-    let refusal = error.as_operation_error().and_then(|error| error.downcast_ref::<RunInstancesError>());
-    let is_refused = refusal.and_then(ProvideErrorMetadata::code).is_some_and(is_refusal);
-    let is_about_the_request = context.response().is_some_and(|response| response.status().is_client_error());
-    !is_refused && !is_about_the_request
 }

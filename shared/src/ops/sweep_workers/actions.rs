@@ -20,7 +20,6 @@ use crate::model::sweep::rules::Wish;
 use crate::model::sweep::{ACTED_KEY, MARK_KEY, SWEEP};
 use crate::model::tags::tag;
 use crate::model::time::Moment;
-use crate::ops::sweep_workers::report::Line;
 
 /// How the attempt to stop or terminate a worker ended, if nothing failed.
 #[derive(Debug)]
@@ -73,9 +72,15 @@ pub(super) async fn mark(
 
 /// Stops or terminates a worker, if a fresh read leads to the same decision.
 ///
-/// The tag with the time of the action is written before the call: if the call's answer is lost, the action counts.
-pub(super) async fn act(clients: &Clients, bus: &Bus, region: &Region, line: &Line) -> Result<Ended, Error> {
-    let Line { facts: before, decision, .. } = line;
+/// The tag with the time of the action is written before the call: if the call's answer is lost, the action counts. `log` is called
+/// with AWS's id of the request, or what prevented it.
+pub(super) async fn act(
+    clients: &Clients,
+    bus: &Bus,
+    region: &Region,
+    (before, decision): (&Facts, &Decision),
+    log: impl FnOnce(Result<Option<&str>, &Error>),
+) -> Result<Ended, Error> {
     if deadline::is_near() {
         return Err(Error::new(
             Code::AwsTimeout,
@@ -93,7 +98,7 @@ pub(super) async fn act(clients: &Clients, bus: &Bus, region: &Region, line: &Li
     set_tag(clients, region, &fresh.instance_id, ACTED_KEY, &acted.to_string()).await?;
     let sent = send(clients, region, &fresh.instance_id, is_stop).await;
     // At once: what follows may not end in time.
-    line.log_action(sent.as_ref().map(Option::as_deref));
+    log(sent.as_ref().map(Option::as_deref));
     if let Err(error) = sent {
         if !error.may_have_happened() {
             // If this fails, too, the refused action counts for the hour, and EC2's refusal is still what there is to say.

@@ -138,12 +138,12 @@ async fn act(
     let mut allowance = Allowance::new(&clients.config().sweep.rules, lately.collect());
     let mut acted = HashSet::new();
     for line in due {
-        let facts = &line.facts;
+        let Line { facts, decision, .. } = line;
         if !allowance.is_left() {
             report.held_back += 1;
             continue;
         }
-        match actions::act(clients, bus, region, line).await {
+        match actions::act(clients, bus, region, (facts, decision), |ended| line.log_action(ended)).await {
             Ok(Ended::Acted(untold)) => {
                 acted.insert(facts.instance_id.clone());
                 report.events += usize::from(untold.is_none());
