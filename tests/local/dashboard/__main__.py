@@ -6,12 +6,14 @@ import os
 import pathlib
 import time
 
+from botocore.exceptions import EndpointConnectionError
+
 import browser
 import curves
 import fleet
 import page
 import widgets
-from demo import ROUND, Demo
+from demo import LEAST_ROUNDS, ROUND, Demo
 from extraction import Extraction
 from local_stack import STACK_NAME, LocalStack, Started, now
 
@@ -29,6 +31,14 @@ def arguments(words=None):
     if options.rounds is None:
         # Whoever runs a stack of their own has data of their own.
         options.rounds = 0 if options.stack_file else ROUNDS
+    if options.rounds and options.rounds < LEAST_ROUNDS or options.rounds < 0:
+        parser.error(f"ROUNDS={options.rounds}: the demo needs {LEAST_ROUNDS} rounds or more to show an impaired worker; 0 means no demo")
+    if wrong := [parameter for parameter in options.parameters if not parameter.partition("=")[2]]:
+        parser.error(f"PARAMETERS are written Key=value, and {' and '.join(wrong)} is not")
+    if {"Monitoring=false", "Sweep=false"} & set(options.parameters):
+        parser.error("PARAMETERS: without Monitoring there is no dashboard, and without Sweep there is nobody who looks at the demo's workers")
+    if options.stack_file and not options.stack_file.exists():
+        parser.error(f"there is no {options.stack_file}: start `make run` in another terminal, and leave it running")
     if options.parameters and not options.rounds:
         parser.error(f"PARAMETERS are for the demo, and without ROUNDS there is none: add ROUNDS={ROUNDS}")
     return options
@@ -90,7 +100,10 @@ def show(stack, options):
 def main():
     options = arguments()
     if options.stack_file:
-        show(LocalStack(options.stack_file), options)
+        try:
+            show(LocalStack(options.stack_file), options)
+        except EndpointConnectionError as error:
+            raise SystemExit(f"nobody answers: the `make run` that wrote {options.stack_file} has ended ({error})") from None
         return
     stack_file = TARGET / "local" / f"dashboard-{os.getpid()}.json"
     stack_file.parent.mkdir(parents=True, exist_ok=True)

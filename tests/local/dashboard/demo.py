@@ -29,6 +29,8 @@ WORKERS = [
     ("cml-west-1", "c5.2xlarge", OTHER_REGION, 12, 47, 52, 0),
 ]
 KEPT, IMPAIRED, IMPAIRED_FOR = "cml-kept-demo", "cml-broken-host", 7
+# With fewer the worker is never impaired.
+LEAST_ROUNDS = IMPAIRED_FOR
 AGING = ("cml:heartbeat", "cml:mark", "cml:acted", "demo:impaired")
 
 

@@ -9,6 +9,9 @@ import pytest
 import page
 import widgets
 
+THIS = pathlib.Path(__file__)
+arguments = runpy.run_path(str(THIS.with_name("__main__.py")))["arguments"]
+
 PLACE = {"x": 0, "y": 0, "width": 12, "height": 3}
 METRIC = {
     "title": "t", "view": "timeSeries", "stacked": False, "region": "us-east-1", "stat": "Sum", "period": 300,
@@ -105,11 +108,20 @@ def test_rows_of_texts_and_alarms_alone_are_as_high_as_what_they_hold():
     assert page.grid_rows(found) == "auto auto 60px auto"
 
 
-def test_parameters_without_a_demo_are_refused(capsys):
-    arguments = runpy.run_path(str(pathlib.Path(__file__).with_name("__main__.py")))["arguments"]
-
+@pytest.mark.parametrize(("words", "remedy"), [
+    (["--stack-file", str(THIS), "--parameters", "OnIdle=report"], "add ROUNDS=24"),
+    (["--stack-file", "no-such-file"], "start `make run` in another terminal"),
+    (["--rounds", "-3"], "7 rounds or more"),
+    (["--rounds", "6"], "7 rounds or more"),
+    (["--parameters", "OnIdle"], "written Key=value, and OnIdle is not"),
+    (["--parameters", "Sweep=false"], "without Sweep there is nobody"),
+])
+def test_a_wrong_argument_is_refused_with_the_remedy(words, remedy, capsys):
     with pytest.raises(SystemExit):
-        arguments(["--stack-file", "stack.json", "--parameters", "OnIdle=report"])
-    assert "add ROUNDS=24" in capsys.readouterr().err
-    assert arguments(["--stack-file", "stack.json", "--rounds", "6", "--parameters", "OnIdle=report"]).rounds == 6
-    assert arguments(["--parameters", "OnIdle=report"]).rounds == 24 and arguments(["--stack-file", "stack.json"]).rounds == 0
+        arguments(words)
+    assert remedy in capsys.readouterr().err
+
+
+def test_good_arguments_are_taken():
+    assert arguments(["--stack-file", str(THIS), "--rounds", "7", "--parameters", "OnIdle=report"]).rounds == 7
+    assert arguments(["--parameters", "OnIdle=report"]).rounds == 24 and arguments(["--stack-file", str(THIS)]).rounds == 0
