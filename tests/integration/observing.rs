@@ -206,6 +206,10 @@ async fn a_scheduled_check_logs_the_specifications_lines_and_counts_what_fails()
     assert!(!says(&lines, "WARN", "AWS operations may fail at runtime"), "{lines:?}");
     assert!(says(&lines, "WARN", "Rotate access keys every 90 days"), "root's keys do not expire: {lines:?}");
     assert_eq!(failures(&lines), [0.0; 4]);
+    let of_health = |lines: &[Value], name| value(lines, name, &[("Operation", "health")]);
+    // Two regions, and EC2 and CloudWatch in each.
+    assert_eq!((of_health(&lines, "AwsCalls"), of_health(&lines, "ColdStarts")), (Some(4.0), Some(1.0)), "{lines:?}");
+    assert!(of_health(&lines, "Latency").is_some_and(|latency| latency > 0.0), "{lines:?}");
 
     // Wrong keys in EC2.
     let refused = Reply::ec2_error(401, "AuthFailure", "AWS was not able to validate the provided access credentials");
@@ -214,6 +218,7 @@ async fn a_scheduled_check_logs_the_specifications_lines_and_counts_what_fails()
     let line = "AWS EC2 health check failed: Error while verifying access to EC2: An error occurred (AuthFailure) in us-east-1";
     assert!(says(&lines, "WARN", line) && says(&lines, "WARN", "AWS operations may fail at runtime"), "{lines:?}");
     assert_eq!(failures(&lines), [1.0, 0.0, 1.0, 0.0]);
+    assert_eq!(of_health(&lines, "ColdStarts"), Some(0.0), "the second invocation");
     // A caller gets the same in the answer; the warnings alone are logged once more.
     let lines = added(&functions, "health", "health").await;
     assert!(says(&lines, "WARN", line) && !says(&lines, "INFO", "connection successful"), "{lines:?}");

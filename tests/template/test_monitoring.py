@@ -167,6 +167,31 @@ def test_each_alarm_is_tried_both_ways_and_with_silence():
     assert {name for name, who in silent.items() if who} == {"HealthSilent", "SweepSilent"}
 
 
+# Minutes of a period, how many are looked at, and how many must ring: what the words of docs/MONITORING.md stand on.
+WINDOWS = {
+    "health-silent": (5, 12, 12), "sweep-silent": (5, 12, 12), "impaired-workers": (15, 2, 2), "error-rate": (15, 1, 1),
+}
+# What the evaluator here knows. Unit would hide a metric of another unit, and ActionsEnabled the alarm.
+KNOWN = {
+    "AlarmName", "AlarmDescription", "AlarmActions", "ComparisonOperator", "DatapointsToAlarm", "Dimensions", "EvaluationPeriods",
+    "MetricName", "Metrics", "Namespace", "Period", "Statistic", "Threshold", "TreatMissingData", "WarmUpConfiguration",
+}
+
+
+@pytest.mark.parametrize("name", sorted(ALARMS))
+def test_each_alarm_looks_at_the_minutes_that_the_page_says_and_has_nothing_unknown(name):
+    alarm = ALARMS[name]
+    metrics_of = alarm.get("Metrics", [])
+    periods = {one.get("Period") or one.get("MetricStat", {}).get("Period") for one in metrics_of} | {alarm.get("Period")}
+    [period] = periods - {None}
+    window = (period // 60, alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"])
+
+    assert window == WINDOWS.get(alarm["AlarmName"].removeprefix(f"{STACK}-"), (5, 3, 1))
+    assert set(alarm) <= KNOWN
+    # SERVICE_QUOTA is Lambda's for the metric of executions, and for no other.
+    assert all("SERVICE_QUOTA(executions)" in one["Expression"] for one in metrics_of if "SERVICE_QUOTA" in one.get("Expression", ""))
+
+
 def test_each_alarm_notifies_the_topic_and_says_what_to_do():
     for name, alarm in ALARMS.items():
         assert alarm["AlarmActions"] == [MONITORING["AlarmTopicArn"]], name
