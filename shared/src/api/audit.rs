@@ -71,10 +71,8 @@ pub(super) fn lines<'a, D: Document>(invocation: &Invocation<'_>, result: &'a Re
     if lines.is_empty() {
         lines = named(invocation, Ok(invocation.calls.have_changed(invocation.operation)));
     }
-    let is_only = lines.len() == 1;
-    for line in lines.iter_mut().filter(|line| line.error.is_some()) {
-        line.changed = changed_in_spite_of(line.error, is_only, invocation);
-    }
+    let changed = changed_in_spite_of(invocation, result.as_ref().err(), lines.len());
+    lines.iter_mut().filter(|line| line.error.is_some()).for_each(|line| line.changed = changed);
     let ids = invocation.calls.ids_of_changes(invocation.operation).join(",");
     if !ids.is_empty() {
         let changed = lines.iter_mut().filter(|line| line.changed == Some(true));
@@ -83,15 +81,18 @@ pub(super) fn lines<'a, D: Document>(invocation: &Invocation<'_>, result: &'a Re
     lines
 }
 
-/// Whether an instance was changed although there is an error: the error does not undo what AWS carried out before it. Of one
-/// instance the calls tell it; of many they do not tell which was changed.
-fn changed_in_spite_of(error: Option<&Error>, is_only: bool, invocation: &Invocation<'_>) -> Option<bool> {
+/// Whether an instance was changed although there is an error about it: the error does not undo what AWS carried out before it. Of
+/// one instance the calls tell it. Of many they do not tell which was changed; the answer does, if there is one.
+fn changed_in_spite_of(invocation: &Invocation<'_>, no_answer: Option<&Error>, lines: usize) -> Option<bool> {
+    let is_dry_run = invocation.request.is_some_and(|request| Audit::of(request).is_dry_run);
     // EC2 named the instance of another request.
-    let is_anothers = error.is_some_and(|error| error.code == Code::IdempotencyMismatch);
-    if is_only && !is_anothers && invocation.calls.have_changed(invocation.operation) {
-        return Some(true);
+    let is_anothers = no_answer.is_some_and(|error| error.code == Code::IdempotencyMismatch);
+    let (calls, operation) = (invocation.calls, invocation.operation);
+    match calls.have_changed(operation) && !is_anothers {
+        true if lines == 1 => Some(true),
+        true if no_answer.is_some() => None,
+        _ => (is_dry_run || !calls.may_have_changed(operation)).then_some(false),
     }
-    (!invocation.calls.may_have_changed(invocation.operation)).then_some(false)
 }
 
 /// A line for each instance that the request names, in its path or its body, or that it launched; one without an instance if there
@@ -229,6 +230,21 @@ mod tests {
             }
         }
         assert_eq!(crate::model::document::outcome(true, None), "unknown");
+    }
+
+    #[test]
+    fn of_many_instances_nobody_knows_which_were_changed_before_the_time_was_up() {
+        let late: Stopped = Err(Error::new(Code::AwsTimeout, "late"));
+        let ids = json!({"instance_ids": [ID, OTHER]}).to_string();
+        let of_many = |query| event(json!({"region": "us-east-1"}), query, &ids);
+        let calls = Calls::of(&[("StopInstances", true, "aws-2")]);
+        let line = |id, changed| (some(id), changed, None, Some(Code::AwsTimeout));
+        let unknown = [line(ID, None), line(OTHER, None)];
+        assert_eq!(told(&stop_instance::OPERATION, &of_many(Value::Null), &late, &calls), unknown);
+        let dry_run = of_many(json!({"dry_run": ["true"]}));
+        let begun = Calls::default().and_begun("StopInstances");
+        let unchanged = [line(ID, Some(false)), line(OTHER, Some(false))];
+        assert_eq!(told(&stop_instance::OPERATION, &dry_run, &late, &begun), unchanged);
     }
 
     #[test]
