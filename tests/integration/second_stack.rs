@@ -282,7 +282,7 @@ async fn the_monitoring_is_deployed_with_its_dashboard_alarms_and_queries() {
     assert!(actions.len() == 1 && actions.iter().all(|topic| topic.contains(":cml-lab-AlarmTopic-")), "{actions:?}");
     let dashboard = world().aws("cloudwatch get-dashboard --dashboard-name", &["cml-lab-us-east-1"]).await;
     let body: Value = serde_json::from_str(dashboard["DashboardBody"].as_str().unwrap()).unwrap();
-    assert_eq!(body["widgets"].as_array().unwrap().len(), 14, "{body}");
+    assert_eq!(body["widgets"].as_array().unwrap().len(), 15, "{body}");
     let health = world().aws("lambda get-function-configuration --function-name", &["cml-lab-health"]).await;
     assert_eq!(health["Environment"]["Variables"]["CML_METRICS_NAMESPACE"], "CML/cml-lab", "{health}");
     assert_eq!(health["TracingConfig"]["Mode"], "Active", "{health}");
