@@ -78,9 +78,14 @@ def contributors(query, periods):
     return {who: [statistic(query.statistic, samples) for samples in points] for who, points in found.items()}
 
 
+def periods_of(alarm):
+    """The periods, in seconds, of what the alarm reads."""
+    return {seconds for one in alarm.get("Metrics", [alarm]) if (seconds := one.get("Period") or one.get("MetricStat", {}).get("Period"))}
+
+
 def minutes_of(alarm):
-    metrics = alarm.get("Metrics", [alarm])
-    return next(seconds for one in metrics if (seconds := one.get("Period") or one.get("MetricStat", {}).get("Period"))) // 60
+    [period] = periods_of(alarm)
+    return period // 60
 
 
 def moments(periods, length):

@@ -6,6 +6,7 @@ import re
 
 import metrics
 import metrics_insights
+from alarm_state import periods_of
 from cloudformation import given, read, resolved
 from parameter_values import MONITORING
 
@@ -36,11 +37,6 @@ def resources_with(swept=True, name=MONITORING["Name"]):
     return resolved(read("monitoring.yaml"), values)["Resources"]
 
 
-def seconds(alarm):
-    periods = [alarm.get("Period"), *(one.get("Period") or one.get("MetricStat", {}).get("Period") for one in alarm.get("Metrics", []))]
-    return {period * alarm["EvaluationPeriods"] for period in periods if period}
-
-
 def faults_of_alarms(resources, stack):
     """What CloudWatch would refuse, and names that another stack's alarm could have."""
     for name, alarm in of_kind(resources, "AWS::CloudWatch::Alarm").items():
@@ -59,9 +55,10 @@ def faults_of_alarms(resources, stack):
             yield f"{name}: an alarm may not search"
         if sum("MetricStat" in one for one in alarm.get("Metrics", [])) > MOST_METRICS:
             yield f"{name}: metric math takes {MOST_METRICS} metrics"
-        if max(seconds(alarm)) > (MOST_SECONDS_OF_QUERY if queries else MOST_SECONDS):
+        periods = periods_of(alarm)
+        if max(periods) * alarm["EvaluationPeriods"] > (MOST_SECONDS_OF_QUERY if queries else MOST_SECONDS):
             yield f"{name}: it looks back for longer than CloudWatch does"
-        if len(seconds(alarm)) != 1:
+        if len(periods) != 1:
             yield f"{name}: each metric must have the same period"
 
 

@@ -181,15 +181,12 @@ KNOWN = {
 @pytest.mark.parametrize("name", sorted(ALARMS))
 def test_each_alarm_looks_at_the_minutes_that_the_page_says_and_has_nothing_unknown(name):
     alarm = ALARMS[name]
-    metrics_of = alarm.get("Metrics", [])
-    periods = {one.get("Period") or one.get("MetricStat", {}).get("Period") for one in metrics_of} | {alarm.get("Period")}
-    [period] = periods - {None}
-    window = (period // 60, alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"])
+    window = (minutes_of(alarm), alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"])
 
     assert window == WINDOWS.get(alarm["AlarmName"].removeprefix(f"{STACK}-"), (5, 3, 1))
     assert set(alarm) <= KNOWN
     # SERVICE_QUOTA is Lambda's for the metric of executions, and for no other.
-    assert all("SERVICE_QUOTA(executions)" in one["Expression"] for one in metrics_of if "SERVICE_QUOTA" in one.get("Expression", ""))
+    assert all("SERVICE_QUOTA(executions)" in one["Expression"] for one in alarm.get("Metrics", []) if "SERVICE_QUOTA" in one.get("Expression", ""))
 
 
 def test_each_alarm_notifies_the_topic_and_says_what_to_do():

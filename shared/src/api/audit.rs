@@ -1,25 +1,21 @@
 //! What the log says of the instances that a request was about.
 
-use lambda_http::RequestExt;
-
 use crate::api::invocation::Invocation;
 use crate::api::request::{self, IDEMPOTENCY_KEY};
 use crate::error::{Code, Error};
 use crate::model::document::Document;
 
-/// Who asked for a mutation, and how. It is the same for all instances of the request.
+/// Who asked for a mutation. It is the same for all instances of the request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Audit {
     /// The ARN of the signer; unknown outside API Gateway.
     pub(super) caller: Option<String>,
-    /// Whether the caller asked for permission only.
-    pub(super) is_dry_run: bool,
     /// Whether the request had an `Idempotency-Key`.
     pub(super) has_key: bool,
 }
 
 /// What a mutation did to one instance, or the failure of an operation that only reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LogLine<'a> {
     /// The instance, if the request or the answer names one.
     pub(super) instance_id: Option<String>,
@@ -33,11 +29,7 @@ pub(super) struct LogLine<'a> {
 
 impl Audit {
     pub(super) fn of(event: &lambda_http::Request) -> Self {
-        Self {
-            caller: request::identity(event).arn,
-            is_dry_run: event.query_string_parameters().first("dry_run") == Some("true"),
-            has_key: event.headers().contains_key(IDEMPOTENCY_KEY),
-        }
+        Self { caller: request::identity(event).arn, has_key: event.headers().contains_key(IDEMPOTENCY_KEY) }
     }
 }
 
@@ -84,14 +76,13 @@ pub(super) fn lines<'a, D: Document>(invocation: &Invocation<'_>, result: &'a Re
 /// Whether an instance was changed although there is an error about it: the error does not undo what AWS carried out before it. Of
 /// one instance the calls tell it. Of many they do not tell which was changed; the answer does, if there is one.
 fn changed_in_spite_of(invocation: &Invocation<'_>, no_answer: Option<&Error>, lines: usize) -> Option<bool> {
-    let is_dry_run = invocation.request.is_some_and(|request| Audit::of(request).is_dry_run);
     // EC2 named the instance of another request.
     let is_anothers = no_answer.is_some_and(|error| error.code == Code::IdempotencyMismatch);
     let (calls, operation) = (invocation.calls, invocation.operation);
     match calls.have_changed(operation) && !is_anothers {
         true if lines == 1 => Some(true),
         true if no_answer.is_some() => None,
-        _ => (is_dry_run || !calls.may_have_changed(operation)).then_some(false),
+        _ => (invocation.is_dry_run() || !calls.may_have_changed(operation)).then_some(false),
     }
 }
 
@@ -302,7 +293,14 @@ mod tests {
         of_alice["multiValueHeaders"]["Idempotency-Key"] = json!(["k"]);
         let of_alice = lambda_http::request::from_str(&of_alice.to_string()).unwrap();
         let caller = some("arn:aws:iam::123456789012:user/alice");
-        assert_eq!(Audit::of(&of_alice), Audit { caller, is_dry_run: true, has_key: true });
-        assert_eq!(Audit::of(&of_one()), Audit { caller: None, is_dry_run: false, has_key: false });
+        assert_eq!(Audit::of(&of_alice), Audit { caller, has_key: true });
+        assert_eq!(Audit::of(&of_one()), Audit { caller: None, has_key: false });
+        let (context, calls) = (lambda_http::Context::default(), Calls::default());
+        for (request, is_dry_run) in [(&of_alice, true), (&of_one(), false)] {
+            let (operation, latency) = (&stop_instance::OPERATION, std::time::Duration::ZERO);
+            let invocation =
+                Invocation { operation, request: Some(request), context: &context, calls: &calls, latency };
+            assert_eq!(invocation.is_dry_run(), is_dry_run);
+        }
     }
 }

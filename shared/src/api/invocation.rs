@@ -25,7 +25,17 @@ pub(super) struct Invocation<'a> {
 impl Invocation<'_> {
     /// Whether the request asked to wait for a state, so that its time says nothing about the function.
     pub(super) fn has_waited(&self) -> bool {
-        self.request.is_some_and(|request| request.query_string_parameters().first("wait").is_some())
+        self.asks("wait", |_| true)
+    }
+
+    /// Whether the caller asked for permission only.
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.asks("dry_run", |value| value == "true")
+    }
+
+    /// Whether the query has this parameter with such a value.
+    fn asks(&self, name: &str, is_such: impl FnOnce(&str) -> bool) -> bool {
+        self.request.is_some_and(|request| request.query_string_parameters().first(name).is_some_and(is_such))
     }
 
     /// Lambda's id of the invocation.
