@@ -55,8 +55,11 @@ pub(crate) fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config))
     let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
     let cloudwatch =
         mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
-    let ssm = Some(mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled())));
-    Clients::of(config, BTreeMap::from([(region(), RegionClients { ec2, cloudwatch, ssm })]))
+    let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
+    Clients::of(
+        config,
+        BTreeMap::from([(region(), RegionClients { ec2: ec2.into(), cloudwatch: cloudwatch.into(), ssm: ssm.into() })]),
+    )
 }
 
 /// The folder of the journal of a test run; the stubs of `tests` write there too.

@@ -1,6 +1,7 @@
-//! AWS clients, built once per execution environment: one set for each allowed region.
+//! AWS clients, built once per execution environment: those of the allowed regions, each when it is first needed.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -8,14 +9,13 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_ec2::config::SharedHttpClient;
 use aws_sdk_ec2::config::retry::RetryPartition;
 use aws_sdk_ec2::error::BoxError;
 use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use tokio::time::timeout;
 
 use crate::aws::calls::CountCalls;
+use crate::aws::http::Http;
 use crate::aws::retries::{NoRetryWithoutCapacity, RetryBroken};
 use crate::aws::whole_answer::WholeAnswer;
 use crate::config::Config;
@@ -23,18 +23,8 @@ use crate::error::{Code, Error};
 use crate::model::region::Region;
 use crate::model::time::rfc3339;
 
-/// The certificate authorities to which every endpoint of the standard partition chains: Amazon Root CA 1-4 and Starfield
-/// Services Root G2. Parsing the system's 145 instead costs 6.5 ms of each cold start.
-const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
-
-/// The variables that name a file of trusted authorities, as every AWS SDK and OpenSSL read them. Such a file replaces
-/// [`AMAZON_ROOTS`].
-const CA_FILES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
-
-/// The longest time for one attempt to connect; the SDK tries again.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The longest time to the first byte of an answer. RunInstances, the slowest call, answers within seconds.
-const READ_TIMEOUT: Duration = Duration::from_secs(9);
+/// How long the start of a function waits at most for its connection to EC2. Without one it still serves.
+const LONGEST_START: Duration = Duration::from_secs(1);
 /// The longest time for one attempt of a call, to the last byte of the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time for all attempts of a call together. It is less than the budget of the invocation, which ends a call too.
@@ -47,67 +37,85 @@ const ATTEMPTS: u32 = 3;
 #[derive(Debug)]
 pub struct Clients {
     config: Config,
+    /// The settings that the clients share.
+    sdk: SdkConfig,
+    retries: Option<RetryPartition>,
     regions: BTreeMap<Region, RegionClients>,
     /// The clock by which the SDK signs the requests. All other code uses it too.
     clock: SharedTimeSource,
-    /// Where the clients get the keys with which they sign. The health check asks of what kind they are.
-    credentials: Option<SharedCredentialsProvider>,
 }
 
-/// The clients of one region.
-#[derive(Debug, Clone)]
-pub struct RegionClients {
-    /// The EC2 client.
-    pub ec2: aws_sdk_ec2::Client,
-    /// The CloudWatch client.
-    pub cloudwatch: aws_sdk_cloudwatch::Client,
-    /// The Systems Manager client, if its parameters may name images. Most deployments do without it and start faster.
-    pub ssm: Option<aws_sdk_ssm::Client>,
+/// The clients of one region. Each is built where it is asked for, so that a function which never asks for a service does not
+/// carry that service's code.
+#[derive(Debug, Default)]
+pub(crate) struct RegionClients {
+    pub(crate) ec2: OnceLock<aws_sdk_ec2::Client>,
+    pub(crate) cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
+    pub(crate) ssm: OnceLock<aws_sdk_ssm::Client>,
+}
+
+/// The configuration of a service's client, with what the clients of all services have in common.
+macro_rules! configuration {
+    ($service:ident, $clients:expr, $region:expr) => {{
+        let mut config = $service::config::Builder::from(&$clients.sdk)
+            .region(aws_config::Region::new($region.to_string()))
+            .retry_classifier(RetryBroken)
+            .interceptor(CountCalls);
+        config.set_retry_partition($clients.retries.clone());
+        config
+    }};
 }
 
 impl Clients {
-    /// Builds the clients from the environment variables.
+    /// Builds the clients from the environment variables, and connects to EC2 in the function's own region.
     ///
     /// # Errors
     /// A bad variable, or a configured file of authorities that cannot be read.
     pub async fn from_env() -> Result<Self, BoxError> {
-        Self::from_env_with_settings().await.map(|(clients, _)| clients)
-    }
-
-    /// Builds the clients like `from_env`, and gives the settings that they share, for a client of another service.
-    ///
-    /// # Errors
-    /// Those of `from_env`.
-    pub async fn from_env_with_settings() -> Result<(Self, SdkConfig), BoxError> {
         let config = Config::from_env()?;
-        let sdk = sdk_config(&config).await?;
-        Ok((Self::new(config, &sdk), sdk))
+        let http = Http::new(&config)?;
+        let sdk = sdk_config(&config, &http).await;
+        let clients = Self::new(config, &sdk);
+        clients.connect(&http).await;
+        Ok(clients)
     }
 
-    /// Builds the clients of every region that the configuration allows, from the SDK settings that they share.
+    /// The clients of every region that the configuration allows, by the SDK settings that they share.
     #[must_use]
     pub fn new(config: Config, sdk: &SdkConfig) -> Self {
         Self::with_retries(config, sdk, None)
     }
 
-    /// Builds the clients like `new`, but with their own stock of retries. The SDK's stock is shared by the whole process.
+    /// The clients like `new`, but with their own stock of retries. The SDK's stock is shared by the whole process.
     #[must_use]
     pub fn with_retries(config: Config, sdk: &SdkConfig, retries: Option<&RetryPartition>) -> Self {
-        let with_ssm = !config.image_parameters.is_empty();
-        let regions = config.allowed_regions.iter();
-        let regions = regions.map(|region| (region.clone(), RegionClients::new(sdk, region, with_ssm, retries)));
+        let regions = config.allowed_regions.iter().map(|region| (region.clone(), RegionClients::default()));
         Self {
             regions: regions.collect(),
             config,
+            sdk: sdk.clone(),
+            retries: retries.cloned(),
             clock: sdk.time_source().unwrap_or_default(),
-            credentials: sdk.credentials_provider(),
         }
+    }
+
+    /// Opens a connection to EC2 in the function's own region. Lambda gives the start of a function more CPU than its
+    /// invocations, and the first of them does not wait for it. The SDK makes a whole request for this, because it alone knows
+    /// the endpoint, but the request is not sent.
+    async fn connect(&self, http: &Http) {
+        let Ok(ec2) = self.ec2(&self.config.region) else { return };
+        let only_open =
+            aws_sdk_ec2::config::Builder::new().http_client(http.opener()).retry_config(RetryConfig::disabled());
+        let request = ec2.describe_regions().customize().config_override(only_open).send();
+        // Without a connection the first request opens one, and reports what is wrong.
+        let _ = timeout(LONGEST_START, request).await;
     }
 
     /// Takes clients that a test has built.
     #[cfg(test)]
     pub(crate) fn of(config: Config, regions: BTreeMap<Region, RegionClients>) -> Self {
-        Self { config, regions, clock: SharedTimeSource::default(), credentials: None }
+        let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).build();
+        Self { regions, ..Self::new(config, &sdk) }
     }
 
     /// The same with this source of credentials.
@@ -116,7 +124,8 @@ impl Clients {
         mut self,
         provider: impl aws_credential_types::provider::ProvideCredentials + 'static,
     ) -> Self {
-        self.credentials = Some(SharedCredentialsProvider::new(provider));
+        let provider = SharedCredentialsProvider::new(provider);
+        self.sdk = self.sdk.into_builder().credentials_provider(provider).build();
         self
     }
 
@@ -133,8 +142,13 @@ impl Clients {
     }
 
     /// Where the clients get the keys with which they sign; none if none is configured.
-    pub(crate) fn credentials(&self) -> Option<&SharedCredentialsProvider> {
-        self.credentials.as_ref()
+    pub(crate) fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.sdk.credentials_provider()
+    }
+
+    /// The settings that the clients share, for a client of another service.
+    pub(crate) fn settings(&self) -> &SdkConfig {
+        &self.sdk
     }
 
     /// The configuration.
@@ -154,12 +168,20 @@ impl Clients {
     /// # Errors
     /// [`Code::RegionNotAllowed`] for a region outside `CML_ALLOWED_REGIONS`.
     pub fn ec2(&self, region: &Region) -> Result<&aws_sdk_ec2::Client, Error> {
-        self.region(region).map(|clients| &clients.ec2)
+        self.region(region).map(|clients| self.ec2_of(region, clients))
     }
 
     /// The EC2 client of each allowed region.
     pub fn ec2_of_each_region(&self) -> impl Iterator<Item = (&Region, &aws_sdk_ec2::Client)> {
-        self.regions.iter().map(|(region, clients)| (region, &clients.ec2))
+        self.regions.iter().map(|(region, clients)| (region, self.ec2_of(region, clients)))
+    }
+
+    fn ec2_of<'c>(&self, region: &Region, clients: &'c RegionClients) -> &'c aws_sdk_ec2::Client {
+        clients.ec2.get_or_init(|| {
+            let config = configuration!(aws_sdk_ec2, self, region);
+            let config = config.retry_classifier(NoRetryWithoutCapacity).interceptor(WholeAnswer);
+            aws_sdk_ec2::Client::from_conf(config.build())
+        })
     }
 
     /// The CloudWatch client of a region.
@@ -167,18 +189,23 @@ impl Clients {
     /// # Errors
     /// [`Code::RegionNotAllowed`] for a region outside `CML_ALLOWED_REGIONS`.
     pub fn cloudwatch(&self, region: &Region) -> Result<&aws_sdk_cloudwatch::Client, Error> {
-        self.region(region).map(|clients| &clients.cloudwatch)
+        let build = || aws_sdk_cloudwatch::Client::from_conf(configuration!(aws_sdk_cloudwatch, self, region).build());
+        self.region(region).map(|clients| clients.cloudwatch.get_or_init(build))
     }
 
     /// The Systems Manager client of a region.
     ///
     /// # Errors
     /// [`Code::RegionNotAllowed`] for a region outside `CML_ALLOWED_REGIONS`; another error if the deployment has no
-    /// `CML_IMAGE_PARAMETER_ARNS` and so no such client.
+    /// `CML_IMAGE_PARAMETER_ARNS` and so may not read parameters.
     pub fn ssm(&self, region: &Region) -> Result<&aws_sdk_ssm::Client, Error> {
-        let ssm = self.region(region)?.ssm.as_ref();
-        let detail = "This deployment may not read parameters of Systems Manager: set CML_IMAGE_PARAMETER_ARNS";
-        ssm.ok_or_else(|| Error::new(Code::AwsError, detail))
+        let clients = self.region(region)?;
+        if self.config.image_parameters.is_empty() {
+            let detail = "This deployment may not read parameters of Systems Manager: set CML_IMAGE_PARAMETER_ARNS";
+            return Err(Error::new(Code::AwsError, detail));
+        }
+        let build = || aws_sdk_ssm::Client::from_conf(configuration!(aws_sdk_ssm, self, region).build());
+        Ok(clients.ssm.get_or_init(build))
     }
 
     fn region(&self, region: &Region) -> Result<&RegionClients, Error> {
@@ -192,37 +219,6 @@ impl Clients {
     }
 }
 
-impl RegionClients {
-    fn new(sdk: &SdkConfig, region: &Region, with_ssm: bool, retries: Option<&RetryPartition>) -> Self {
-        let (region, retries) = (|| aws_config::Region::new(region.to_string()), || retries.cloned());
-        let mut ec2 = aws_sdk_ec2::config::Builder::from(sdk)
-            .region(region())
-            .retry_classifier(RetryBroken)
-            .interceptor(CountCalls);
-        ec2.set_retry_partition(retries());
-        let mut cloudwatch = aws_sdk_cloudwatch::config::Builder::from(sdk)
-            .region(region())
-            .retry_classifier(RetryBroken)
-            .interceptor(CountCalls);
-        cloudwatch.set_retry_partition(retries());
-        let ssm = || {
-            let mut ssm = aws_sdk_ssm::config::Builder::from(sdk)
-                .region(region())
-                .retry_classifier(RetryBroken)
-                .interceptor(CountCalls);
-            ssm.set_retry_partition(retries());
-            aws_sdk_ssm::Client::from_conf(ssm.build())
-        };
-        Self {
-            ec2: aws_sdk_ec2::Client::from_conf(
-                ec2.retry_classifier(NoRetryWithoutCapacity).interceptor(WholeAnswer).build(),
-            ),
-            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
-            ssm: with_ssm.then(ssm),
-        }
-    }
-}
-
 /// The settings of every client: how often it tries a call, and how long each try may take.
 #[must_use]
 pub fn settings() -> ConfigLoader {
@@ -231,50 +227,19 @@ pub fn settings() -> ConfigLoader {
         .timeout_config(timeouts())
 }
 
-async fn sdk_config(config: &Config) -> Result<SdkConfig, BoxError> {
-    let loader = settings()
-        .region(aws_config::Region::new(config.region.to_string()))
-        .http_client(http_client(trusted_authorities(config)?)?);
+async fn sdk_config(config: &Config, http: &Http) -> SdkConfig {
+    let loader = settings().region(aws_config::Region::new(config.region.to_string())).http_client(http.client());
     // Lambda passes the role's keys in the environment, and looking nowhere else saves 1 ms of each cold start. Outside of
     // Lambda a developer's profile or an instance profile works through the default chain.
     let loader = match std::env::var_os("AWS_ACCESS_KEY_ID") {
         Some(_) => loader.credentials_provider(EnvironmentVariableCredentialsProvider::new()),
         None => loader,
     };
-    Ok(loader.load().await)
+    loader.load().await
 }
 
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
-        .build()
-}
-
-fn http_client(authorities: TrustStore) -> Result<SharedHttpClient, BoxError> {
-    let tls = TlsContext::builder().with_trust_store(authorities).build()?;
-    Ok(aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(tls)
-        .build_https())
-}
-
-fn trusted_authorities(config: &Config) -> Result<TrustStore, BoxError> {
-    let configured =
-        CA_FILES.iter().find_map(|name| Some((name, std::env::var_os(name).filter(|file| !file.is_empty())?)));
-    match configured {
-        Some((name, file)) => {
-            let unreadable = |error| format!("{name} names the file {}, which cannot be read: {error}", file.display());
-            let pem = std::fs::read(&file).map_err(unreadable)?;
-            Ok(TrustStore::empty().with_pem_certificate(pem))
-        }
-        None if config.allowed_regions.iter().all(Region::is_standard_partition) => {
-            Ok(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS))
-        }
-        None => Ok(TrustStore::default()),
-    }
+    TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(crate) mod error_codes;
 pub(crate) mod errors;
 pub(crate) mod filters;
 pub(crate) mod fleet;
+mod http;
 pub(crate) mod image_parameters;
 pub(crate) mod images;
 pub(crate) mod instances;

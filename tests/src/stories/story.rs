@@ -90,7 +90,7 @@ pub(super) fn sweeper(
 ) -> Sweeper {
     let wires = aws.clone();
     let sdk = settings_of(common, http_client_fn(move |settings, _| wires.connector(settings)), clock);
-    Sweeper::new(clients_with(&sdk, retries, configure), &sdk)
+    Sweeper::new(clients_with(&sdk, retries, configure))
 }
 
 impl Told {

@@ -62,14 +62,13 @@ impl Sweeper {
     /// # Errors
     /// A bad variable, or a configured file of authorities that cannot be read.
     pub async fn from_env() -> Result<Self, aws_sdk_ec2::error::BoxError> {
-        let (clients, sdk) = Clients::from_env_with_settings().await?;
-        Ok(Self::new(clients, &sdk))
+        Clients::from_env().await.map(Self::new)
     }
 
-    /// Takes clients that exist, and the settings for that of the bus.
+    /// Takes clients that exist.
     #[must_use]
-    pub fn new(clients: Clients, sdk: &aws_config::SdkConfig) -> Self {
-        let bus = Bus::new(sdk, clients.config().sweep.event_bus.clone());
+    pub fn new(clients: Clients) -> Self {
+        let bus = Bus::new(clients.settings(), clients.config().sweep.event_bus.clone());
         Self { clients, bus }
     }
 
