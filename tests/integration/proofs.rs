@@ -11,13 +11,14 @@ const LEVELS: [&str; 7] =
     ["seen on AWS", "AWS's data", "AWS's sentence", "our test", "emulator", "our stub", "not yet"];
 
 /// Where a test of this name can be.
-const PLACES: [&str; 8] = [
+const PLACES: [&str; 9] = [
     "tests/integration/{}.rs",
     "tests/integration/{}/mod.rs",
     "shared/src/{}.rs",
     "shared/src/{}/mod.rs",
     "shared/src/{}/tests.rs",
     "tests/src/{}.rs",
+    "tests/src/{}/mod.rs",
     "tests/src/{}/tests.rs",
     "tests/{}.py",
 ];

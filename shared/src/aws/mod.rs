@@ -1,6 +1,7 @@
 //! The calls of AWS: the clients, the settings of the SDK, and the meaning of AWS's answers. Nothing here knows the callers' HTTP.
 
 pub(crate) mod all_or_none;
+pub(crate) mod beside;
 pub mod bus;
 pub(crate) mod calls;
 pub mod clients;

@@ -1,17 +1,16 @@
 //! Reading status checks.
 
+use aws_sdk_ec2::types::InstanceStatus;
+
 use crate::aws::clients::Clients;
 use crate::error::Error;
-use crate::model::instance::Instance;
 use crate::model::path::InstancePath;
-use crate::model::status::InstanceStatus;
 
-/// Reads the status checks of an instance that was read before.
-pub(crate) async fn read_status(
-    clients: &Clients,
-    worker: &InstancePath,
-    instance: &Instance,
-) -> Result<InstanceStatus, Error> {
+/// Reads the status checks of an instance, or none if EC2 reports none of it.
+///
+/// # Errors
+/// What EC2 refuses.
+pub(crate) async fn read_status(clients: &Clients, worker: &InstancePath) -> Result<Option<InstanceStatus>, Error> {
     let answer = clients
         .ec2(&worker.region)?
         .describe_instance_status()
@@ -20,7 +19,6 @@ pub(crate) async fn read_status(
         .include_all_instances(true)
         .send()
         .await?;
-    let id = worker.instance_id.clone();
-    let status = answer.instance_statuses().iter().find(|status| status.instance_id() == Some(id.as_str()));
-    Ok(InstanceStatus::from_ec2(id, instance, status))
+    let mut statuses = answer.instance_statuses.unwrap_or_default().into_iter();
+    Ok(statuses.find(|status| status.instance_id() == Some(worker.instance_id.as_str())))
 }

@@ -27,6 +27,9 @@ pub const OPERATION: Operation = Operation {
 
 /// Reads both metrics over a window that ends now.
 ///
+/// The instance is read first: the period of its CPU metric depends on its monitoring, and CloudWatch finds its memory
+/// metric only by its image and type, if the agent appends them.
+///
 /// AWS: ec2:DescribeInstances, cloudwatch:GetMetricStatistics.
 ///
 /// # Errors

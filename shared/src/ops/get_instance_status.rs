@@ -1,5 +1,6 @@
 //! Read a worker's status checks.
 
+use crate::aws::beside::beside;
 use crate::aws::clients::Clients;
 use crate::aws::instances::find;
 use crate::aws::statuses::read_status;
@@ -21,7 +22,7 @@ pub const OPERATION: Operation = Operation {
     }],
     callers: Callers::Reader,
     actions: &["ec2:DescribeInstances", "ec2:DescribeInstanceStatus"],
-    purpose: "the instance, then its status checks and scheduled events",
+    purpose: "the instance, and at the same time its status checks and scheduled events",
     calls: &[Call::read("ec2:DescribeInstances"), Call::read("ec2:DescribeInstanceStatus")],
 };
 
@@ -32,8 +33,8 @@ pub const OPERATION: Operation = Operation {
 /// # Errors
 /// 404 for an unknown instance, and whatever EC2 refuses.
 pub async fn get_instance_status(clients: &Clients, worker: &InstancePath) -> Result<InstanceStatus, Error> {
-    let instance = find(clients, worker).await?;
-    read_status(clients, worker, &instance).await
+    let (instance, status) = beside(find(clients, worker), read_status(clients, worker)).await?;
+    Ok(InstanceStatus::from_ec2(worker.instance_id.clone(), &instance, status?.as_ref()))
 }
 
 /// Handles one request of the function.
@@ -50,7 +51,7 @@ mod tests {
     use aws_smithy_mocks::mock;
 
     use super::*;
-    use crate::testing::{self, described, worker, xml};
+    use crate::testing::{self, described, ec2_error, worker, xml};
 
     async fn status(state: &'static str, items: &'static str) -> serde_json::Value {
         let read = mock!(Client::describe_instances).then_http_response(move || described(state, true));
@@ -88,6 +89,18 @@ mod tests {
     async fn healthy_means_running_with_good_checks() {
         assert_eq!(status("running", GOOD).await["healthy"], true);
         assert_eq!(status("stopped", GOOD).await["healthy"], false);
+    }
+
+    #[tokio::test]
+    async fn of_two_denied_reads_the_instances_is_named() {
+        let denied = || ec2_error(403, "UnauthorizedOperation", "You are not authorized.");
+        let status = mock!(Client::describe_instance_status).then_http_response(denied);
+        let found = mock!(Client::describe_instances).then_http_response(|| described("running", true));
+        let hidden = mock!(Client::describe_instances).then_http_response(denied);
+        for (read, action) in [(&found, "ec2:DescribeInstanceStatus"), (&hidden, "ec2:DescribeInstances")] {
+            let answer = get_instance_status(&testing::clients(&[read, &status]), &worker()).await;
+            assert_eq!(answer.unwrap_err().missing_permission(), Some(action));
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Read a worker's tags.
 
+use crate::aws::beside::beside;
 use crate::aws::clients::Clients;
 use crate::aws::filters::filter;
 use crate::aws::instances::find;
@@ -8,6 +9,7 @@ use crate::model::instance_tags::InstanceTags;
 use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
+use crate::model::tags::TagMap;
 
 /// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
@@ -21,28 +23,28 @@ pub const OPERATION: Operation = Operation {
     }],
     callers: Callers::Reader,
     actions: &["ec2:DescribeInstances", "ec2:DescribeTags"],
-    purpose: "tells a missing instance from one without tags, then reads them",
+    purpose: "tells a missing instance from one without tags, and reads the tags at the same time",
     calls: &[Call::read("ec2:DescribeInstances"), Call::read("ec2:DescribeTags")],
 };
 
 /// Reads the tags of an instance, managed or not.
 ///
-/// The instance is read first, because DescribeTags answers an unknown one with an empty list.
+/// The instance is read too, because DescribeTags answers an unknown one with an empty list.
 ///
 /// AWS: ec2:DescribeInstances, ec2:DescribeTags.
 ///
 /// # Errors
 /// 404 for an unknown instance, and whatever EC2 refuses.
 pub async fn get_instance_tags(clients: &Clients, worker: &InstancePath) -> Result<InstanceTags, Error> {
-    let instance = find(clients, worker).await?;
-    let id = worker.instance_id.as_str();
-    let answer = clients.ec2(&worker.region)?.describe_tags().filters(filter("resource-id", id)).send().await?;
-    let tags = answer
-        .tags()
-        .iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-        .collect();
-    Ok(InstanceTags { instance_id: worker.instance_id.clone(), managed: instance.managed, tags })
+    let (instance, tags) = beside(find(clients, worker), read_tags(clients, worker)).await?;
+    Ok(InstanceTags { instance_id: worker.instance_id.clone(), managed: instance.managed, tags: tags? })
+}
+
+async fn read_tags(clients: &Clients, worker: &InstancePath) -> Result<TagMap, Error> {
+    let filter = filter("resource-id", worker.instance_id.as_str());
+    let answer = clients.ec2(&worker.region)?.describe_tags().filters(filter).send().await?;
+    let tags = answer.tags().iter();
+    Ok(tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect())
 }
 
 /// Handles one request of the function.

@@ -35,6 +35,7 @@ struct State {
     /// What an API's bucket holds, in half calls, and since when.
     buckets: BTreeMap<String, (u64, u64)>,
     log: Vec<String>,
+    arrived: Vec<(u64, String)>,
     counts: BTreeMap<String, u64>,
     events: Vec<Value>,
 }
@@ -64,6 +65,7 @@ impl Aws {
             ec2: Ec2::new(kind, seed),
             buckets: BTreeMap::new(),
             log: Vec::new(),
+            arrived: Vec::new(),
             counts: BTreeMap::new(),
             events: Vec::new(),
         };
@@ -103,6 +105,11 @@ impl Aws {
     /// What was asked and answered, a line each.
     pub fn log(&self) -> Vec<String> {
         self.lock().log.clone()
+    }
+
+    /// When each call was sent, and its name.
+    pub fn arrived(&self) -> Vec<(u64, String)> {
+        self.lock().arrived.clone()
     }
 
     /// Adds a line to the log.
@@ -236,6 +243,7 @@ impl Aws {
         let (fault, way) = {
             let now = self.clock.milliseconds();
             let state = &mut *self.lock();
+            state.arrived.push((now, call.action.clone()));
             let fault = state.fault(&call.action, now);
             let way = match (fault, state.kind.latency) {
                 (Some(Fault::Slow), _) => 1_000..8_000,

@@ -14,6 +14,8 @@ mod operation;
 mod program;
 mod report;
 #[cfg(test)]
+mod rounds;
+#[cfg(test)]
 mod tests;
 mod wire;
 

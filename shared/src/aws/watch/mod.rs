@@ -14,6 +14,7 @@ use crate::model::instance::Instance;
 use crate::model::instance_id::InstanceId;
 use crate::model::path::InstancePath;
 use crate::model::state::State;
+use crate::model::status::InstanceStatus;
 use crate::model::wait::{Course, Until};
 
 /// The pause between two reads. The SDK's own waiters read again only after 15 s, too late for an answer within 25 s.
@@ -121,8 +122,9 @@ impl Wait {
     async fn course(&self, clients: &Clients, worker: &InstancePath, instance: &Instance) -> Result<Course, Error> {
         let course = self.until.course(&instance.state);
         if self.until == Until::Healthy && course == Course::Reached {
-            let healthy = read_status(clients, worker, instance).await?.healthy;
-            return Ok(if healthy { Course::Reached } else { Course::Onward });
+            let status = read_status(clients, worker).await?;
+            let status = InstanceStatus::from_ec2(worker.instance_id.clone(), instance, status.as_ref());
+            return Ok(if status.healthy { Course::Reached } else { Course::Onward });
         }
         Ok(course)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::attempt::Attempt;
 use super::launching::Launching;
 use super::volumes::free_names;
+use crate::aws::beside::beside;
 use crate::aws::image_parameters;
 use crate::aws::images;
 use crate::aws::instances::managed_count;
@@ -38,8 +39,14 @@ impl Launching<'_> {
         Err(Error::new(Code::InstanceTypeNotAllowed, detail))
     }
 
+    /// Finds the image to launch, unless the region has no room for another worker.
+    pub(super) async fn image_if_room(&self, choice: &ImageChoice) -> Result<LaunchImage, Error> {
+        let ((), image) = beside(self.check_fleet(), self.image(choice)).await?;
+        image
+    }
+
     /// Refuses a launch if the region has no room for another worker.
-    pub(super) async fn check_fleet(&self) -> Result<(), Error> {
+    async fn check_fleet(&self) -> Result<(), Error> {
         let Some(most) = self.clients.config().max_workers else { return Ok(()) };
         let count = managed_count(self.clients, self.region).await?;
         if count < most {

@@ -1,8 +1,8 @@
 //! Launch a worker.
 //!
 //! A launch goes through these steps: a request that the deployment does not allow is refused (`checks`); if an earlier
-//! sending launched an instance, that is the answer; the alternatives are tried until EC2 has capacity (`attempts`); and a
-//! read shows the launched instance (`shown`).
+//! sending launched an instance, that is the answer, and image and fleet are looked at meanwhile; the alternatives are tried
+//! until EC2 has capacity (`attempts`); and a read shows the launched instance (`shown`).
 
 pub(crate) mod attempt;
 mod attempts;
@@ -22,12 +22,13 @@ pub use launched::Launched;
 use launching::Launching;
 use request::run_instances;
 
+use crate::aws::beside::beside;
 use crate::aws::clients::Clients;
 use crate::aws::dry_run::permitted;
 use crate::aws::launches::GENERATIONS;
 use crate::aws::watch::Wait;
 use crate::error::{Code, Error};
-use crate::model::image::ImageChoice;
+use crate::model::image::{ImageChoice, LaunchImage};
 use crate::model::launch::CreateInstance;
 use crate::model::mutation::Mutation;
 use crate::model::operation::{Call, Callers, Operation, Route};
@@ -48,7 +49,7 @@ pub const OPERATION: Operation = Operation {
     }],
     callers: Callers::Launcher,
     actions: &["ec2:DescribeImages", "ec2:DescribeInstances", "ec2:RunInstances", "ec2:CreateTags"],
-    purpose: "with an `Idempotency-Key`, finds what an earlier sending launched; turns `image_name` into an image id and reads its volumes; launches; tags instance, volumes and network interfaces in the launch itself; answers once a read shows the instance; `wait=healthy` also takes `ec2:DescribeInstanceStatus`",
+    purpose: "with an `Idempotency-Key`, finds what an earlier sending launched; at the same time turns `image_name` into an image id and reads its volumes; launches; tags instance, volumes and network interfaces in the launch itself; answers once a read shows the instance; `wait=healthy` also takes `ec2:DescribeInstanceStatus`",
     calls: &[
         Call::look_up("ec2:DescribeInstances"),
         Call::read("ssm:GetParameter"),
@@ -82,13 +83,7 @@ pub async fn create_instance(
     if query.dry_run {
         return launching.ask(&wanted.image).await;
     }
-    // This comes before the checks of image and fleet, so that a retry is answered even if its image is gone by now, or if
-    // its own launch has filled the fleet.
-    let launched = match launching.earlier().await? {
-        Some(launched) => launched,
-        None => launching.launch(&wanted.image).await?,
-    };
-    launching.until_shown(launched, wait).await
+    launching.until_shown(launching.launch_once(&wanted.image).await?, wait).await
 }
 
 impl Launching<'_> {
@@ -98,6 +93,16 @@ impl Launching<'_> {
         permitted(run_instances(self, &Attempt::first(self.launch), &image).dry_run(true).send().await)
     }
 
+    /// Finds what an earlier sending launched, or launches. The look-up decides before the checks of image and fleet, so that
+    /// a retry is answered even if its image is gone by now, or if its own launch has filled the fleet.
+    async fn launch_once(&self, choice: &ImageChoice) -> Result<Launched, Error> {
+        let undecided = async { self.earlier().await.transpose().map_or(Ok(()), Err) };
+        match beside(undecided, self.image_if_room(choice)).await {
+            Ok(((), image)) => self.launch(&image?).await,
+            Err(decided) => decided,
+        }
+    }
+
     /// Finds the instance that an earlier sending of the same request launched.
     async fn earlier(&self) -> Result<Option<Launched>, Error> {
         let Some(keyed_request) = &self.caller.keyed_request else { return Ok(None) };
@@ -105,12 +110,9 @@ impl Launching<'_> {
     }
 
     /// Launches the instance, with other tokens if EC2 has bound the first ones to a launch that did not happen.
-    async fn launch(&self, choice: &ImageChoice) -> Result<Launched, Error> {
-        let (room, image) = tokio::join!(self.check_fleet(), self.image(choice));
-        room?;
-        let image = image?;
+    async fn launch(&self, image: &LaunchImage) -> Result<Launched, Error> {
         for generation in 0..GENERATIONS {
-            match (self.first_with_capacity(&image, generation).await, &self.caller.keyed_request) {
+            match (self.first_with_capacity(image, generation).await, &self.caller.keyed_request) {
                 // EC2 knows the token from a launch with other parameters. If that was this same request, its image name or
                 // SSM parameter leads to another image by now. Then either the look-up came before EC2's reads showed the
                 // first launch, or the first launch failed and EC2 has bound it to its token nevertheless.

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_sdk_ec2::operation::describe_instances::DescribeInstancesInput;
+
 use super::*;
 use crate::aws::deadline;
+use crate::config::Config;
 use crate::model::launch::MAX_ATTEMPTS;
 
 #[tokio::test]
@@ -12,10 +15,38 @@ async fn a_retry_finds_the_launch_of_any_attempt_and_launches_nothing() {
     let keyed_request = caller.keyed_request.clone().unwrap();
     for attempt in 0..3 {
         let earlier = found("running", &keyed_request.token(attempt, 0), &keyed_request.fingerprint);
-        // Neither the image nor the capacity is asked about, because both may be gone.
-        let clients = testing::clients(&[&earlier]);
+        // Image and fleet are looked at too and decide nothing: the image may be gone, and this launch may have filled the fleet.
+        let (no_image, full) = (images(""), |config: &mut Config| config.max_workers = Some(1));
+        let clients = testing::clients_with(&[&earlier, &no_image], full);
         let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
         assert_eq!((again.instance.instance_id.as_str(), again.created), (ID, false));
+    }
+}
+
+#[tokio::test]
+async fn the_look_up_decides_before_the_fleet_and_the_fleet_before_the_image() {
+    let caller = with_key(&json!({"name": "cml-1"}));
+    let of_fleet = |r: &DescribeInstancesInput| r.filters()[0].name() != Some("client-token");
+    let fleet = mock!(Client::describe_instances)
+        .match_requests(of_fleet)
+        .then_http_response(|| testing::described("running", true));
+    let nothing = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>";
+    let look_up = |status, answer: String| {
+        mock!(Client::describe_instances)
+            .match_requests(move |r| !of_fleet(r))
+            .then_http_response(move || xml(status, answer.clone()))
+    };
+    let denied = "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>";
+    let (denied, found_none) = (look_up(403, denied.to_owned()), look_up(200, nothing.to_owned()));
+    for (look_up, most, code) in [
+        (&denied, 1, Code::MissingPermission),
+        (&found_none, 1, Code::QuotaExceeded),
+        (&found_none, 2, Code::ImageNotFound),
+    ] {
+        let rules = [look_up, &fleet, &images("")];
+        let clients = testing::clients_with(&rules, |config| config.max_workers = Some(most));
+        let refused = create_instance(&clients, &region(), &wanted(), &caller, NO_WAIT).await.unwrap_err();
+        assert_eq!(refused.code, code, "{}", refused.detail);
     }
 }
 
@@ -30,9 +61,8 @@ async fn a_key_of_another_body_or_terminated_worker_is_a_409() {
         ("terminated", 0, keyed_request.fingerprint.as_str()),
     ] {
         let earlier = found(state, &keyed_request.token(attempt, 0), fingerprint);
-        let error = create_instance(&testing::clients(&[&earlier]), &region(), &with_alternatives(), &caller, NO_WAIT)
-            .await
-            .unwrap_err();
+        let clients = testing::clients(&[&earlier, &images("")]);
+        let error = create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await.unwrap_err();
         assert_eq!(error.code, Code::IdempotencyMismatch);
         assert!(error.detail.contains(ID));
     }
@@ -47,14 +77,14 @@ async fn an_instance_without_visible_tags_is_not_yet_taken_for_a_launch() {
     {
         let tagged = launched_with("pending", &keyed_request.token(0, 0), fingerprint);
         let shown = one_after_the_other(vec![bare.clone(), bare.clone(), tagged]);
-        let again =
-            create_instance(&testing::clients(&[&shown]), &region(), &with_alternatives(), &caller, NO_WAIT).await;
+        let clients = testing::clients(&[&shown, &images("")]);
+        let again = create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await;
         assert_eq!((again.err().map(|error| error.code), shown.num_calls()), (code, 3));
     }
     // If EC2 never shows the tags, the caller may ask again; nothing was launched.
     let shown = one_after_the_other(vec![bare]);
     let deadline = SystemTime::now() + Duration::from_secs(3);
-    let (clients, region, wanted) = (testing::clients(&[&shown]), region(), with_alternatives());
+    let (clients, region, wanted) = (testing::clients(&[&shown, &images("")]), region(), with_alternatives());
     let create = create_instance(&clients, &region, &wanted, &caller, NO_WAIT);
     let error = deadline::within(deadline, SystemTime::now(), create).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (Code::IdempotencyMismatch, true), "{}", error.detail);
@@ -144,7 +174,8 @@ async fn a_launch_is_ours_only_with_the_fingerprint_of_this_request() {
         let (region, wanted) = (region(), wanted());
         let launching = Launching::new(&clients, &region, &wanted.launch, &caller).unwrap();
         assert!(launching.earlier().await.unwrap().is_none());
-        let answer = launching.launch(&wanted.image).await.map(|launched| launched.created).map_err(|error| {
+        let image = launching.image_if_room(&wanted.image).await.unwrap();
+        let answer = launching.launch(&image).await.map(|launched| launched.created).map_err(|error| {
             assert_eq!(error.code, Code::IdempotencyMismatch);
             error.retryable
         });
@@ -214,7 +245,7 @@ async fn two_requests_with_one_key_are_not_mistaken_for_each_other() {
     let (_, ours) = ours.split_once("<reservationSet>").unwrap();
     let both = other.replace("</reservationSet></DescribeInstancesResponse>", ours);
     let by_token = mock!(Client::describe_instances).then_http_response(move || xml(200, both.clone()));
-    let clients = testing::clients(&[&by_token]);
+    let clients = testing::clients(&[&by_token, &images("")]);
     let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, NO_WAIT).await);
     assert_eq!((again.instance.instance_id.as_str(), again.created), (ID, false));
     assert!(!again.warnings.iter().any(|warning| warning.contains("also launched")), "{:?}", again.warnings);

@@ -87,7 +87,7 @@ async fn a_replay_of_a_worker_that_was_stopped_since_waits_for_nothing() {
     for state in ["stopped", "stopping", "running"] {
         let earlier = found(state, &keyed_request.token(0, 0), &keyed_request.fingerprint);
         let query = WaitQuery { wait: Some(UntilUp::Running), dry_run: false };
-        let clients = testing::clients(&[&earlier]);
+        let clients = testing::clients(&[&earlier, &images("")]);
         let again = done(create_instance(&clients, &region(), &with_alternatives(), &caller, query).await);
         assert_eq!((again.instance.state.as_str(), again.created, earlier.num_calls()), (state, false, 1));
     }
@@ -100,7 +100,8 @@ async fn a_replay_of_a_pending_worker_waits_until_it_runs() {
     let shown = |state| launched_with(state, &keyed_request.token(0, 0), &keyed_request.fingerprint);
     let reads = one_after_the_other(vec![shown("pending"), shown("pending"), shown("running")]);
     let query = WaitQuery { wait: Some(UntilUp::Running), dry_run: false };
-    let again = create_instance(&testing::clients(&[&reads]), &region(), &wanted(), &caller, query).await;
+    let clients = testing::clients(&[&reads, &images("")]);
+    let again = create_instance(&clients, &region(), &wanted(), &caller, query).await;
     assert_eq!((done(again).instance.state.as_str(), reads.num_calls()), ("running", 3));
 }
 
