@@ -70,8 +70,9 @@ lint: $(VENV)/installed ## Check formatting, code, documentation, templates and 
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
 
-tables: $(VENV)/installed ## Write anew the instance types that nest, from AWS's data; then run make generate
+tables: $(VENV)/installed ## Write anew what follows AWS's data: the instance types that nest, a full instance; then run make generate
 	$(VENV)/bin/python -B tests/aws/instance_types.py
+	$(VENV)/bin/python -B tests/aws/full_instance.py
 
 generate: ## Write anew what the operations' rows and types say: openapi.yaml, tables of README and iam/README.md, watch routes
 	cargo build --workspace

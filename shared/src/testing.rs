@@ -8,6 +8,7 @@ use aws_smithy_mocks::{Rule, RuleMode, mock_client};
 use aws_smithy_types::body::SdkBody;
 
 use crate::aws::clients::{Clients, RegionClients};
+use crate::aws::needed_elements::NeededElements;
 use crate::config::deployment::Deployment;
 use crate::config::limits::Limits;
 use crate::config::sweep::Sweep;
@@ -52,7 +53,9 @@ pub(crate) fn clients_with(rules: &[&Rule], configure: impl FnOnce(&mut Config))
         roles_of_people: Vec::new(),
     };
     configure(&mut config);
-    let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
+    let ec2 = mock_client!(aws_sdk_ec2, RuleMode::MatchAny, rules, |c| c
+        .retry_config(RetryConfig::disabled())
+        .interceptor(NeededElements));
     let cloudwatch =
         mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));
     let ssm = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, rules, |c| c.retry_config(RetryConfig::disabled()));

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::aws::calls::CountCalls;
 use crate::aws::http::Http;
+use crate::aws::needed_elements::NeededElements;
 use crate::aws::retries::{NoRetryWithoutCapacity, RetryBroken};
 use crate::aws::whole_answer::WholeAnswer;
 use crate::config::Config;
@@ -179,7 +180,8 @@ impl Clients {
     fn ec2_of<'c>(&self, region: &Region, clients: &'c RegionClients) -> &'c aws_sdk_ec2::Client {
         clients.ec2.get_or_init(|| {
             let config = configuration!(aws_sdk_ec2, self, region);
-            let config = config.retry_classifier(NoRetryWithoutCapacity).interceptor(WholeAnswer);
+            let config =
+                config.retry_classifier(NoRetryWithoutCapacity).interceptor(WholeAnswer).interceptor(NeededElements);
             aws_sdk_ec2::Client::from_conf(config.build())
         })
     }

@@ -18,6 +18,7 @@ pub(crate) mod images;
 pub(crate) mod instances;
 pub(crate) mod launches;
 pub(crate) mod metrics;
+pub(crate) mod needed_elements;
 pub(crate) mod once_shown;
 mod retries;
 pub(crate) mod statuses;

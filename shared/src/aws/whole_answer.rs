@@ -32,8 +32,9 @@ impl Intercept for WholeAnswer {
 }
 
 fn is_whole(document: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(document);
-    text.rsplit_once("</").is_some_and(|(_, end)| end.trim_end().ends_with("Response>"))
+    // From the end on, for the document can have megabytes.
+    let end = document.windows(2).rposition(|two| two == b"</").and_then(|start| document.get(start..));
+    end.is_some_and(|end| end.trim_ascii_end().ends_with(b"Response>"))
 }
 
 #[cfg(test)]
