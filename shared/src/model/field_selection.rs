@@ -1,37 +1,10 @@
 //! `fields=`: which fields of an instance a caller wants to read.
 
-use serde::ser::{Error, Serialize, Serializer};
-use serde_json::Value;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::input::{Invalid, Refusal};
 use crate::model::document::Document;
 use crate::model::instance::Instance;
-
-/// The fields of [`Instance`], in its order. A test compares the two.
-pub const INSTANCE_FIELDS: [&str; 22] = [
-    "instance_id",
-    "region",
-    "name",
-    "state",
-    "state_reason",
-    "instance_type",
-    "image_id",
-    "image_name",
-    "launch_time",
-    "age_seconds",
-    "public_ip",
-    "private_ip",
-    "availability_zone",
-    "vpc_id",
-    "subnet_id",
-    "security_group_ids",
-    "key_name",
-    "iam_instance_profile_arn",
-    "detailed_monitoring",
-    "lifecycle",
-    "managed",
-    "tags",
-];
 
 /// The field that is always shown: without it nobody knows which instance the other fields describe.
 pub(crate) const ALWAYS: &str = "instance_id";
@@ -39,17 +12,22 @@ pub(crate) const ALWAYS: &str = "instance_id";
 /// The fields that a caller asked for, separated by commas; all fields by default.
 ///
 /// EC2 cannot leave fields out: the selection narrows our answer, not what we read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, deserr::Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, deserr::Deserr)]
 #[deserr(error = Invalid, try_from(String) = Self::parse -> Refusal)]
-pub struct Fields(Option<Vec<&'static str>>);
+pub struct Fields([bool; INSTANCE_FIELDS.len()]);
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self([true; INSTANCE_FIELDS.len()])
+    }
+}
 
 impl Fields {
     fn parse(text: String) -> Result<Self, Refusal> {
         let asked: Vec<&str> = text.split(',').map(str::trim).collect();
         let unknown: Vec<&str> = asked.iter().filter(|name| !INSTANCE_FIELDS.contains(name)).copied().collect();
         if unknown.is_empty() {
-            let wanted = |name: &&str| *name == ALWAYS || asked.contains(name);
-            Ok(Self(Some(INSTANCE_FIELDS.into_iter().filter(wanted).collect())))
+            Ok(Self(INSTANCE_FIELDS.map(|name| name == ALWAYS || asked.contains(&name))))
         } else {
             let fields = INSTANCE_FIELDS.join(", ");
             Err(Refusal(format!("must not name {unknown:?}: the fields of an instance are {fields}")))
@@ -58,8 +36,8 @@ impl Fields {
 
     /// The instance, narrowed to these fields.
     #[must_use]
-    pub fn of(&self, instance: Instance) -> Narrowed {
-        Narrowed { instance, fields: self.clone() }
+    pub fn of(self, instance: Instance) -> Narrowed {
+        Narrowed { instance, fields: self }
     }
 }
 
@@ -73,12 +51,48 @@ pub struct Narrowed {
 
 impl Document for Narrowed {}
 
-impl Serialize for Narrowed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(fields) = &self.fields.0 else { return self.instance.serialize(serializer) };
-        let document = serde_json::to_value(&self.instance).map_err(S::Error::custom)?;
-        serializer.collect_map(fields.iter().map(|name| (name, document.get(name).unwrap_or(&Value::Null))))
-    }
+/// Writes an instance of which only some fields are asked for.
+macro_rules! fields {
+    ($($field:ident)*) => {
+        /// The fields of [`Instance`], in its order. A test compares the two.
+        pub const INSTANCE_FIELDS: [&str; [$(stringify!($field)),*].len()] = [$(stringify!($field)),*];
+
+        impl Serialize for Narrowed {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut document = serializer.serialize_map(None)?;
+                let mut is_asked = self.fields.0.into_iter();
+                $(if is_asked.next() == Some(true) {
+                    document.serialize_entry(stringify!($field), &self.instance.$field)?;
+                })*
+                document.end()
+            }
+        }
+    };
+}
+
+fields! {
+    instance_id
+    region
+    name
+    state
+    state_reason
+    instance_type
+    image_id
+    image_name
+    launch_time
+    age_seconds
+    public_ip
+    private_ip
+    availability_zone
+    vpc_id
+    subnet_id
+    security_group_ids
+    key_name
+    iam_instance_profile_arn
+    detailed_monitoring
+    lifecycle
+    managed
+    tags
 }
 
 #[cfg(test)]
@@ -86,12 +100,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use aws_sdk_ec2::types;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::testing::read;
 
-    fn document(fields: &Fields) -> Value {
+    fn document(fields: Fields) -> Value {
         let instance =
             types::Instance::builder().instance_id("i-1").tags(crate::model::tags::tag("Name", "cml-1")).build();
         serde_json::to_value(fields.of(read(&instance))).unwrap()
@@ -99,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_list_is_the_instance_documents() {
-        let whole = document(&Fields::default());
+        let whole = document(Fields::default());
         let fields: BTreeSet<_> = whole.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(fields, BTreeSet::from(INSTANCE_FIELDS));
     }
@@ -108,8 +122,8 @@ mod tests {
     fn only_requested_fields_and_the_id_are_shown() {
         let some = Fields::parse("tags, name,name,public_ip".to_owned()).unwrap();
         let expected = json!({"instance_id": "i-1", "name": "cml-1", "public_ip": null, "tags": {"Name": "cml-1"}});
-        assert_eq!(document(&some), expected);
-        assert_eq!(document(&Fields::parse("instance_id".to_owned()).unwrap()), json!({"instance_id": "i-1"}));
+        assert_eq!(document(some), expected);
+        assert_eq!(document(Fields::parse("instance_id".to_owned()).unwrap()), json!({"instance_id": "i-1"}));
     }
 
     #[test]
