@@ -159,5 +159,5 @@ pub(crate) fn event(path: serde_json::Value, query: serde_json::Value, body: &st
 
 /// EC2's instance as answers show it, read in [`region`].
 pub(crate) fn read(instance: &aws_sdk_ec2::types::Instance) -> Instance {
-    Instance::from_ec2(instance, &region(), "cml-cloud-manager", std::time::SystemTime::now())
+    Instance::from_ec2(instance.clone(), &region(), "cml-cloud-manager", std::time::SystemTime::now())
 }

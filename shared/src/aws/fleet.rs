@@ -7,7 +7,7 @@ use aws_sdk_ec2::types;
 
 use crate::aws::clients::Clients;
 use crate::aws::filters::{filter, literal};
-use crate::aws::instances::shown;
+use crate::aws::instances::{instances_of, shown};
 use crate::error::Error;
 use crate::model::instance::Instance;
 use crate::model::region::Region;
@@ -32,9 +32,7 @@ pub(crate) async fn managed(clients: &Clients, region: &Region) -> Result<Vec<In
     let mut pages = clients.ec2(region)?.describe_instances().filters(ours).into_paginator().page_size(1000).send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page?;
-        let instances = page.reservations().iter().flat_map(|reservation| reservation.instances());
-        found.extend(instances.map(|instance| shown(clients, region, instance)));
+        found.extend(instances_of(page?).map(|instance| shown(clients, region, instance)));
     }
     Ok(found)
 }

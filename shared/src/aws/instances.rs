@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
 use aws_sdk_ec2::types;
 
 use crate::aws::clients::Clients;
@@ -22,10 +23,7 @@ use crate::model::tags::OWNERSHIP_KEY;
 pub(crate) async fn find(clients: &Clients, worker: &InstancePath) -> Result<Instance, Error> {
     let answer =
         clients.ec2(&worker.region)?.describe_instances().instance_ids(worker.instance_id.as_str()).send().await?;
-    answer
-        .reservations()
-        .iter()
-        .flat_map(|reservation| reservation.instances())
+    instances_of(answer)
         .find(|instance| instance.instance_id() == Some(worker.instance_id.as_str()))
         .map(|instance| shown(clients, &worker.region, instance))
         .ok_or_else(|| not_found(&worker.region, &worker.instance_id))
@@ -53,7 +51,7 @@ pub(crate) async fn find_all_managed(
     let mut pages = clients.ec2(region)?.describe_instances().filters(filter).into_paginator().send();
     let mut found = HashMap::new();
     while let Some(page) = pages.next().await {
-        for instance in page?.reservations().iter().flat_map(|reservation| reservation.instances()) {
+        for instance in instances_of(page?) {
             let instance = shown(clients, region, instance);
             found.insert(instance.instance_id.clone(), instance);
         }
@@ -97,7 +95,13 @@ fn not_found(region: &Region, id: &InstanceId) -> Error {
     Error::new(Code::InstanceNotFound, format!("{id} does not exist in {region}"))
 }
 
+/// Takes the instances out of an answer one by one. Of 1,000 instances the memory then holds each in one form only.
+pub(crate) fn instances_of(answer: DescribeInstancesOutput) -> impl Iterator<Item = types::Instance> {
+    let reservations = answer.reservations.unwrap_or_default().into_iter();
+    reservations.flat_map(|reservation| reservation.instances.unwrap_or_default())
+}
+
 /// Converts EC2's instance into the one that answers show, as of now.
-pub(crate) fn shown(clients: &Clients, region: &Region, instance: &types::Instance) -> Instance {
+pub(crate) fn shown(clients: &Clients, region: &Region, instance: types::Instance) -> Instance {
     Instance::from_ec2(instance, region, clients.managed_by(), clients.now())
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::aws::clients::Clients;
 use crate::aws::deadline;
 use crate::aws::filters::any_of;
-use crate::aws::instances::shown;
+use crate::aws::instances::{instances_of, shown};
 use crate::aws::once_shown::{SHOWN_EVERY, once_shown};
 use crate::error::{Code, Error};
 use crate::model::idempotency::{KeyedRequest, is_tagged, untagged};
@@ -92,10 +92,9 @@ impl KeyedRequest {
         let answer = clients.ec2(region)?.describe_instances().filters(filter).send().await?;
         // The token is compared once more, because these instances are taken for the caller's own.
         let attempt = |instance: &types::Instance| tokens.iter().position(|own| instance.client_token() == Some(own));
-        let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
-        let mut ours: Vec<(bool, usize, Instance)> = instances
+        let mut ours: Vec<(bool, usize, Instance)> = instances_of(answer)
             .filter_map(|instance| {
-                let attempt = attempt(instance)?;
+                let attempt = attempt(&instance)?;
                 let instance = shown(clients, region, instance);
                 Some((instance.is_gone(), attempt, instance))
             })

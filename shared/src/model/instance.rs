@@ -69,29 +69,38 @@ pub struct Instance {
 impl Instance {
     /// Reads EC2's instance.
     #[must_use]
-    pub fn from_ec2(instance: &types::Instance, region: &Region, managed_by: &str, now: SystemTime) -> Self {
-        let tags = tag_map(instance.tags());
+    pub fn from_ec2(instance: types::Instance, region: &Region, managed_by: &str, now: SystemTime) -> Self {
+        let tags = tag_map(instance.tags.unwrap_or_default());
         Self {
-            instance_id: instance.instance_id().unwrap_or_default().to_owned(),
+            instance_id: instance.instance_id.unwrap_or_default(),
             region: region.to_string(),
             name: tags.get(NAME_KEY).cloned(),
-            state: State::from_ec2(instance.state()),
-            state_reason: instance.state_reason().and_then(|reason| owned(reason.message().or(reason.code()))),
-            instance_type: instance.instance_type().map(|kind| kind.as_str().to_owned()),
-            image_id: owned(instance.image_id()),
+            state: State::from_ec2(instance.state.as_ref()),
+            state_reason: instance.state_reason.and_then(|reason| known(reason.message.or(reason.code))),
+            instance_type: instance.instance_type.map(|kind| kind.as_str().to_owned()),
+            image_id: known(instance.image_id),
             image_name: None,
-            launch_time: instance.launch_time().and_then(rfc3339),
-            age_seconds: instance.launch_time().and_then(|launch| age_seconds(launch, now)),
-            public_ip: owned(instance.public_ip_address()),
-            private_ip: owned(instance.private_ip_address()),
-            availability_zone: owned(instance.placement().and_then(|placement| placement.availability_zone())),
-            vpc_id: owned(instance.vpc_id()),
-            subnet_id: owned(instance.subnet_id()),
-            security_group_ids: instance.security_groups().iter().filter_map(|group| owned(group.group_id())).collect(),
-            key_name: owned(instance.key_name()),
-            iam_instance_profile_arn: owned(instance.iam_instance_profile().and_then(|profile| profile.arn())),
-            detailed_monitoring: detailed_monitoring(instance),
-            lifecycle: instance.instance_lifecycle().map_or("on-demand", |lifecycle| lifecycle.as_str()).to_owned(),
+            launch_time: instance.launch_time.as_ref().and_then(rfc3339),
+            age_seconds: instance.launch_time.and_then(|launch| age_seconds(launch, now)),
+            public_ip: known(instance.public_ip_address),
+            private_ip: known(instance.private_ip_address),
+            availability_zone: known(instance.placement.and_then(|placement| placement.availability_zone)),
+            vpc_id: known(instance.vpc_id),
+            subnet_id: known(instance.subnet_id),
+            security_group_ids: instance
+                .security_groups
+                .into_iter()
+                .flatten()
+                .filter_map(|group| known(group.group_id))
+                .collect(),
+            key_name: known(instance.key_name),
+            iam_instance_profile_arn: known(instance.iam_instance_profile.and_then(|profile| profile.arn)),
+            detailed_monitoring: detailed_monitoring(instance.monitoring),
+            lifecycle: instance
+                .instance_lifecycle
+                .as_ref()
+                .map_or("on-demand", |lifecycle| lifecycle.as_str())
+                .to_owned(),
             managed: tags.get(OWNERSHIP_KEY).is_some_and(|value| value == managed_by),
             tags,
         }
@@ -119,18 +128,18 @@ pub(crate) fn incorrect_state(id: &InstanceId, instance: &Instance, wish: &str) 
     Error::new(Code::IncorrectState, format!("{id} is {} and cannot be {wish}", instance.state))
 }
 
-fn detailed_monitoring(instance: &types::Instance) -> bool {
+fn detailed_monitoring(monitoring: Option<types::Monitoring>) -> bool {
     use types::MonitoringState::{Enabled, Pending};
-    matches!(instance.monitoring().and_then(|monitoring| monitoring.state()), Some(Enabled | Pending))
+    matches!(monitoring.and_then(|monitoring| monitoring.state), Some(Enabled | Pending))
 }
 
 /// The text, if it is not empty: EC2 writes an empty element for a value that it does not have.
-fn owned(text: Option<&str>) -> Option<String> {
-    text.filter(|text| !text.is_empty()).map(str::to_owned)
+fn known(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
-fn age_seconds(launch: &DateTime, now: SystemTime) -> Option<u64> {
-    let launch = SystemTime::try_from(*launch).ok()?;
+fn age_seconds(launch: DateTime, now: SystemTime) -> Option<u64> {
+    let launch = SystemTime::try_from(launch).ok()?;
     now.duration_since(launch).ok().map(|age| age.as_secs())
 }
 

@@ -122,8 +122,8 @@ pub fn tag(key: &str, value: &str) -> Tag {
 
 /// EC2's list of tags as documents show it.
 #[must_use]
-pub fn tag_map(tags: &[Tag]) -> TagMap {
-    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
+pub fn tag_map(tags: Vec<Tag>) -> TagMap {
+    tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
 }
 
 #[cfg(test)]

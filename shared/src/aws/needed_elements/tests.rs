@@ -2,6 +2,7 @@ use std::time::SystemTime;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::types;
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +20,8 @@ const FULL: &str = include_str!("full_instance.xml");
 async fn read_by(ec2: &Client) -> Option<Value> {
     let answer = ec2.describe_instances().send().await.ok()?;
     let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
-    let shown = |instance| Instance::from_ec2(instance, &region(), "us", SystemTime::UNIX_EPOCH);
+    let shown =
+        |instance: &types::Instance| Instance::from_ec2(instance.clone(), &region(), "us", SystemTime::UNIX_EPOCH);
     let instances =
         instances.map(|instance| json!({"shown": shown(instance), "client_token": instance.client_token()}));
     Some(json!({"instances": instances.collect::<Vec<_>>(), "next_token": answer.next_token()}))

@@ -64,7 +64,7 @@ impl Launching<'_> {
         let call = run_instances(self, attempt, image).set_client_token(token).customize().interceptor(doubt);
         let answer: RunInstancesOutput =
             timeout_at(deadline::last_word(), call.send()).await.map_err(|_| timeout(RunInstancesError::NAME))??;
-        let Some(instance) = answer.instances().first() else { return Ok(None) };
+        let Some(instance) = answer.instances.into_iter().flatten().next() else { return Ok(None) };
         let instance = shown(self.clients, self.region, instance);
         let created = instance.launch_time.is_none() || instance.is_launched_since(sent);
         Ok(Some((Instance { image_name: image.name.clone(), ..instance }, created)))

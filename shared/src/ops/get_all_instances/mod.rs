@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::aws::clients::Clients;
 use crate::aws::filters::{ec2_filter, literal};
-use crate::aws::instances::shown;
+use crate::aws::instances::{instances_of, shown};
 use crate::error::Error;
 use crate::input::{Invalid, Refusal, Repeated, read_map, texts};
 use crate::model::document::Document;
@@ -169,7 +169,7 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
     let filters = filters(query, clients.managed_by());
     let pages = Pages::of(region, &filters);
     let at = pages.read(query.next_token.as_ref(), query.limit)?;
-    let answer = clients
+    let mut answer = clients
         .ec2(region)?
         .describe_instances()
         .max_results(at.limit)
@@ -177,14 +177,12 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
         .set_filters(Some(filters.iter().map(ec2_filter).collect()))
         .send()
         .await?;
-    let instances = answer
-        .reservations()
-        .iter()
-        .flat_map(|reservation| reservation.instances())
+    let next_token = answer.next_token.take();
+    let instances = instances_of(answer)
         .map(|instance| shown(clients, region, instance))
         .map(|instance| (instance.instance_id.clone(), query.fields.of(instance)))
         .collect();
-    let (instances, next_token) = pages.cut(instances, at, answer.next_token())?;
+    let (instances, next_token) = pages.cut(instances, at, next_token.as_deref())?;
     Ok(InstanceList { instances, next_token })
 }
 

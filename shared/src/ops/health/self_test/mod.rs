@@ -18,7 +18,7 @@ use crate::aws::dry_run::permitted;
 use crate::aws::errors::IamAction;
 use crate::aws::filters;
 use crate::aws::image_parameters;
-use crate::aws::instances::{ours_and_alive, shown};
+use crate::aws::instances::{instances_of, ours_and_alive, shown};
 use crate::error::{Code, Error};
 use crate::model::image::LaunchImage;
 use crate::model::instance::Instance;
@@ -92,8 +92,7 @@ pub(crate) async fn find_instance(clients: &Clients, region: &Region) -> Result<
     let call = clients.ec2(region)?.describe_instances().max_results(5);
     // A terminated instance is not taken: it can be asked about for an hour at most, and EC2 may no longer know it.
     let answer = call.set_filters(Some(ours_and_alive(clients))).send().await?;
-    let instance = answer.reservations().iter().flat_map(|reservation| reservation.instances()).next();
-    Ok(instance.map(|instance| shown(clients, region, instance)))
+    Ok(instances_of(answer).next().map(|instance| shown(clients, region, instance)))
 }
 
 /// Tries the reads of which the self-test needs no result.
