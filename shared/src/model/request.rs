@@ -14,12 +14,19 @@ pub struct Request<Path = Nothing, Query = Nothing, Input = Nothing> {
     pub query: Query,
     /// The body, a JSON object. A missing body counts as an empty object.
     pub body: Input,
-    /// The body as it came, to tell whether two requests have the same body.
-    pub raw_body: Value,
-    /// The header `Idempotency-Key`.
-    pub idempotency_key: Option<IdempotencyKey>,
+    /// The header `Idempotency-Key`, if there is one.
+    pub keyed: Option<Keyed>,
     /// Who signed the request; unknown outside API Gateway.
     pub identity: Identity,
+}
+
+/// What tells whether two requests with an `Idempotency-Key` are the same.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    /// The key.
+    pub key: IdempotencyKey,
+    /// The body as it came.
+    pub body: Value,
 }
 
 /// Who signed a request.

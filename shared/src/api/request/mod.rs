@@ -11,7 +11,7 @@ use crate::input::Invalid;
 use crate::model::idempotency_key::IdempotencyKey;
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_ids::MAX_INSTANCES;
-use crate::model::request::{Identity, Request};
+use crate::model::request::{Identity, Keyed, Request};
 
 /// The header by which a caller marks a request that it may send again.
 pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -40,14 +40,14 @@ where
         let path = invalid.keep(deserr::deserialize(path(event)));
         let query = invalid.keep(deserr::deserialize(query(event)));
         let raw_body = invalid.keep(body(event)?);
-        let body = raw_body.clone().and_then(|body| invalid.keep(deserr::deserialize(body)));
-        let idempotency_key = invalid.keep(idempotency_key(event));
-        let (Some(path), Some(query), Some(raw_body), Some(body), Some(idempotency_key)) =
-            (path, query, raw_body, body, idempotency_key)
-        else {
+        let key = invalid.keep(idempotency_key(event));
+        // Only a request with a key is compared with others by its body.
+        let keyed = key.map(|key| Some(Keyed { key: key?, body: raw_body.clone()? }));
+        let body = raw_body.and_then(|body| invalid.keep(deserr::deserialize(body)));
+        let (Some(path), Some(query), Some(body), Some(keyed)) = (path, query, body, keyed) else {
             return Err(invalid.into());
         };
-        Ok(Self { path, query, body, raw_body, idempotency_key, identity: identity(event) })
+        Ok(Self { path, query, body, keyed, identity: identity(event) })
     }
 }
 

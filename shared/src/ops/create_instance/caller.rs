@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::model::idempotency::KeyedRequest;
 use crate::model::path::RegionPath;
-use crate::model::request::{Identity, Request};
+use crate::model::request::{Identity, Keyed, Request};
 
 /// The caller of a launch, and whether the request may be sent again.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +20,9 @@ impl Caller {
     pub fn of<Query, Input>(request: &Request<RegionPath, Query, Input>, config: &Config) -> Self {
         let identity = lasting(&request.identity, config);
         let keyed_request =
-            |key| KeyedRequest::new(key, &request.path.region, identity.id.as_deref(), &request.raw_body);
-        Self { arn: identity.arn.clone(), keyed_request: request.idempotency_key.as_ref().map(keyed_request) }
+            |keyed: &Keyed| KeyedRequest::new(&keyed.key, &request.path.region, identity.id.as_deref(), &keyed.body);
+        let keyed_request = request.keyed.as_ref().map(keyed_request);
+        Self { arn: identity.arn, keyed_request }
     }
 }
 
@@ -105,8 +106,10 @@ mod tests {
                 path: RegionPath { region: crate::testing::region() },
                 query: Default::default(),
                 body: Default::default(),
-                raw_body: serde_json::json!({"name": "a"}),
-                idempotency_key: key.map(|key| key.to_owned().try_into().unwrap()),
+                keyed: key.map(|key| Keyed {
+                    key: key.to_owned().try_into().unwrap(),
+                    body: serde_json::json!({"name": "a"}),
+                }),
                 identity: Identity {
                     id: Some(id.to_owned()),
                     arn: Some(format!("arn:aws:iam::123456789012:user/{id}")),
