@@ -12,6 +12,8 @@ pub(super) struct Audit {
     pub(super) caller: Option<String>,
     /// Whether the request had an `Idempotency-Key`.
     pub(super) has_key: bool,
+    /// Whether the caller asked for permission only.
+    pub(super) is_dry_run: bool,
 }
 
 /// What a mutation did to one instance, or the failure of an operation that only reads.
@@ -28,8 +30,9 @@ pub(super) struct LogLine<'a> {
 }
 
 impl Audit {
-    pub(super) fn of(event: &lambda_http::Request) -> Self {
-        Self { caller: request::identity(event).arn, has_key: event.headers().contains_key(IDEMPOTENCY_KEY) }
+    pub(super) fn of(invocation: &Invocation<'_>, event: &lambda_http::Request) -> Self {
+        let (caller, has_key) = (request::identity(event).arn, event.headers().contains_key(IDEMPOTENCY_KEY));
+        Self { caller, has_key, is_dry_run: invocation.is_dry_run() }
     }
 }
 
@@ -89,7 +92,7 @@ fn changed_in_spite_of(invocation: &Invocation<'_>, no_answer: Option<&Error>, l
 /// A line for each instance that the request names, in its path or its body, or that it launched; one without an instance if there
 /// is none.
 fn named<'a>(invocation: &Invocation<'_>, result: Result<bool, &'a Error>) -> Vec<LogLine<'a>> {
-    let named = invocation.request.map(request::instance_ids).unwrap_or_default();
+    let named = invocation.request.map(|request| request::instance_ids(request, invocation.body())).unwrap_or_default();
     let ids = if named.is_empty() { invocation.calls.launched() } else { named };
     if ids.is_empty() {
         return vec![LogLine::of(None, result)];
@@ -131,7 +134,8 @@ mod tests {
     ) -> Vec<Told> {
         let context = lambda_http::Context::default();
         let latency = std::time::Duration::ZERO;
-        let invocation = Invocation { operation, request: Some(event), context: &context, calls, latency };
+        let invocation =
+            Invocation { operation, request: Some(event), context: &context, calls, latency, body: Default::default() };
         let lines = lines(&invocation, result);
         let told = lines.into_iter();
         told.map(|line| (line.instance_id, line.changed, line.aws_request_id, line.error.map(|error| error.code)))
@@ -293,14 +297,20 @@ mod tests {
         of_alice["multiValueHeaders"]["Idempotency-Key"] = json!(["k"]);
         let of_alice = lambda_http::request::from_str(&of_alice.to_string()).unwrap();
         let caller = some("arn:aws:iam::123456789012:user/alice");
-        assert_eq!(Audit::of(&of_alice), Audit { caller, has_key: true });
-        assert_eq!(Audit::of(&of_one()), Audit { caller: None, has_key: false });
+        let alice = Audit { caller, has_key: true, is_dry_run: true };
+        let nobody = Audit { caller: None, has_key: false, is_dry_run: false };
         let (context, calls) = (lambda_http::Context::default(), Calls::default());
-        for (request, is_dry_run) in [(&of_alice, true), (&of_one(), false)] {
+        for (request, audit) in [(&of_alice, alice), (&of_one(), nobody)] {
             let (operation, latency) = (&stop_instance::OPERATION, std::time::Duration::ZERO);
-            let invocation =
-                Invocation { operation, request: Some(request), context: &context, calls: &calls, latency };
-            assert_eq!(invocation.is_dry_run(), is_dry_run);
+            let invocation = Invocation {
+                operation,
+                request: Some(request),
+                context: &context,
+                calls: &calls,
+                latency,
+                body: Default::default(),
+            };
+            assert_eq!(Audit::of(&invocation, request), audit);
         }
     }
 }

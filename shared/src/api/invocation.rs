@@ -1,9 +1,12 @@
 //! An invocation of a function whose work is done, as log and metrics look at it.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use lambda_http::{Context, RequestExt};
+use serde_json::Value;
 
+use crate::api::request;
 use crate::aws::calls::Calls;
 use crate::model::operation::Operation;
 
@@ -20,6 +23,8 @@ pub(super) struct Invocation<'a> {
     pub(super) calls: &'a Calls,
     /// How long the work took.
     pub(super) latency: Duration,
+    /// The request's body, once a line of the log needs it.
+    pub(super) body: OnceCell<Value>,
 }
 
 impl Invocation<'_> {
@@ -31,6 +36,11 @@ impl Invocation<'_> {
     /// Whether the caller asked for permission only.
     pub(super) fn is_dry_run(&self) -> bool {
         self.asks("dry_run", |value| value == "true")
+    }
+
+    /// The request's body as JSON, read once for all lines.
+    pub(super) fn body(&self) -> &Value {
+        self.body.get_or_init(|| self.request.map(request::logged_body).unwrap_or_default())
     }
 
     /// Whether the query has this parameter with such a value.
@@ -66,7 +76,14 @@ mod tests {
             let mut context = Context::default();
             context.xray_trace_id = Some(header.to_owned());
             let (operation, calls) = (&crate::ops::health::OPERATION, &Calls::default());
-            let invocation = Invocation { operation, request: None, context: &context, calls, latency: Duration::ZERO };
+            let invocation = Invocation {
+                operation,
+                request: None,
+                context: &context,
+                calls,
+                latency: Duration::ZERO,
+                body: OnceCell::new(),
+            };
             assert_eq!(invocation.trace_id(), id, "{header}");
         }
     }

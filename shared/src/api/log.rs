@@ -19,11 +19,13 @@ pub(super) fn log<D: Document>(invocation: &Invocation<'_>, result: &Result<D, E
         log_document(invocation, document);
     }
     let request = invocation.request;
-    let audit = request.filter(|_| invocation.operation.is_mutation()).map(Audit::of);
+    let mutation = request.filter(|_| invocation.operation.is_mutation());
+    let audit = mutation.map(|request| Audit::of(invocation, request));
     let lines = audit::lines(invocation, result);
     // Only an error's text can quote them.
     let is_quoting = lines.iter().any(|line| line.error.is_some());
-    let values = request.filter(|_| is_quoting).map(request::tag_values).unwrap_or_default();
+    let quoted = request.filter(|_| is_quoting);
+    let values = quoted.map(|request| request::tag_values(request, invocation.body())).unwrap_or_default();
     for line in lines {
         write(invocation, audit.as_ref(), &line, &values);
     }
@@ -60,7 +62,7 @@ fn write(invocation: &Invocation<'_>, audit: Option<&Audit>, line: &LogLine<'_>,
                 instance_id = line.instance_id.as_deref(),
                 audit = audit.map(|_| true),
                 caller = audit.and_then(|audit| audit.caller.as_deref()),
-                dry_run = audit.map(|_| invocation.is_dry_run()),
+                dry_run = audit.map(|audit| audit.is_dry_run),
                 idempotency_key = audit.map(|audit| audit.has_key),
                 outcome = audit.map(|_| outcome(line.error.is_some(), line.changed)),
                 changed = audit.and(line.changed),

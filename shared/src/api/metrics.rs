@@ -130,7 +130,8 @@ mod tests {
         is_cold: bool,
     ) -> Vec<Measurement> {
         let (context, latency) = (lambda_http::Context::default(), Duration::from_millis(12));
-        let invocation = Invocation { operation: &OPERATION, request, context: &context, calls, latency };
+        let invocation =
+            Invocation { operation: &OPERATION, request, context: &context, calls, latency, body: Default::default() };
         measurements(&invocation, result, is_cold)
     }
 

@@ -74,7 +74,8 @@ where
     });
     let (result, calls) = counted(work).await;
     let (request, latency) = (Some(event), start.elapsed());
-    let invocation = Invocation { operation, request, context: &context, calls: &calls, latency };
+    let invocation =
+        Invocation { operation, request, context: &context, calls: &calls, latency, body: Default::default() };
     log(&invocation, &result);
     metrics::write(clients.config(), &invocation, &result);
     response::respond(event, &context.request_id, &result)

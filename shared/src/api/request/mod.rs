@@ -67,17 +67,19 @@ pub(crate) fn path_parameter<'a>(event: &'a lambda_http::Request, name: &str) ->
     event.path_parameters_ref()?.first(name)
 }
 
+/// The body for the log; null if it is no JSON, or larger than what is read.
+pub(crate) fn logged_body(event: &lambda_http::Request) -> Value {
+    let bytes = Some(event.body().as_ref()).filter(|bytes| bytes.len() <= MAX_BODY_BYTES);
+    bytes.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+}
+
 /// The ids of instances that the caller named in the path, or else in the body's `instance_ids`, for the log: as many as a request
 /// may name. What is no id is none.
-pub(crate) fn instance_ids(event: &lambda_http::Request) -> Vec<String> {
+pub(crate) fn instance_ids(event: &lambda_http::Request, body: &Value) -> Vec<String> {
     let is_id = |id: &str| InstanceId::try_from(id.to_owned()).is_ok();
     if let Some(id) = path_parameter(event, "instance_id") {
         return if is_id(id) { vec![id.to_owned()] } else { Vec::new() };
     }
-    if event.body().len() > MAX_BODY_BYTES {
-        return Vec::new();
-    }
-    let body: Value = serde_json::from_slice(event.body()).unwrap_or_default();
     let ids = body.get("instance_ids").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let mut ids: Vec<String> = ids.filter(|id| is_id(id)).take(MAX_INSTANCES).map(str::to_owned).collect();
     ids.dedup();
@@ -86,8 +88,7 @@ pub(crate) fn instance_ids(event: &lambda_http::Request) -> Vec<String> {
 
 /// The tag values that the caller sent, in the body's `tags` and `name` and the query's `tag.<key>`. They are kept out of
 /// the log.
-pub(crate) fn tag_values(event: &lambda_http::Request) -> Vec<String> {
-    let body: Value = serde_json::from_slice(event.body()).unwrap_or_default();
+pub(crate) fn tag_values(event: &lambda_http::Request, body: &Value) -> Vec<String> {
     let in_body = body.get("tags").and_then(Value::as_object).into_iter().flat_map(Map::values);
     let in_body = in_body.chain(body.get("name"));
     let query = event.query_string_parameters();
