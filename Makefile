@@ -14,10 +14,11 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run dashboard test fuzz soak simulate stories replay mutants lint tables generate build deploy smoke watch
+.PHONY: help run dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
+	tables generate build deploy smoke watch
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
 run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
 	cargo build --workspace
@@ -60,6 +61,21 @@ replay: ## Say what other rules of the sweep would have done with the workers of
 mutants: $(VENV)/installed ## Change the code in small ways and see what no test notices, go on where an ended run was [PART=1/8 or check]
 	@test -x $(MUTANTS) || cargo install --quiet --locked --root target/tools cargo-mutants@27.1.0
 	@$(VENV)/bin/python -B tests/mutants.py $(CURDIR)/$(MUTANTS) $(PART)
+
+bench: $(VENV)/installed bench-binaries ## Measure every function beside hello world, the SDK's defaults and boto3 [ROUNDS=15 WARM=200 LATENCY_MS=0 OPERATIONS=health WRITE=1]
+	@target/simulate/bench
+
+bench-guard: bench-binaries ## Count the instructions of each function's init and of one warm call, and compare [OPERATIONS=health WRITE=1]
+	@target/simulate/bench guard
+
+sustained: bench-binaries ## Invoke two functions 50,000 times each, and start 100 processes at once [SUSTAINED=50000 LATENCY_MS=20 BURST=100]
+	@target/simulate/bench sustained
+
+# The functions as `make build` builds them: what is left out would turn on features of the SDK and of tokio in them, and
+# the yardsticks turn on none.
+bench-binaries:
+	cargo build --release --workspace --exclude bench --exclude tests
+	cargo build --profile simulate -p bench
 
 lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check

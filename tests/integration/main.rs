@@ -11,6 +11,7 @@
 )]
 
 mod batch;
+mod benching;
 mod bootstrap;
 mod callers;
 mod create;

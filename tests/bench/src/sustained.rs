@@ -1,0 +1,109 @@
+//! What many invocations in a row do to one process, and what many cold starts at once take.
+
+use std::time::Duration;
+
+use crate::Result;
+use crate::figures::percentile;
+use crate::run::{Bench, megabytes, ms};
+use crate::variant::Variant;
+
+/// After which part of the invocations the memory is measured for the first time, as `make soak` does: buffers and caches have
+/// their size by then.
+const EARLY: usize = 20;
+
+/// What became of one process. Times are in milliseconds, memory in megabytes.
+#[derive(Clone, Debug)]
+pub struct Sustained {
+    /// The row.
+    pub name: String,
+    /// How often it was invoked.
+    pub invocations: usize,
+    /// The times of half, 99 %, and 99.9 % of the invocations, and the longest one.
+    pub percentiles: [f64; 4],
+    /// Memory after the first twentieth of the invocations.
+    pub early_mb: f64,
+    /// Memory at the end.
+    pub late_mb: f64,
+}
+
+/// Invokes a function so often, one invocation after the other.
+///
+/// # Errors
+/// It ends, hangs, or gives an answer that is no success.
+pub async fn sustained(bench: &Bench, variant: &Variant, invocations: usize) -> Result<Sustained> {
+    let mut running = bench.start(variant, &[], 1)?;
+    let early = invocations.div_ceil(EARLY);
+    running.answer(early).await?;
+    let early_mb = megabytes(running.process.resident_memory()?);
+    running.api.allow(invocations);
+    // One that hangs is seen within a hundredth of the run.
+    for part in 1..=100 {
+        running.until_answered(invocations * part / 100).await?;
+    }
+    let late_mb = megabytes(running.process.resident_memory()?);
+    running.aws.check()?;
+    let noted = running.api.noted()?;
+    let pairs = noted.handed.iter().zip(&noted.answered);
+    let times: Vec<f64> = pairs.map(|(handed, answered)| ms(answered.duration_since(*handed))).collect();
+    Ok(Sustained {
+        name: variant.name.clone(),
+        invocations: times.len(),
+        percentiles: percentiles(&times)?,
+        early_mb,
+        late_mb,
+    })
+}
+
+/// What a burst took: from the start of each process to its first answer, in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Burst {
+    /// The row.
+    pub name: String,
+    /// How many processes there were.
+    pub processes: usize,
+    /// The times of half, 99 %, and 99.9 % of the processes, and the longest one.
+    pub percentiles: [f64; 4],
+}
+
+/// Starts so many processes of a function at once.
+///
+/// # Errors
+/// One of them ends, hangs, or gives an answer that is no success.
+pub async fn burst(bench: &Bench, variant: &Variant, processes: usize) -> Result<Burst> {
+    let mut all = Vec::with_capacity(processes);
+    for _ in 0..processes {
+        all.push(bench.start(variant, &[], 1)?);
+    }
+    let mut times = Vec::with_capacity(processes);
+    for running in &mut all {
+        running.until_answered(1).await?;
+        let answered = running.api.noted()?.answered.first().copied().ok_or("no answer")?;
+        times.push(ms(answered.duration_since(running.process.started())));
+    }
+    Ok(Burst { name: variant.name.clone(), processes, percentiles: percentiles(&times)? })
+}
+
+fn percentiles(times: &[f64]) -> Result<[f64; 4]> {
+    let of = |of_thousand| percentile(times, of_thousand).ok_or("no answer");
+    Ok([of(500)?, of(990)?, of(999)?, of(1000)?])
+}
+
+/// Both tables.
+#[must_use]
+pub fn markdown(sustained: &[Sustained], bursts: &[Burst], latency: Duration) -> String {
+    let times = |[p50, p99, p999, most]: [f64; 4]| format!("{p50:.1} | {p99:.1} | {p999:.1} | {most:.1}");
+    let heads = "p50, ms | p99 | p99.9 | longest";
+    let mut text = format!(
+        "With {} ms for each answer of AWS:\n\n| | invocations | {heads} | memory after 5 %, MB | at the end |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|\n",
+        latency.as_millis()
+    );
+    for Sustained { name, invocations, percentiles, early_mb, late_mb } in sustained {
+        text += &format!("| {name} | {invocations} | {} | {early_mb:.1} | {late_mb:.1} |\n", times(*percentiles));
+    }
+    text += &format!("\n| started at once | processes | {heads} |\n|---|---:|---:|---:|---:|---:|\n");
+    for Burst { name, processes, percentiles } in bursts {
+        text += &format!("| {name} | {processes} | {} |\n", times(*percentiles));
+    }
+    text
+}

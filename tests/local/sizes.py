@@ -1,0 +1,57 @@
+"""How large the functions' binaries are, and the packages that are made of them.
+
+    sizes.py [--json] BINARY...
+
+A package is made as `aws cloudformation package` makes it: with `zipfile`, deflated at its own level. Without `--json` this
+fails if one is larger than its bound: what Lambda reads on a cold start must not grow unnoticed.
+"""
+
+import concurrent.futures
+import io
+import json
+import os
+import pathlib
+import sys
+import zipfile
+
+# In bytes.
+LARGEST_BINARY = 6_000_000
+LARGEST_ZIP = 2_200_000
+
+
+def size(binary):
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(binary, "bootstrap")
+    return {"binary": binary.stat().st_size, "zip": package.tell()}
+
+
+def sizes(binaries):
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip((binary.name for binary in binaries), pool.map(size, binaries), strict=True))
+
+
+def too_large(sizes):
+    bounds = {"binary": LARGEST_BINARY, "zip": LARGEST_ZIP}
+    return [
+        f"{name}: its {what} has {size[what]:,} bytes, {bound:,} at most"
+        for name, size in sizes.items()
+        for what, bound in bounds.items()
+        if size[what] > bound
+    ]
+
+
+def main():
+    arguments = sys.argv[1:]
+    found = sizes([pathlib.Path(argument) for argument in arguments if argument != "--json"])
+    if "--json" in arguments:
+        print(json.dumps(found))
+        return
+    for name, one in found.items():
+        print(f"{name:36} binary {one['binary']:>10,} bytes, zip {one['zip']:>9,} bytes")
+    if not found or too_large(found):
+        sys.exit("\n".join(too_large(found)) or "no binary was named")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import sizes
+
+SCRIPT = pathlib.Path(sizes.__file__)
+
+
+@pytest.fixture
+def binary(tmp_path):
+    def make(content):
+        path = tmp_path / "health"
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-B", SCRIPT, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_a_package_is_deflated(binary):
+    content = b"the same again " * 10_000
+    size = sizes.sizes([binary(content)])["health"]
+    assert size["binary"] == len(content)
+    assert 0 < size["zip"] < len(content) / 10
+
+
+def test_a_binary_that_is_too_large_fails_the_run(binary):
+    answer = run(binary(b"\0" * (sizes.LARGEST_BINARY + 1)))
+    assert answer.returncode == 1
+    assert answer.stderr.strip() == f"health: its binary has {sizes.LARGEST_BINARY + 1:,} bytes, {sizes.LARGEST_BINARY:,} at most"
+    assert run(binary(b"\0" * sizes.LARGEST_BINARY)).returncode == 0
+
+
+def test_a_package_that_is_too_large_fails_the_run(binary):
+    # What cannot be compressed is as large as a package.
+    answer = run(binary(os.urandom(sizes.LARGEST_ZIP + 1)))
+    assert answer.returncode == 1
+    assert "health: its zip has " in answer.stderr
+
+
+def test_nothing_to_check_is_a_failure():
+    assert run().returncode == 1
+
+
+def test_a_binary_that_is_missing_is_a_failure(tmp_path):
+    assert run(tmp_path / "health").returncode == 1
+
+
+def test_the_sizes_are_also_json(binary):
+    answer = run("--json", binary(b"\0" * (sizes.LARGEST_BINARY + 1)))
+    assert json.loads(answer.stdout)["health"]["binary"] == sizes.LARGEST_BINARY + 1
