@@ -27,7 +27,8 @@ pub type Sizes = BTreeMap<String, Size>;
 pub fn sizes(python: &Path, binaries: &[impl AsRef<Path>]) -> Result<Sizes> {
     let mut command = Command::new(python);
     command.arg("-B").arg(repository().join("tests/local/sizes.py")).arg("--json");
-    let output = command.args(binaries.iter().map(AsRef::as_ref)).output()?;
+    command.args(binaries.iter().map(AsRef::as_ref));
+    let output = command.output().map_err(|error| format!("{}: {error}", python.display()))?;
     if !output.status.success() {
         return Err(format!("tests/local/sizes.py: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
