@@ -71,10 +71,10 @@ bench-guard: bench-binaries ## Count the instructions of each function's init an
 sustained: bench-binaries ## Invoke two functions 50,000 times each, and start 100 processes at once [SUSTAINED=50000 LATENCY_MS=20 BURST=100]
 	@target/simulate/bench sustained
 
-# The functions as `make build` builds them: what is left out would turn on features of the SDK and of tokio in them, and
-# the yardsticks turn on none.
+# The functions as `make build` builds them. The yardsticks are built apart, for they need HTTP/2 and the like.
 bench-binaries:
-	cargo build --release --workspace --exclude bench --exclude tests
+	cargo build --release
+	cargo build --release -p yardsticks
 	cargo build --profile simulate -p bench
 
 lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies

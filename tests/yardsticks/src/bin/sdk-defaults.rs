@@ -3,12 +3,18 @@
 
 use aws_config::BehaviorVersion;
 use aws_sdk_ec2::types::Instance;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use lambda_http::{Error, Request, RequestExt, service_fn};
 use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let ec2 = aws_sdk_ec2::Client::new(&aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await);
+    // The HTTP client that the feature `default-https-client` gives. The feature itself would be another build of the SDK.
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    let settings = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http).load().await;
+    let ec2 = aws_sdk_ec2::Client::new(&settings);
     let ec2 = &ec2;
     lambda_http::run(service_fn(move |event: Request| async move { details(ec2, &event).await })).await
 }
