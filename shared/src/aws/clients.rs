@@ -74,7 +74,7 @@ impl Clients {
     /// A bad variable, or a configured file of authorities that cannot be read.
     pub async fn from_env() -> Result<Self, BoxError> {
         let config = Config::from_env()?;
-        let http = Http::new(&config)?;
+        let http = Http::new(config.allowed_regions.iter().all(Region::is_standard_partition))?;
         let sdk = sdk_config(&config, &http).await;
         let clients = Self::new(config, &sdk);
         clients.connect(&http).await;

@@ -18,7 +18,6 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use crate::aws::http::connect::Connect;
-use crate::config::Config;
 
 mod connect;
 mod failure;
@@ -35,12 +34,12 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Reads the trusted authorities.
+    /// Reads the trusted authorities, for servers of the standard partition alone or for others too.
     ///
     /// # Errors
     /// A configured file of authorities that cannot be read.
-    pub(crate) fn new(config: &Config) -> Result<Self, BoxError> {
-        let connect = Connect::new(trust::tls_config(config)?);
+    pub(crate) fn new(in_standard_partition: bool) -> Result<Self, BoxError> {
+        let connect = Connect::new(trust::tls_config(in_standard_partition)?);
         let pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connect.clone());
         Ok(Self { pool, connect })
     }

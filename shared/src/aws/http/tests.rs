@@ -10,7 +10,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::testing;
 
 /// What a server does with a connection.
 #[derive(Clone, Copy, PartialEq)]
@@ -89,7 +88,7 @@ async fn is_request(stream: &mut TcpStream) -> bool {
 }
 
 fn http() -> Http {
-    Http::new(testing::clients(&[]).config()).unwrap()
+    Http::new(true).unwrap()
 }
 
 async fn status(http: &Http, server: &Server) -> Result<u16, ConnectorError> {

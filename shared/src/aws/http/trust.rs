@@ -8,9 +8,6 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::config::Config;
-use crate::model::region::Region;
-
 /// The certificate authorities to which every endpoint of the standard partition chains: Amazon Root CA 1-4 and Starfield
 /// Services Root G2. Parsing the system's 145 instead costs 6.5 ms of each cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
@@ -23,21 +20,21 @@ const CA_FILES: [&str; 2] = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"];
 ///
 /// # Errors
 /// A configured file of authorities that cannot be read.
-pub(super) fn tls_config(config: &Config) -> Result<ClientConfig, BoxError> {
+pub(super) fn tls_config(in_standard_partition: bool) -> Result<ClientConfig, BoxError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(trusted_authorities(config)?)
+        .with_root_certificates(trusted_authorities(in_standard_partition)?)
         .with_no_client_auth())
 }
 
-fn trusted_authorities(config: &Config) -> Result<RootCertStore, BoxError> {
+fn trusted_authorities(in_standard_partition: bool) -> Result<RootCertStore, BoxError> {
     let configured =
         CA_FILES.iter().find_map(|name| Some((name, std::env::var_os(name).filter(|file| !file.is_empty())?)));
     match configured {
         Some((name, file)) => of_file(Path::new(&file))
             .map_err(|error| format!("{name} names the file {}, which cannot be read: {error}", file.display()).into()),
-        None if config.allowed_regions.iter().all(Region::is_standard_partition) => of_pem(AMAZON_ROOTS),
+        None if in_standard_partition => of_pem(AMAZON_ROOTS),
         None => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
