@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -227,6 +228,9 @@ pub fn settings() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts())
+        // The time of an attempt bounds a slow answer already. The SDK's watch over slow answers would miss the bytes that
+        // `NeededElements` leaves out, and take an answer that comes for one that does not.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 async fn sdk_config(config: &Config, http: &Http) -> SdkConfig {
