@@ -1,6 +1,28 @@
-//! Percentiles, and what a figure is over many rounds.
+//! Units, percentiles, and what a figure is over many rounds.
+
+use std::time::Duration;
 
 use serde::Serialize;
+
+/// A duration in milliseconds.
+#[must_use]
+pub fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// Bytes in megabytes.
+#[expect(clippy::cast_precision_loss, reason = "a process has less than 2^52 bytes")]
+#[must_use]
+pub fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// A number of calls, to divide by.
+#[expect(clippy::cast_precision_loss, reason = "a number of calls")]
+#[must_use]
+pub fn count(calls: usize) -> f64 {
+    calls as f64
+}
 
 /// A figure over all rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

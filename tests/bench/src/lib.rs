@@ -7,13 +7,16 @@
 pub mod authority;
 pub mod aws;
 pub mod bare;
+pub mod environment;
 pub mod figures;
 pub mod guard;
 pub mod process;
 pub mod report;
 pub mod rounds;
 pub mod run;
+pub mod running;
 pub mod runtime_api;
+pub mod sample;
 pub mod server;
 pub mod settings;
 pub mod sizes;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::figures::Spread;
 use crate::rounds::Samples;
-use crate::run::Sample;
+use crate::sample::Sample;
 use crate::sizes::Sizes;
 use crate::variant::{BOTO3, BOTO3_LIST, Program, Variant};
 
@@ -167,7 +167,7 @@ fn size(all: &Report<'_>, row: &Variant, of: fn(&crate::sizes::Size) -> u64) -> 
         Program::Yardstick(name) => name,
         Program::Python(_) => return NOTHING.to_owned(),
     };
-    all.sizes.get(name).map_or(NOTHING.to_owned(), |size| format!("{:.2}", crate::run::megabytes(of(size))))
+    all.sizes.get(name).map_or(NOTHING.to_owned(), |size| format!("{:.2}", crate::figures::megabytes(of(size))))
 }
 
 fn spread(spread: Option<Spread>, digits: usize) -> String {

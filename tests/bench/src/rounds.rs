@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::figures::{Spread, ratios};
-use crate::run::{Bench, Sample};
+use crate::run::Bench;
+use crate::sample::Sample;
 use crate::variant::Variant;
 
 /// The samples of each row by its name, in the order of the rounds.

@@ -1,21 +1,17 @@
 //! Lambda's side: a Runtime API for one process, which notes when the process asks for an event and when it answers
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
 use crate::Result;
-use crate::server::Server;
+use crate::server::{Server, serve_http};
 
 /// What an invocation has: the timeout of `template.yaml`.
 const TIMEOUT: Duration = Duration::from_secs(27);
@@ -63,6 +59,13 @@ pub struct Noted {
     pub wrong: Option<String>,
 }
 
+impl Noted {
+    /// From each event to its answer.
+    pub fn took(&self) -> impl Iterator<Item = Duration> {
+        self.handed.iter().zip(&self.answered).map(|(handed, answered)| answered.duration_since(*handed))
+    }
+}
+
 impl RuntimeApi {
     /// Listens, and hands out one and the same event, at first so often.
     ///
@@ -76,9 +79,7 @@ impl RuntimeApi {
             move |connection| {
                 let shared = Arc::clone(&shared);
                 async move {
-                    let service = service_fn(|request| serve(&shared, request));
-                    // Its error is the process's end.
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+                    serve_http(connection, |request| serve(&shared, request)).await;
                 }
             }
         })?;
@@ -176,10 +177,10 @@ impl Shared {
     }
 }
 
-async fn serve(shared: &Shared, request: Request<Incoming>) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+async fn serve(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     if path.ends_with("/next") {
-        return Ok(shared.next().await);
+        return shared.next().await;
     }
     let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     if path.ends_with("/response") {
@@ -189,5 +190,5 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> std::result::Resu
     }
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::ACCEPTED;
-    Ok(response)
+    response
 }

@@ -1,8 +1,16 @@
 //! An HTTP server on a thread of its own, so that Lambda's side and AWS's side do not wait for each other.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread::{self, JoinHandle};
 
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
@@ -58,6 +66,20 @@ impl Server {
     pub fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// Answers the requests of one connection, until the client has closed it.
+pub async fn serve_http<Answer, Answered>(connection: impl AsyncRead + AsyncWrite + Unpin, answer: Answer)
+where
+    Answer: Fn(Request<Incoming>) -> Answered,
+    Answered: Future<Output = Response<Full<Bytes>>>,
+{
+    let service = service_fn(|request| {
+        let answered = answer(request);
+        async { Ok::<_, Infallible>(answered.await) }
+    });
+    // A connection that breaks is the client's end, and that is seen by whoever waits for the client.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
 }
 
 impl Drop for Server {

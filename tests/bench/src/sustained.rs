@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::Result;
-use crate::figures::percentile;
-use crate::run::{Bench, megabytes, ms};
+use crate::figures::{megabytes, ms, percentile};
+use crate::run::Bench;
+use crate::sample::Times;
 use crate::variant::Variant;
 
 /// After which part of the invocations the memory is measured for the first time, as `make soak` does: buffers and caches have
@@ -43,8 +44,7 @@ pub async fn sustained(bench: &Bench, variant: &Variant, invocations: usize) -> 
     let late_mb = megabytes(running.process.resident_memory()?);
     running.aws.check()?;
     let noted = running.api.noted()?;
-    let pairs = noted.handed.iter().zip(&noted.answered);
-    let times: Vec<f64> = pairs.map(|(handed, answered)| ms(answered.duration_since(*handed))).collect();
+    let times: Vec<f64> = noted.took().map(ms).collect();
     Ok(Sustained {
         name: variant.name.clone(),
         invocations: times.len(),
@@ -77,8 +77,7 @@ pub async fn burst(bench: &Bench, variant: &Variant, processes: usize) -> Result
     let mut times = Vec::with_capacity(processes);
     for running in &mut all {
         running.until_answered(1).await?;
-        let answered = running.api.noted()?.answered.first().copied().ok_or("no answer")?;
-        times.push(ms(answered.duration_since(running.process.started())));
+        times.push(Times::of(&running.api.noted()?, running.process.started())?.first_answer);
     }
     Ok(Burst { name: variant.name.clone(), processes, percentiles: percentiles(&times)? })
 }

@@ -3,7 +3,6 @@
 pub mod answers;
 pub mod instance;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,16 +11,13 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Result;
-use crate::server::Server;
+use crate::server::{Server, serve_http};
 
 /// The answer to an action.
 #[derive(Clone, Debug)]
@@ -84,8 +80,7 @@ impl Aws {
                     // A client that gives up says so itself.
                     let Ok(connection) = acceptor.accept(connection).await else { return };
                     shared.note_key_exchange(connection.get_ref().1);
-                    let service = service_fn(|request| answer(&shared, request));
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+                    serve_http(connection, |request| answer(&shared, request)).await;
                 }
             }
         })?;
@@ -176,7 +171,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-async fn answer(shared: &Shared, request: Request<Incoming>) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     // A body that breaks off has no answer.
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -192,11 +187,11 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> std::result::Res
     if let Some(kept) = &mut seen.kept {
         kept.push(Call { head, body });
     }
-    Ok(response.unwrap_or_else(|| {
+    response.unwrap_or_else(|| {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
         response
-    }))
+    })
 }
 
 fn response(reply: &Reply) -> Response<Full<Bytes>> {
