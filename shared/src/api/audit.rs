@@ -102,6 +102,8 @@ fn named<'a>(invocation: &Invocation<'_>, result: Result<bool, &'a Error>) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -133,9 +135,7 @@ mod tests {
         calls: &Calls,
     ) -> Vec<Told> {
         let context = lambda_http::Context::default();
-        let latency = std::time::Duration::ZERO;
-        let invocation =
-            Invocation { operation, request: Some(event), context: &context, calls, latency, body: Default::default() };
+        let invocation = Invocation::of(operation, Some(event), &context, calls, Duration::ZERO);
         let lines = lines(&invocation, result);
         let told = lines.into_iter();
         told.map(|line| (line.instance_id, line.changed, line.aws_request_id, line.error.map(|error| error.code)))
@@ -301,15 +301,8 @@ mod tests {
         let nobody = Audit { caller: None, has_key: false, is_dry_run: false };
         let (context, calls) = (lambda_http::Context::default(), Calls::default());
         for (request, audit) in [(&of_alice, alice), (&of_one(), nobody)] {
-            let (operation, latency) = (&stop_instance::OPERATION, std::time::Duration::ZERO);
-            let invocation = Invocation {
-                operation,
-                request: Some(request),
-                context: &context,
-                calls: &calls,
-                latency,
-                body: Default::default(),
-            };
+            let operation = &stop_instance::OPERATION;
+            let invocation = Invocation::of(operation, Some(request), &context, &calls, Duration::ZERO);
             assert_eq!(Audit::of(&invocation, request), audit);
         }
     }

@@ -58,9 +58,7 @@ where
         // Boxed, for the compiler reckons the layout of nested futures to a bounded depth.
         let work: LocalBoxFuture<_> = Box::pin(handle(state, &event));
         let (result, calls) = counted(within(context.deadline(), SystemTime::now(), work)).await;
-        let (request, latency) = (None, start.elapsed());
-        let invocation =
-            Invocation { operation, request, context: &context, calls: &calls, latency, body: Default::default() };
+        let invocation = Invocation::of(operation, None, &context, &calls, start.elapsed());
         log(&invocation, &result);
         metrics::write(state.as_ref(), &invocation, &result);
         let failure = result.as_ref().map_or_else(|error| Some(error.clone()), |document| document.failure().cloned());

@@ -24,10 +24,21 @@ pub(super) struct Invocation<'a> {
     /// How long the work took.
     pub(super) latency: Duration,
     /// The request's body, once a line of the log needs it.
-    pub(super) body: OnceCell<Value>,
+    body: OnceCell<Value>,
 }
 
-impl Invocation<'_> {
+impl<'a> Invocation<'a> {
+    /// The invocation that did this for this request, with these calls, in so long a time.
+    pub(super) fn of(
+        operation: &'a Operation,
+        request: Option<&'a lambda_http::Request>,
+        context: &'a Context,
+        calls: &'a Calls,
+        latency: Duration,
+    ) -> Self {
+        Self { operation, request, context, calls, latency, body: OnceCell::new() }
+    }
+
     /// Whether the request asked to wait for a state, so that its time says nothing about the function.
     pub(super) fn has_waited(&self) -> bool {
         self.asks("wait", |_| true)
@@ -76,14 +87,7 @@ mod tests {
             let mut context = Context::default();
             context.xray_trace_id = Some(header.to_owned());
             let (operation, calls) = (&crate::ops::health::OPERATION, &Calls::default());
-            let invocation = Invocation {
-                operation,
-                request: None,
-                context: &context,
-                calls,
-                latency: Duration::ZERO,
-                body: OnceCell::new(),
-            };
+            let invocation = Invocation::of(operation, None, &context, calls, Duration::ZERO);
             assert_eq!(invocation.trace_id(), id, "{header}");
         }
     }

@@ -130,8 +130,7 @@ mod tests {
         is_cold: bool,
     ) -> Vec<Measurement> {
         let (context, latency) = (lambda_http::Context::default(), Duration::from_millis(12));
-        let invocation =
-            Invocation { operation: &OPERATION, request, context: &context, calls, latency, body: Default::default() };
+        let invocation = Invocation::of(&OPERATION, request, &context, calls, latency);
         measurements(&invocation, result, is_cold)
     }
 

@@ -73,9 +73,7 @@ where
         deadline::within(context.deadline(), clients.now(), handle(clients, request)).await
     });
     let (result, calls) = counted(work).await;
-    let (request, latency) = (Some(event), start.elapsed());
-    let invocation =
-        Invocation { operation, request, context: &context, calls: &calls, latency, body: Default::default() };
+    let invocation = Invocation::of(operation, Some(event), &context, &calls, start.elapsed());
     log(&invocation, &result);
     metrics::write(clients.config(), &invocation, &result);
     response::respond(event, &context.request_id, &result)
