@@ -70,7 +70,7 @@ impl Instance {
     /// Reads EC2's instance.
     #[must_use]
     pub fn from_ec2(instance: types::Instance, region: &Region, managed_by: &str, now: SystemTime) -> Self {
-        let tags = tag_map(instance.tags.unwrap_or_default());
+        let tags = tag_map(instance.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)));
         Self {
             instance_id: instance.instance_id.unwrap_or_default(),
             region: region.to_string(),

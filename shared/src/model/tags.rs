@@ -120,10 +120,10 @@ pub fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
 
-/// EC2's list of tags as documents show it.
+/// EC2's tags, as keys and values, as documents show them.
 #[must_use]
-pub fn tag_map(tags: Vec<Tag>) -> TagMap {
-    tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+pub fn tag_map(tags: impl IntoIterator<Item = (Option<String>, Option<String>)>) -> TagMap {
+    tags.into_iter().filter_map(|(key, value)| Some((key?, value.unwrap_or_default()))).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::model::instance_tags::InstanceTags;
 use crate::model::operation::{Call, Callers, Operation, Route};
 use crate::model::path::InstancePath;
 use crate::model::request::Request;
-use crate::model::tags::TagMap;
+use crate::model::tags::{TagMap, tag_map};
 
 /// The row of this operation in the table of all operations.
 pub const OPERATION: Operation = Operation {
@@ -43,8 +43,7 @@ pub async fn get_instance_tags(clients: &Clients, worker: &InstancePath) -> Resu
 async fn read_tags(clients: &Clients, worker: &InstancePath) -> Result<TagMap, Error> {
     let filter = filter("resource-id", worker.instance_id.as_str());
     let answer = clients.ec2(&worker.region)?.describe_tags().filters(filter).send().await?;
-    let tags = answer.tags().iter();
-    Ok(tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect())
+    Ok(tag_map(answer.tags.into_iter().flatten().map(|tag| (tag.key, tag.value))))
 }
 
 /// Handles one request of the function.
