@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Error};
@@ -159,6 +160,14 @@ impl Pages {
 
 fn unwritable(error: serde_json::Error) -> Error {
     Error::new(Code::AwsError, error.to_string())
+}
+
+/// An element as JSON. A large page is made of such elements: they are measured and sent, and each is written only once.
+///
+/// # Errors
+/// None can happen, because every element can be written as JSON.
+pub(crate) fn written<T: Serialize>(element: &T) -> Result<Box<RawValue>, Error> {
+    to_raw_value(element).map_err(unwritable)
 }
 
 /// The bytes that an element takes in a response, which has the body as a JSON string. They are counted but not stored.

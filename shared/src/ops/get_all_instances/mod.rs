@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::InstanceStateName;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::aws::clients::Clients;
 use crate::aws::filters::{ec2_filter, literal};
@@ -11,12 +12,14 @@ use crate::aws::instances::{instances_of, shown};
 use crate::error::Error;
 use crate::input::{Invalid, Refusal, Repeated, read_map, texts};
 use crate::model::document::Document;
-use crate::model::field_selection::{Fields, Narrowed};
+use crate::model::field_selection::Fields;
+#[cfg(feature = "openapi")]
+use crate::model::field_selection::Narrowed;
 use crate::model::image::ImageId;
 use crate::model::instance_id::InstanceId;
 use crate::model::instance_type::InstanceType;
 use crate::model::operation::{Call, Callers, Operation, Route};
-use crate::model::page_token::{Limit, PageToken, Pages};
+use crate::model::page_token::{Limit, PageToken, Pages, written};
 use crate::model::path::RegionPath;
 use crate::model::region::Region;
 use crate::model::request::Request;
@@ -151,7 +154,8 @@ impl deserr::Deserr<Invalid> for TagFilters {
 pub struct InstanceList {
     /// The instances of this page. A page with fewer instances than `limit`, or with no instances, need not be the last
     /// page.
-    pub instances: Vec<Narrowed>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Narrowed>))]
+    pub instances: Vec<Box<RawValue>>,
     /// The token to send for the next page; `null` at the end of the list.
     pub next_token: Option<String>,
 }
@@ -178,10 +182,11 @@ pub async fn get_all_instances(clients: &Clients, region: &Region, query: &ListQ
         .send()
         .await?;
     let next_token = answer.next_token.take();
-    let instances = instances_of(answer)
-        .map(|instance| shown(clients, region, instance))
-        .map(|instance| (instance.instance_id.clone(), query.fields.of(instance)))
-        .collect();
+    let instances = instances_of(answer).map(|instance| {
+        let instance = shown(clients, region, instance);
+        Ok((instance.instance_id.clone(), written(&query.fields.of(instance))?))
+    });
+    let instances = instances.collect::<Result<_, Error>>()?;
     let (instances, next_token) = pages.cut(instances, at, next_token.as_deref())?;
     Ok(InstanceList { instances, next_token })
 }

@@ -58,8 +58,13 @@ async fn ec2s_token_goes_out_wrapped_and_comes_back_bare() {
     let clients = testing::clients(&[&first, &second]);
     let page = get_all_instances(&clients, &testing::region(), &ListQuery::default()).await.unwrap();
     let token = page.next_token.unwrap();
-    assert_eq!((page.instances[0].instance.state.as_str(), token == "from-ec2"), ("running", false));
+    assert_eq!((state(&page.instances[0]).as_str(), token == "from-ec2"), ("running", false));
     let next = query(serde_json::json!({"next_token": token}));
     let page = get_all_instances(&clients, &testing::region(), &next).await.unwrap();
-    assert_eq!((page.instances[0].instance.state.as_str(), page.next_token), ("stopped", None));
+    assert_eq!((state(&page.instances[0]).as_str(), page.next_token), ("stopped", None));
+}
+
+fn state(instance: &RawValue) -> String {
+    let instance: serde_json::Value = serde_json::from_str(instance.get()).unwrap();
+    instance["state"].as_str().unwrap().to_owned()
 }
