@@ -16,7 +16,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use tokio::time::timeout;
 
 use crate::aws::calls::CountCalls;
-use crate::aws::http::Http;
+use crate::aws::http::{CONNECT_TIMEOUT, Http, READ_TIMEOUT};
 use crate::aws::needed_elements::NeededElements;
 use crate::aws::retries::{NoRetryWithoutCapacity, RetryBroken};
 use crate::aws::whole_answer::WholeAnswer;
@@ -102,8 +102,8 @@ impl Clients {
     }
 
     /// Opens a connection to EC2 in the function's own region. Lambda gives the start of a function more CPU than its
-    /// invocations, and the first of them does not wait for it. The SDK makes a whole request for this, because it alone knows
-    /// the endpoint, but the request is not sent.
+    /// invocations, and the first invocation then need not wait for a connection. The SDK makes a whole request for this,
+    /// because it alone knows the endpoint, but the request is not sent.
     async fn connect(&self, http: &Http) {
         let Ok(ec2) = self.ec2(&self.config.region) else { return };
         let only_open =
@@ -245,7 +245,12 @@ async fn sdk_config(config: &Config, http: &Http) -> SdkConfig {
 }
 
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build()
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build()
 }
 
 #[cfg(test)]

@@ -131,8 +131,10 @@ impl Aws {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (aws, patience) = (self.0.clone(), self.1.read_timeout().unwrap_or(Duration::MAX));
+        let (aws, patience) = (self.0.clone(), self.1.read_timeout());
         HttpConnectorFuture::new(async move {
+            let patience =
+                patience.ok_or_else(|| ConnectorError::user("the client waits for an answer for ever".into()))?;
             let answer = timeout(patience, aws.answer(&request)).await;
             answer.unwrap_or_else(|_| Err(ConnectorError::timeout("the answer was late".into())))
         })

@@ -2,9 +2,9 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ec2::error::BoxError;
 use futures_util::future::BoxFuture;
@@ -19,7 +19,11 @@ use tokio::time::timeout;
 use tower::{Service, ServiceExt};
 
 /// The longest time for one attempt to connect, with the TLS handshake; the SDK tries again.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Up to which age an early connection is used. NAT gateways and Lambda forget idle connections after minutes, and then neither says
+/// so before the next request.
+const OLDEST: Duration = Duration::from_secs(60);
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -27,7 +31,16 @@ type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 #[derive(Debug, Clone)]
 pub(super) struct Connect {
     https: HttpsConnector<HttpConnector>,
-    opened: Arc<Mutex<Option<(Uri, Stream)>>>,
+    opened: Arc<Mutex<Option<Opened>>>,
+}
+
+/// A connection that no request has used.
+#[derive(Debug)]
+struct Opened {
+    server: Uri,
+    stream: Stream,
+    /// By the clock that goes on while Lambda freezes the function.
+    at: SystemTime,
 }
 
 impl Connect {
@@ -42,7 +55,7 @@ impl Connect {
     /// Opens a connection for the first request to this server.
     pub(super) async fn open(&self, server: Uri) -> Result<(), BoxError> {
         let stream = self.connect(server.clone()).await?;
-        *self.opened() = Some((server, stream));
+        *self.opened() = Some(Opened { server, stream, at: SystemTime::now() });
         Ok(())
     }
 
@@ -50,16 +63,24 @@ impl Connect {
         timeout(CONNECT_TIMEOUT, self.https.clone().oneshot(server)).await?
     }
 
-    /// The connection that was opened to this server, unless the server has closed it since.
+    /// The connection that was opened to this server, unless it is old or the server has closed it since.
     async fn take(&self, server: &Uri) -> Option<Stream> {
-        let is_for = |(other, _): &mut (Uri, Stream)| {
-            (other.scheme(), other.authority()) == (server.scheme(), server.authority())
+        let is_for = |opened: &mut Opened| {
+            (opened.server.scheme(), opened.server.authority()) == (server.scheme(), server.authority())
         };
-        let (_, mut stream) = self.opened().take_if(is_for)?;
-        is_open(&mut stream).await.then_some(stream)
+        let Opened { mut stream, at, .. } = self.opened().take_if(is_for)?;
+        (at.elapsed().is_ok_and(|age| age < OLDEST) && is_open(&mut stream).await).then_some(stream)
     }
 
-    fn opened(&self) -> std::sync::MutexGuard<'_, Option<(Uri, Stream)>> {
+    /// Makes the connection older, for tests.
+    #[cfg(test)]
+    pub(super) fn age(&self, by: Duration) {
+        if let Some(opened) = self.opened().as_mut() {
+            opened.at -= by;
+        }
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

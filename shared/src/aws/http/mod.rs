@@ -23,14 +23,21 @@ mod connect;
 mod failure;
 mod trust;
 
+pub(crate) use self::connect::CONNECT_TIMEOUT;
+
 /// The longest time to the first byte of an answer. RunInstances, the slowest call, answers within seconds.
-const READ_TIMEOUT: Duration = Duration::from_secs(9);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// The largest piece of an answer that is read at once. hyper's own 400 KB are three times that in memory, because it
+/// gets a new buffer while the last one is still read.
+const LARGEST_PIECE: usize = 64 * 1024;
 
 /// The connections of a process.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     pool: Client<Connect, SdkBody>,
     connect: Connect,
+    read_timeout: Duration,
 }
 
 impl Http {
@@ -40,14 +47,21 @@ impl Http {
     /// A configured file of authorities that cannot be read.
     pub(crate) fn new(in_standard_partition: bool) -> Result<Self, BoxError> {
         let connect = Connect::new(trust::tls_config(in_standard_partition)?);
-        let pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connect.clone());
-        Ok(Self { pool, connect })
+        let pool = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(LARGEST_PIECE)
+            .build(connect.clone());
+        Ok(Self { pool, connect, read_timeout: READ_TIMEOUT })
     }
 
-    /// The client that sends requests.
+    /// The client that sends requests. Outside Lambda the SDK asks the metadata service of an instance with it, and gives that a
+    /// second.
     pub(crate) fn client(&self) -> SharedHttpClient {
-        let connector = SharedHttpConnector::new(self.clone());
-        http_client_fn(move |_, _| connector.clone())
+        let http = self.clone();
+        http_client_fn(move |settings, _| {
+            let read_timeout = settings.read_timeout().unwrap_or(READ_TIMEOUT);
+            SharedHttpConnector::new(Self { read_timeout, ..http.clone() })
+        })
     }
 
     /// A client that opens the connection for a request, and then refuses to send it.
@@ -59,17 +73,17 @@ impl Http {
 
 impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        HttpConnectorFuture::new(send(self.pool.clone(), request))
+        HttpConnectorFuture::new(send(self.clone(), request))
     }
 }
 
-async fn send(pool: Client<Connect, SdkBody>, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn send(http: Http, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let connection = capture_connection(&mut request);
     if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
         capture.set_connection_retriever(move || metadata(&connection));
     }
-    let answer = timeout(READ_TIMEOUT, pool.request(request)).await;
+    let answer = timeout(http.read_timeout, http.pool.request(request)).await;
     let answer = answer.map_err(|late| ConnectorError::timeout(late.into()))?.map_err(failure::connector_error)?;
     let answer = HttpResponse::try_from(answer.map(SdkBody::from_body_1_x));
     answer.map_err(|error| ConnectorError::other(error.into(), None))

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_smithy_runtime_api::client::http::HttpClient;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -112,6 +113,12 @@ async fn an_early_connection_to_one_server_is_not_used_for_another() {
     http.connect.open(server.url.parse().unwrap()).await.unwrap();
     assert_eq!(status(&http, &other).await.unwrap(), 200);
     assert_eq!((server.seen().1, other.seen()), (0, (1, 1)));
+    // The same port, but over TLS, which that server does not speak.
+    let tls = server.url.replacen("http", "https", 1);
+    let mut request = HttpRequest::new(SdkBody::empty());
+    request.set_uri(tls.as_str()).unwrap();
+    assert!(http.call(request).await.is_err());
+    assert_eq!(server.seen().1, 0);
 }
 
 #[tokio::test]
@@ -121,6 +128,18 @@ async fn an_early_connection_that_the_server_closed_costs_no_error() {
     server.closed.notified().await;
     assert_eq!(status(&http, &server).await.unwrap(), 200);
     assert_eq!(server.seen(), (2, 1));
+}
+
+/// A gateway on the way may have forgotten it without a word.
+#[tokio::test]
+async fn an_old_early_connection_is_not_used() {
+    for (seconds, connections) in [(50, 1), (61, 2)] {
+        let (server, http) = (Server::start(Manner::Answer).await, http());
+        http.connect.open(server.url.parse().unwrap()).await.unwrap();
+        http.connect.age(Duration::from_secs(seconds));
+        assert_eq!(status(&http, &server).await.unwrap(), 200);
+        assert_eq!(server.seen(), (connections, 1), "after {seconds} s");
+    }
 }
 
 /// The SDK never learns of it, so it retries nothing: not even a mutation.
@@ -150,6 +169,23 @@ async fn a_server_that_does_not_listen_is_an_error_of_the_network() {
     assert!(status(&http(), &server).await.unwrap_err().is_io());
 }
 
+/// As the SDK's client of the metadata service wants it.
+#[tokio::test(start_paused = true)]
+async fn a_client_can_have_a_shorter_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server { url: format!("http://{}/", listener.local_addr().unwrap()), ..Server::default() };
+    let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
+    for (settings, seconds) in [
+        (HttpConnectorSettings::builder().read_timeout(Duration::from_secs(1)).build(), 1),
+        (HttpConnectorSettings::default(), 9),
+    ] {
+        let begin = tokio::time::Instant::now();
+        let connector = http().client().http_connector(&settings, &components);
+        assert!(connector.call(server.request()).await.unwrap_err().is_timeout());
+        assert_eq!(begin.elapsed().as_secs(), seconds);
+    }
+}
+
 /// The listener takes the connection and stays silent: neither a handshake nor an answer comes.
 #[tokio::test(start_paused = true)]
 async fn silence_is_a_timeout() {
@@ -163,9 +199,8 @@ async fn silence_is_a_timeout() {
 #[tokio::test]
 async fn all_clients_share_the_connections() {
     let http = http();
-    let settings = aws_smithy_runtime_api::client::http::HttpConnectorSettings::default();
-    let components =
-        aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder::for_tests().build().unwrap();
+    let settings = HttpConnectorSettings::default();
+    let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
     let server = Server::start(Manner::Answer).await;
     for _ in 0..2 {
         let connector = http.client().http_connector(&settings, &components);
