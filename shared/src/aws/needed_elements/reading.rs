@@ -8,8 +8,9 @@ use quick_xml::events::{BytesStart, Event};
 /// The elements from the document's root to an instance.
 const INSTANCE: [&str; 5] = ["DescribeInstancesResponse", "reservationSet", "item", "instancesSet", "item"];
 
-/// How many bytes may wait for the end of their element. This is more than an instance has in one element.
-const MOST_UNREAD: usize = 256 * 1024;
+/// How many bytes may wait for the end of their element. The largest element is the interfaces of an instance: 15 with 50 addresses
+/// each are about 256 KiB.
+const MOST_UNREAD: usize = 1024 * 1024;
 
 /// How far a document was read.
 #[derive(Debug, Default)]
@@ -31,14 +32,14 @@ enum Next {
 }
 
 impl Reading {
-    /// What is needed of the next piece and of what waited for it. Of an instance it is only the elements that are among `read`.
-    pub(super) fn needed(&mut self, piece: &[u8], read: &[&str]) -> Vec<u8> {
+    /// What is needed of the next piece and of what waited for it. Of an instance it is only these elements.
+    pub(super) fn needed(&mut self, piece: &[u8], elements: &[&str]) -> Vec<u8> {
         let mut document = take(&mut self.unread);
         document.extend_from_slice(piece);
         if self.is_unclear {
             return document;
         }
-        let (needed, read_to) = self.read(&document, read);
+        let (needed, read_to) = self.take_needed(&document, elements);
         self.unread = document.split_off(read_to);
         self.is_unclear |= self.unread.len() > MOST_UNREAD;
         needed
@@ -50,7 +51,7 @@ impl Reading {
     }
 
     /// What is needed of the document, and how far that goes.
-    fn read(&mut self, document: &[u8], read: &[&str]) -> (Vec<u8>, usize) {
+    fn take_needed(&mut self, document: &[u8], elements: &[&str]) -> (Vec<u8>, usize) {
         let mut reader = Reader::from_reader(document);
         let config = reader.config_mut();
         // So that `<reason/>` is no other case than `<reason></reason>`.
@@ -60,7 +61,7 @@ impl Reading {
         let (mut needed, mut from) = (Vec::new(), 0);
         loop {
             let start = position(document, &reader);
-            let (to, then) = match self.next(&mut reader, read) {
+            let (to, then) = match self.next(&mut reader, elements) {
                 Next::Needed => continue,
                 Next::Unneeded => (start, Some(position(document, &reader))),
                 Next::Incomplete => (start, None),
@@ -74,14 +75,14 @@ impl Reading {
         }
     }
 
-    fn next(&mut self, reader: &mut Reader<&[u8]>, read: &[&str]) -> Next {
+    fn next(&mut self, reader: &mut Reader<&[u8]>, elements: &[&str]) -> Next {
         match reader.read_event() {
             Ok(Event::Start(element)) if INSTANCE.get(self.depth) == Some(&local_name(&element)) => self.depth += 1,
             Ok(Event::Start(element)) => {
                 if reader.read_to_end(element.name()).is_err() {
                     return Next::Incomplete;
                 }
-                if !self.needs(local_name(&element), read) {
+                if !self.needs(local_name(&element), elements) {
                     return Next::Unneeded;
                 }
             }
@@ -89,6 +90,8 @@ impl Reading {
                 Some(above) if INSTANCE.get(above) == Some(&element.local_name().into_inner()) => self.depth = above,
                 _ => return self.unclear(),
             },
+            // Between the elements of a list or of an instance there is only EC2's indentation: a tenth of its answer.
+            Ok(Event::Text(_)) if self.depth > 1 => return Next::Unneeded,
             // It could define what the document's references stand for.
             Ok(Event::DocType(_)) => return self.unclear(),
             Ok(Event::Eof) | Err(_) => return Next::Incomplete,
@@ -98,11 +101,11 @@ impl Reading {
     }
 
     /// Whether such an element is needed where the document was read to.
-    fn needs(&self, name: &str, read: &[&str]) -> bool {
+    fn needs(&self, name: &str, elements: &[&str]) -> bool {
         match self.depth {
             // The token of the next page is here.
             0 | 1 => true,
-            depth => depth == INSTANCE.len() && read.contains(&name),
+            depth => depth == INSTANCE.len() && elements.contains(&name),
         }
     }
 
