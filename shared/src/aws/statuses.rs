@@ -1,16 +1,19 @@
 //! Reading status checks.
 
-use aws_sdk_ec2::types::InstanceStatus;
+use aws_sdk_ec2::types;
 
 use crate::aws::clients::Clients;
 use crate::error::Error;
 use crate::model::path::InstancePath;
 
-/// Reads the status checks of an instance, or none if EC2 reports none of it.
+/// Reads what EC2 says about the status checks of an instance, or none if EC2 reports none of it.
 ///
 /// # Errors
 /// What EC2 refuses.
-pub(crate) async fn read_status(clients: &Clients, worker: &InstancePath) -> Result<Option<InstanceStatus>, Error> {
+pub(crate) async fn read_status(
+    clients: &Clients,
+    worker: &InstancePath,
+) -> Result<Option<types::InstanceStatus>, Error> {
     let answer = clients
         .ec2(&worker.region)?
         .describe_instance_status()

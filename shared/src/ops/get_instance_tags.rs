@@ -84,4 +84,13 @@ mod tests {
         let error = get_instance_tags(&testing::clients(&[&read]), &worker()).await.unwrap_err();
         assert_eq!(error.code, Code::InstanceNotFound);
     }
+
+    #[tokio::test]
+    async fn of_two_denied_reads_the_instances_is_named() {
+        let denied = || ec2_error(403, "UnauthorizedOperation", "You are not authorized.");
+        let tags = mock!(Client::describe_tags).then_http_response(denied);
+        let read = mock!(Client::describe_instances).then_http_response(denied);
+        let error = get_instance_tags(&testing::clients(&[&read, &tags]), &worker()).await.unwrap_err();
+        assert_eq!(error.missing_permission(), Some("ec2:DescribeInstances"));
+    }
 }

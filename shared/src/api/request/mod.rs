@@ -40,10 +40,12 @@ where
         let path = invalid.keep(deserr::deserialize(path(event)));
         let query = invalid.keep(deserr::deserialize(query(event)));
         let raw_body = invalid.keep(body(event)?);
-        let key = invalid.keep(idempotency_key(event));
+        let key = idempotency_key(event);
         // Only a request with a key is compared with others by its body.
-        let keyed = key.map(|key| Some(Keyed { key: key?, body: raw_body.clone()? }));
+        let keyed_body = raw_body.clone().filter(|_| matches!(key, Ok(Some(_))));
         let body = raw_body.and_then(|body| invalid.keep(deserr::deserialize(body)));
+        let key = invalid.keep(key);
+        let keyed = key.map(|key| Some(Keyed { key: key?, body: keyed_body? }));
         let (Some(path), Some(query), Some(body), Some(keyed)) = (path, query, body, keyed) else {
             return Err(invalid.into());
         };

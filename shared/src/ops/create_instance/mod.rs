@@ -96,8 +96,15 @@ impl Launching<'_> {
     /// Finds what an earlier sending launched, or launches. The look-up decides before the checks of image and fleet, so that
     /// a retry is answered even if its image is gone by now, or if its own launch has filled the fleet.
     async fn launch_once(&self, choice: &ImageChoice) -> Result<Launched, Error> {
-        let undecided = async { self.earlier().await.transpose().map_or(Ok(()), Err) };
-        match beside(undecided, self.image_if_room(choice)).await {
+        // Whatever the look-up decides ends the other reads, a success too. Therefore it is an `Err` to `beside`.
+        let look_up = async {
+            match self.earlier().await {
+                Ok(None) => Ok(()),
+                Ok(Some(launched)) => Err(Ok(launched)),
+                Err(error) => Err(Err(error)),
+            }
+        };
+        match beside(look_up, self.image_if_room(choice)).await {
             Ok(((), image)) => self.launch(&image?).await,
             Err(decided) => decided,
         }
