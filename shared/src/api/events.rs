@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::api::invocation::Invocation;
 use crate::api::log::log;
 use crate::api::metrics;
+use crate::api::subscriber;
 use crate::aws::calls::counted;
 use crate::aws::deadline;
 use crate::config::Config;
@@ -50,7 +51,7 @@ where
     Init: Future<Output = Result<T, lambda_runtime::Error>>,
     D: Document,
 {
-    lambda_runtime::tracing::init_default_subscriber();
+    subscriber::init();
     let state = &init.await?;
     let handle = &handle;
     let service = service_fn(move |event: LambdaEvent<Value>| async move {

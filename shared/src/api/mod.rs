@@ -12,3 +12,4 @@ pub mod openapi;
 pub mod request;
 pub(crate) mod response;
 pub mod serve;
+mod subscriber;

@@ -11,6 +11,7 @@ use crate::api::log::log;
 use crate::api::metrics;
 use crate::api::request::FromEvent;
 use crate::api::response;
+use crate::api::subscriber;
 use crate::aws::calls::counted;
 use crate::aws::clients::Clients;
 use crate::aws::deadline;
@@ -29,7 +30,7 @@ where
     Answer: Future<Output = Result<D, Error>> + Send,
     D: Document + Send + Sync,
 {
-    lambda_http::tracing::init_default_subscriber();
+    subscriber::init();
     // The clients live as long as the execution environment does: they are leaked once, and every handler borrows them.
     let clients: &'static Clients = Box::leak(Box::new(Clients::from_env().await?));
     let handle = &handle;
