@@ -3,6 +3,12 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 OPERATIONS := $(notdir $(wildcard functions/*))
 MUTANTS := target/tools/bin/cargo-mutants
+# A panic aborts, and the binaries have no symbols: nobody reads their unwind tables, an eighth of a binary. A profile cannot leave
+# them out, and without a named target the flags would hold for build scripts too, which do unwind.
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+RELEASE := target/$(HOST)/release
+BUILD_RELEASE := RUSTFLAGS="-C force-unwind-tables=no" cargo build --release --target $(HOST)
+
 # The requests and scripted answers of a test run, for tests/aws/read_back.py.
 JOURNAL := $(CURDIR)/target/journal
 
@@ -62,20 +68,26 @@ mutants: $(VENV)/installed ## Change the code in small ways and see what no test
 	@test -x $(MUTANTS) || cargo install --quiet --locked --root target/tools cargo-mutants@27.1.0
 	@$(VENV)/bin/python -B tests/mutants.py $(CURDIR)/$(MUTANTS) $(PART)
 
-bench: $(VENV)/installed bench-binaries ## Measure every function beside hello world, the SDK's defaults and boto3 [ROUNDS=15 WARM=200 LATENCY_MS=0 OPERATIONS=health WRITE=1]
+bench: $(VENV)/installed ## Measure every function beside hello world, the SDK's defaults and boto3 [ROUNDS=15 WARM=200 LATENCY_MS=0 OPERATIONS=health WRITE=1]
+	@$(MAKE) bench-binaries CHECKED=
 	@target/simulate/bench
 
-bench-guard: bench-binaries ## Count the instructions of each function's init and of one warm call, and compare [OPERATIONS=health WRITE=1]
+bench-guard: ## Count the instructions of each function's init and of one warm call, and compare [OPERATIONS=health WRITE=1]
+	@$(MAKE) bench-binaries CHECKED=guard
 	@target/simulate/bench guard
 
-sustained: bench-binaries ## Invoke two functions 50,000 times each, and start 100 processes at once [SUSTAINED=50000 LATENCY_MS=20 BURST=100]
-	@target/simulate/bench sustained
+sustained: ## Invoke two functions 50,000 times each, and start 100 processes at once [SUSTAINED=50000 LATENCY_MS=20 BURST=100]
+	@$(MAKE) bench-binaries CHECKED=sustained
+	@ulimit -n $$(ulimit -Hn); target/simulate/bench sustained
 
-# The functions as `make build` builds them. The yardsticks are built apart, for they need HTTP/2 and the like.
+# The benchmark says first what is wrong with its variables, for the other builds take long. Each yardstick is built by itself, so
+# that none has what another one needs: the SDK's own HTTP client carries HTTP/2, and with it aws-sdk-ec2 is built once more.
 bench-binaries:
-	cargo build --release
-	cargo build --release -p yardsticks
 	cargo build --profile simulate -p bench
+	@target/simulate/bench check $(CHECKED)
+	$(BUILD_RELEASE)
+	$(BUILD_RELEASE) -p hello
+	$(BUILD_RELEASE) -p sdk-defaults
 
 lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check
@@ -95,9 +107,9 @@ generate: ## Write anew what the operations' rows and types say: openapi.yaml, t
 	@target/debug/generate
 
 build: ## Build the functions for AWS into target/lambda/<operation>/bootstrap
-	cargo build --release
+	$(BUILD_RELEASE)
 	@for operation in $(OPERATIONS); do \
-		mkdir -p target/lambda/$$operation && ln -f target/release/$$operation target/lambda/$$operation/bootstrap || exit; done
+		mkdir -p target/lambda/$$operation && ln -f $(RELEASE)/$$operation target/lambda/$$operation/bootstrap || exit; done
 	@sh tests/local/check-glibc.sh $(OPERATIONS:%=target/lambda/%/bootstrap)
 
 deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [PARAMETERS="Key=value ..."]

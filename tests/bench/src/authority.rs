@@ -90,8 +90,11 @@ impl Authority {
         let others = others.chain([starfield.self_signed()]).collect::<Result<Vec<_>>>()?;
         let pem: String = [&root].into_iter().chain(&others).map(Certificate::pem).collect();
         let (roots, system_roots) = (folder.join("roots.pem"), folder.join("system-roots.pem"));
+        let system = fs::read_to_string(SYSTEM_ROOTS);
+        let system =
+            system.map_err(|error| format!("{SYSTEM_ROOTS}: {error} (Debian: apt install ca-certificates)"))?;
         fs::write(&roots, &pem)?;
-        fs::write(&system_roots, fs::read_to_string(SYSTEM_ROOTS).unwrap_or_default() + &pem)?;
+        fs::write(&system_roots, system + &pem)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         let mut tls = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&TLS13])?

@@ -11,7 +11,12 @@ pub fn environment(authority: &Authority, variant: &Variant, aws: &Aws, api: &Ru
     let ours = variant.program == Program::Function;
     let roots = if ours { &authority.roots } else { &authority.system_roots };
     let roots = roots.display().to_string();
-    let variables = LAMBDA.iter().chain(ours.then_some(TEMPLATE).into_iter().flatten());
+    let own = match variant.program {
+        Program::Function => TEMPLATE,
+        Program::Python(_) => PYTHON,
+        Program::Yardstick(_) => &[],
+    };
+    let variables = LAMBDA.iter().chain(own);
     let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let more = [
         ("AWS_LAMBDA_FUNCTION_NAME", variant.operation.clone()),
@@ -41,7 +46,6 @@ const LAMBDA: &[(&str, &str)] = &[
     ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/bench"),
     ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/01/01/[$LATEST]bench"),
     ("LAMBDA_TASK_ROOT", "/var/task"),
-    ("PYTHONDONTWRITEBYTECODE", "1"),
 ];
 
 /// A token as long as those of Lambda's roles about are.
@@ -52,11 +56,16 @@ const SESSION_TOKEN: &str = concat!(
     "EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE",
 );
 
-/// What `template.yaml` sets in every function if its parameters have their defaults.
+/// What `template.yaml` sets in every function if its parameters have their defaults. The sweep has some more.
 const TEMPLATE: &[(&str, &str)] = &[
     ("CML_MANAGED_BY", "cml-cloud-manager"),
     ("CML_ALLOWED_REGIONS", "us-east-1"),
+    ("CML_ALLOWED_INSTANCE_TYPES", "c5.*,c6i.*,m5.*,m5zn.metal,c8i.*,m8i.*,r8i.*"),
     ("CML_IMAGE_OWNERS", "self"),
-    ("CML_WORKER_ROLE_ARN", "arn:aws:iam::123456789012:role/CMLWorkerRole"),
+    ("CML_POLICY_MODE", "hardened"),
+    ("CML_WORKER_ROLE_ARN", "arn:aws:iam::123456789012:role/CMLWorker"),
     ("CML_METRICS_NAMESPACE", "CML/cml-worker"),
 ];
+
+/// Keeps Python from writing into the repository.
+const PYTHON: &[(&str, &str)] = &[("PYTHONDONTWRITEBYTECODE", "1")];

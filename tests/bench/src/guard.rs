@@ -9,15 +9,17 @@ use std::fmt::Write;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
+use crate::machine::processor;
 use crate::run::Bench;
-use crate::variant::Variant;
+use crate::settings::Settings;
+use crate::variant::{Variant, functions};
 use crate::{Result, repository};
 
 /// By how much a count may differ, in percent.
 const BOUND: u64 = 3;
-/// How often a count is taken, to keep the least: it can only be disturbed upwards.
+/// How often a process is counted, to keep the least: what disturbs it makes it do more.
 const TIMES: usize = 3;
 /// Cachegrind without its caches counts instructions, as callgrind does, in half the time.
 const VALGRIND: [&str; 4] = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"];
@@ -26,19 +28,25 @@ const CALLS: usize = 5;
 
 /// The counts of one function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
+struct Counts {
     /// From the start of the process to its first request for an event.
-    pub init: u64,
+    init: u64,
     /// Of a call that is not the first one.
-    pub warm: u64,
+    warm: u64,
+}
+
+impl Counts {
+    /// The counts of a row out of those of processes that answered no event, one event, and [`CALLS`] more.
+    fn of([none, one, more]: [u64; 3]) -> Self {
+        Self { init: none, warm: more.saturating_sub(one) / CALLS as u64 }
+    }
 }
 
 /// The counts by the name of the row.
-pub type Table = BTreeMap<String, Counts>;
+type Table = BTreeMap<String, Counts>;
 
 /// Where the counts are committed.
-#[must_use]
-pub fn file() -> PathBuf {
+fn file() -> PathBuf {
     repository().join("tests/bench/instructions.tsv")
 }
 
@@ -54,26 +62,60 @@ pub fn check_valgrind() -> Result<()> {
     Err("valgrind is missing, and nothing was counted: install it (Debian: apt install valgrind)".into())
 }
 
-/// Counts a row, and again if it differs from what is committed.
+/// Counts every row, and compares the counts with the committed ones, or writes those anew.
 ///
 /// # Errors
-/// The function does not run under valgrind.
-pub async fn count(bench: &Bench, variant: &Variant, committed: Option<Counts>) -> Result<Counts> {
-    let mut least = once(bench, variant).await?;
-    for _ in 1..TIMES {
-        if told(committed, least).is_empty() {
-            break;
-        }
-        let again = once(bench, variant).await?;
-        least = Counts { init: least.init.min(again.init), warm: least.warm.min(again.warm) };
+/// There is no valgrind, no committed count, or a function does not run under valgrind.
+#[expect(clippy::print_stdout, reason = "what `make bench-guard` tells")]
+pub async fn count(write: bool) -> Result<ExitCode> {
+    check_valgrind()?;
+    let bench = Bench::new(Settings::from_env()?)?;
+    let variants = functions(&bench.settings.operations)?;
+    let committed = read(write)?;
+    if write && !bench.settings.operations.is_empty() && other_surroundings().is_some() {
+        return Err("WRITE=1 with OPERATIONS would mix these counts with counts of another machine: count all".into());
     }
-    Ok(least)
+    let (mut counted, mut wrong) = (Table::new(), 0);
+    println!("{:40} {:>12} {:>12}", "instructions of", "init", "a warm call");
+    for variant in &variants {
+        let before = committed.get(&variant.name).copied().filter(|_| !write);
+        let counts = count_row(&bench, variant, before).await?;
+        println!("{:40} {:>12} {:>12}", variant.name, counts.init, counts.warm);
+        counted.insert(variant.name.clone(), counts);
+        for difference in told(before, counts).into_iter().filter(|_| !write) {
+            println!("  {difference}");
+            wrong += 1;
+        }
+    }
+    if write {
+        // Rows that were not counted now stay as they are.
+        let kept = committed.into_iter().filter(|_| !bench.settings.operations.is_empty());
+        fs::write(file(), text(&kept.chain(counted).collect()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if wrong == 0 {
+        println!("every count is within {BOUND} % of {}", file().display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{wrong} counts differ from {}; make bench-guard WRITE=1 writes it anew", file().display());
+    if let Some(other) = other_surroundings() {
+        println!("The file was {other}. That alone may be the difference.");
+    }
+    Ok(ExitCode::FAILURE)
 }
 
-async fn once(bench: &Bench, variant: &Variant) -> Result<Counts> {
-    let init = instructions(bench, variant, 0).await?;
-    let (one, more) = (instructions(bench, variant, 1).await?, instructions(bench, variant, 1 + CALLS).await?);
-    Ok(Counts { init, warm: more.saturating_sub(one) / CALLS as u64 })
+/// Counts a row, and again if it differs from what is committed.
+async fn count_row(bench: &Bench, variant: &Variant, committed: Option<Counts>) -> Result<Counts> {
+    let mut least = [u64::MAX; 3];
+    for _ in 0..TIMES {
+        for (least, events) in least.iter_mut().zip([0, 1, 1 + CALLS]) {
+            *least = instructions(bench, variant, events).await?.min(*least);
+        }
+        if told(committed, Counts::of(least)).is_empty() {
+            break;
+        }
+    }
+    Ok(Counts::of(least))
 }
 
 /// The instructions of a process that answers so many events and then waits for another one. Valgrind makes a function so slow
@@ -94,8 +136,10 @@ async fn try_instructions(bench: &Bench, variant: &Variant, events: usize) -> Re
     running.until(|progress| progress.asked > events).await?;
     if events > 0 {
         running.until_answered(events).await?;
+    } else if running.aws.connections() == 0 {
+        // On a busy machine valgrind is too slow for it, and then the first event pays for it.
+        return Err("the init ended without its connection".into());
     }
-    running.aws.check()?;
     running.process.terminate()?;
     let log = running.process.log();
     counted(&log).ok_or_else(|| format!("valgrind counted nothing:\n{log}").into())
@@ -108,8 +152,7 @@ fn counted(log: &str) -> Option<u64> {
 }
 
 /// What differs by more than the bound, in words.
-#[must_use]
-pub fn differences(committed: Counts, counted: Counts) -> Vec<String> {
+fn differences(committed: Counts, counted: Counts) -> Vec<String> {
     let pairs = [("init", committed.init, counted.init), ("a warm call", committed.warm, counted.warm)];
     let differs = |(_, committed, counted): &(_, u64, u64)| committed.abs_diff(*counted) * 100 > committed * BOUND;
     let told = |(what, committed, counted)| {
@@ -119,8 +162,7 @@ pub fn differences(committed: Counts, counted: Counts) -> Vec<String> {
 }
 
 /// What is wrong with the counts of a row, in words.
-#[must_use]
-pub fn told(committed: Option<Counts>, counted: Counts) -> Vec<String> {
+fn told(committed: Option<Counts>, counted: Counts) -> Vec<String> {
     match committed {
         Some(committed) => differences(committed, counted),
         None => vec!["no counts of it are committed".to_owned()],
@@ -134,10 +176,7 @@ fn percent(committed: u64, counted: u64) -> f64 {
 }
 
 /// The committed table; an empty one if there is none and it `may_be_missing`.
-///
-/// # Errors
-/// It cannot be read.
-pub fn read(may_be_missing: bool) -> Result<Table> {
+fn read(may_be_missing: bool) -> Result<Table> {
     match fs::read_to_string(file()) {
         Err(error) if may_be_missing && error.kind() == ErrorKind::NotFound => Ok(Table::new()),
         Err(error) => Err(format!("{}: {error}; make bench-guard WRITE=1 writes it", file().display()).into()),
@@ -154,9 +193,8 @@ fn parsed(text: &str) -> Result<Table> {
     text.lines().filter(|line| !line.starts_with('#')).skip(1).map(row).collect()
 }
 
-/// The text of a table, with what counted it: another valgrind, C library or processor can count differently.
-#[must_use]
-pub fn text(table: &Table) -> String {
+/// The text of a table, with what counted it: another compiler, valgrind, C library or processor can count differently.
+fn text(table: &Table) -> String {
     let mut text = format!("# Written by `make bench-guard WRITE=1`. Counted with {}.\n", surroundings());
     text += "row\tinit\twarm call\n";
     for (name, counts) in table {
@@ -167,8 +205,7 @@ pub fn text(table: &Table) -> String {
 }
 
 /// What the committed table was counted with, if that is not what counts now.
-#[must_use]
-pub fn other_surroundings() -> Option<String> {
+fn other_surroundings() -> Option<String> {
     let text = fs::read_to_string(file()).ok()?;
     let counted_with = text.lines().next()?.split_once("Counted with ")?.1.trim_end_matches('.').to_owned();
     (counted_with != surroundings()).then(|| format!("counted with {counted_with}, and now with {}", surroundings()))
@@ -181,7 +218,8 @@ fn surroundings() -> String {
     };
     let libc = first_line("ldd", "--version");
     let libc = libc.rsplit(' ').next().unwrap_or_default();
-    format!("{}, glibc {libc}, {}", first_line("valgrind", "--version"), crate::report::processor())
+    let [rustc, valgrind] = ["rustc", "valgrind"].map(|program| first_line(program, "--version"));
+    format!("{rustc}, {valgrind}, glibc {libc}, {}", processor())
 }
 
 #[cfg(test)]

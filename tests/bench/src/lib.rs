@@ -10,6 +10,7 @@ pub mod bare;
 pub mod environment;
 pub mod figures;
 pub mod guard;
+pub mod machine;
 pub mod process;
 pub mod report;
 pub mod rounds;

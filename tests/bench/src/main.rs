@@ -26,9 +26,10 @@ const SUSTAINED: [&str; 2] = ["get-instance-details", "create-instance"];
 async fn main() -> ExitCode {
     let done = match env::args().nth(1).as_deref() {
         None => measure().await,
-        Some("guard") => count().await,
+        Some("check") => check(env::args().nth(2).as_deref()),
+        Some("guard") => guard::count(text("WRITE").is_some()).await,
         Some("sustained") => invoke_for_long().await,
-        Some(other) => Err(format!("{other} is neither guard nor sustained").into()),
+        Some(other) => Err(format!("{other} is none of check, guard and sustained").into()),
     };
     match done {
         Ok(code) => code,
@@ -39,8 +40,23 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Whether what the caller said can be done: the builds take long.
+fn check(program: Option<&str>) -> Result<ExitCode> {
+    let settings = Settings::from_env()?;
+    functions(&settings.operations)?;
+    number::<usize>("SUSTAINED", 0)?;
+    number::<usize>("BURST", 0)?;
+    if program == Some("guard") {
+        guard::check_valgrind()?;
+    }
+    if program.is_none() && text("WRITE").is_some() && !settings.operations.is_empty() {
+        return Err("WRITE=1 writes the tables of all operations: leave out OPERATIONS".into());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn measure() -> Result<ExitCode> {
-    let bench = Bench::new(Settings::from_env()?)?;
+    let (bench, write) = (Bench::new(Settings::from_env()?)?, text("WRITE").is_some());
     let settings = &bench.settings;
     let (with_python, missing) = python(&settings.python);
     let variants = [yardsticks(with_python)?, functions(&settings.operations)?].concat();
@@ -54,49 +70,10 @@ async fn measure() -> Result<ExitCode> {
     fs::write(&json, serde_json::to_string_pretty(&report.json())?)?;
     println!("{tables}");
     println!("All numbers: {}", json.display());
-    if text("WRITE").is_some() {
+    if write {
         write_into(&repository().join("docs/PERFORMANCE.md"), &tables)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn count() -> Result<ExitCode> {
-    guard::check_valgrind()?;
-    let bench = Bench::new(Settings::from_env()?)?;
-    let (write, variants) = (text("WRITE").is_some(), functions(&bench.settings.operations)?);
-    let committed = guard::read(write)?;
-    let (mut counted, mut wrong) = (guard::Table::new(), 0);
-    println!("{:40} {:>12} {:>12}", "instructions of", "init", "a warm call");
-    for variant in &variants {
-        let before = committed.get(&variant.name).copied().filter(|_| !write);
-        let counts = guard::count(&bench, variant, before).await?;
-        println!("{:40} {:>12} {:>12}", variant.name, counts.init, counts.warm);
-        counted.insert(variant.name.clone(), counts);
-        for difference in guard::told(before, counts).into_iter().filter(|_| !write) {
-            println!("  {difference}");
-            wrong += 1;
-        }
-    }
-    if write {
-        // Rows that were not counted now stay as they are.
-        let kept = committed.into_iter().filter(|_| !bench.settings.operations.is_empty());
-        fs::write(guard::file(), guard::text(&kept.chain(counted).collect()))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    Ok(judged(wrong))
-}
-
-/// Says what came of the comparison.
-fn judged(wrong: usize) -> ExitCode {
-    if wrong == 0 {
-        println!("every count is within 3 % of {}", guard::file().display());
-        return ExitCode::SUCCESS;
-    }
-    println!("{wrong} counts differ from {}; make bench-guard WRITE=1 writes it anew", guard::file().display());
-    if let Some(other) = guard::other_surroundings() {
-        println!("The file was {other}. That alone may be the difference.");
-    }
-    ExitCode::FAILURE
 }
 
 async fn invoke_for_long() -> Result<ExitCode> {
@@ -145,6 +122,9 @@ fn command(settings: &Settings) -> String {
     }
     if !settings.operations.is_empty() {
         command += &format!(" OPERATIONS={}", settings.operations.join(","));
+    }
+    for name in ["BINARIES", "BENCH_PYTHON"] {
+        command += &text(name).map(|value| format!(" {name}={value}")).unwrap_or_default();
     }
     command
 }

@@ -11,6 +11,8 @@ use crate::Result;
 /// How many of its last lines a process is reported with.
 const LAST_LINES: usize = 10;
 
+const NO_LINUX: &str = "/proc says nothing about the process: it has ended, or this is no Linux with CONFIG_SCHED_INFO";
+
 /// A running process. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -82,9 +84,9 @@ impl Process {
     /// # Errors
     /// The process ended, or the kernel does not count.
     pub fn cpu(&self) -> Result<Duration> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.id()))?;
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).map_err(|_| NO_LINUX)?;
         let of = |thread: PathBuf| -> Result<u64> {
-            let text = fs::read_to_string(thread.join("schedstat"))?;
+            let text = fs::read_to_string(thread.join("schedstat")).map_err(|_| NO_LINUX)?;
             Ok(text.split_whitespace().next().ok_or("an empty schedstat")?.parse()?)
         };
         let times = threads.map(|thread| of(thread?.path())).collect::<Result<Vec<_>>>()?;
@@ -108,10 +110,7 @@ impl Process {
     }
 
     fn memory(&self, name: &str) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("the process has ended")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        memory(self.id(), name)
     }
 
     /// Asks it to end, and waits until it has.
@@ -123,6 +122,17 @@ impl Process {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// What the kernel says in one line, as `VmRSS:`, about the memory of a process, in bytes.
+///
+/// # Errors
+/// The process ended.
+pub fn memory(id: u32, name: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).map_err(|_| NO_LINUX)?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("the process has ended")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024)
 }
 
 impl Drop for Process {

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::figures::Spread;
+use crate::figures::{Spread, count, megabytes};
+use crate::machine::{date, processor};
 use crate::rounds::Samples;
 use crate::sample::Sample;
 use crate::sizes::Sizes;
@@ -139,8 +139,8 @@ const TIMES: [Column; 9] = [
 ];
 
 const RESOURCES: [Column; 7] = [
-    Column { head: "AWS calls, first", cell: |all, row| all.of(row, |sample| Some(whole(sample.cold_calls)), 0) },
-    Column { head: "AWS calls, warm", cell: |all, row| all.of(row, |sample| Some(whole(sample.warm_calls)), 0) },
+    Column { head: "AWS calls, first", cell: |all, row| all.of(row, |sample| Some(count(sample.cold_calls)), 0) },
+    Column { head: "AWS calls, warm", cell: |all, row| all.of(row, |sample| Some(count(sample.warm_calls)), 0) },
     Column { head: "CPU to first answer, ms", cell: |all, row| all.of(row, |sample| Some(sample.cold_cpu_ms), 1) },
     Column { head: "CPU of a warm call, ms", cell: |all, row| all.of(row, |sample| Some(sample.warm_cpu_ms), 2) },
     Column { head: "peak memory, MB", cell: |all, row| all.of(row, |sample| Some(sample.peak_mb), 1) },
@@ -167,7 +167,7 @@ fn size(all: &Report<'_>, row: &Variant, of: fn(&crate::sizes::Size) -> u64) -> 
         Program::Yardstick(name) => name,
         Program::Python(_) => return NOTHING.to_owned(),
     };
-    all.sizes.get(name).map_or(NOTHING.to_owned(), |size| format!("{:.2}", crate::figures::megabytes(of(size))))
+    all.sizes.get(name).map_or(NOTHING.to_owned(), |size| format!("{:.2}", megabytes(of(size))))
 }
 
 fn spread(spread: Option<Spread>, digits: usize) -> String {
@@ -176,26 +176,6 @@ fn spread(spread: Option<Spread>, digits: usize) -> String {
         Some(Spread { median, min, max }) => format!("{median:.digits$} ({min:.digits$}–{max:.digits$})"),
         None => NOTHING.to_owned(),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a number of calls")]
-fn whole(number: usize) -> f64 {
-    number as f64
-}
-
-/// Today, as `date` of the system writes it.
-fn date() -> String {
-    let output =
-        Command::new("date").args(["-u", "+%Y-%m-%d"]).output().map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&output).trim().to_owned()
-}
-
-/// The name of the processor.
-#[must_use]
-pub fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    name.map_or("an unknown processor", |(_, name)| name).to_owned()
 }
 
 /// Puts the tables into a page, in place of those between its two marks.

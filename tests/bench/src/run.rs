@@ -11,9 +11,8 @@ use crate::aws::Aws;
 use crate::bare::{self, wire};
 use crate::environment::environment;
 use crate::figures::{count, megabytes, ms, percentile};
-use crate::process::Process;
-use crate::running::Running;
-use crate::runtime_api::RuntimeApi;
+use crate::running::{Ready, Running};
+use crate::runtime_api::{Noted, RuntimeApi};
 use crate::sample::{Sample, Times};
 use crate::settings::Settings;
 use crate::variant::{Program, Variant};
@@ -33,7 +32,7 @@ pub struct Bench {
 }
 
 /// Makes an empty folder for the copies, so that none is left of an earlier run.
-fn remove_copies(folder: &Path) -> Result<()> {
+fn empty_folder_of_copies(folder: &Path) -> Result<()> {
     let copies = folder.join(COPIES);
     if copies.exists() {
         std::fs::remove_dir_all(&copies)?;
@@ -42,13 +41,13 @@ fn remove_copies(folder: &Path) -> Result<()> {
 }
 
 impl Bench {
-    /// Makes the certificates.
+    /// Makes the certificates, and an empty folder for copies of the binaries.
     ///
     /// # Errors
     /// The folder of the run cannot be written.
     pub fn new(settings: Settings) -> Result<Self> {
         std::fs::create_dir_all(&settings.folder)?;
-        remove_copies(&settings.folder)?;
+        empty_folder_of_copies(&settings.folder)?;
         let authority = Authority::create(&settings.folder)?;
         let bare = bare::tls(authority.root.clone())?;
         Ok(Self { settings, authority, bare })
@@ -67,12 +66,12 @@ impl Bench {
     async fn figures(&self, running: &mut Running, variant: &Variant) -> Result<Sample> {
         let warm = variant.warm_calls(self.settings.warm);
         running.until_answered(1).await?;
+        check_page(&running.api.noted()?, variant)?;
         let (cold_cpu, cold_calls) = (running.process.cpu()?, running.aws.calls());
         running.answer(warm).await?;
         running.aws.keep();
         running.answer(warm + 1).await?;
         let (cpu, peak, noted) = (running.process.cpu()?, running.process.peak_memory()?, running.api.noted()?);
-        running.aws.check()?;
         let (kept, key_exchange) = (running.aws.kept(), running.aws.key_exchange());
         let wire = wire(&self.bare, running.aws.port(), &kept).await?;
         let times = Times::of(&noted, running.process.started())?;
@@ -98,13 +97,21 @@ impl Bench {
     /// # Errors
     /// It does not start.
     pub fn start(&self, variant: &Variant, by: &[OsString], events: usize) -> Result<Running> {
+        self.prepare(variant, 0)?.start(by, events)
+    }
+
+    /// Starts the two servers of a process. Its number tells its log from those of others of the same row.
+    ///
+    /// # Errors
+    /// There is no port, thread or runtime for them, or no binary.
+    pub fn prepare(&self, variant: &Variant, number: usize) -> Result<Ready> {
         let aws = Aws::start(&self.authority.tls, variant.answers(), self.settings.latency)?;
-        let api = RuntimeApi::start(variant.event.clone(), events)?;
+        let api = RuntimeApi::start(variant.event.clone())?;
         let environment = environment(&self.authority, variant, &aws, &api);
-        let command = [by, &self.command(variant)?].concat();
-        let log = self.settings.folder.join(format!("{}.log", variant.name));
-        let process = Process::start(&command, &self.working_directory(variant), &environment, log)?;
-        Ok(Running { process, api, aws })
+        let (command, folder) = (self.command(variant)?, self.working_directory(variant));
+        let name = if number == 0 { variant.name.clone() } else { format!("{}, {number}", variant.name) };
+        let log = self.settings.folder.join(format!("{name}.log"));
+        Ok(Ready { aws, api, command, folder, environment, log })
     }
 
     fn command(&self, variant: &Variant) -> Result<Vec<OsString>> {
@@ -135,4 +142,14 @@ impl Bench {
             _ => self.settings.folder.clone(),
         }
     }
+}
+
+/// Whether a page has all of its instances.
+fn check_page(noted: &Noted, variant: &Variant) -> Result<()> {
+    let answer = noted.first.as_deref().unwrap_or_default();
+    let found = String::from_utf8_lossy(answer).matches("instance_id").count();
+    if variant.instances > 1 && variant.program == Program::Function && found != variant.instances {
+        return Err(format!("the page has {found} instances of {}", variant.instances).into());
+    }
+    Ok(())
 }

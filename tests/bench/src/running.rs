@@ -1,5 +1,7 @@
 //! A process between its two servers.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -13,6 +15,36 @@ use crate::runtime_api::{Progress, RuntimeApi};
 const STUCK: Duration = Duration::from_secs(120);
 /// How often it is looked whether the process still runs.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Two servers whose process is not started yet.
+#[derive(Debug)]
+pub struct Ready {
+    /// AWS's side.
+    pub aws: Aws,
+    /// Lambda's side.
+    pub api: RuntimeApi,
+    /// The program with its arguments.
+    pub command: Vec<OsString>,
+    /// The working directory.
+    pub folder: PathBuf,
+    /// The environment variables.
+    pub environment: Vec<(String, String)>,
+    /// The file that takes what the process prints.
+    pub log: PathBuf,
+}
+
+impl Ready {
+    /// Starts the process, by way of the program `by` if that is not empty, and hands out so many events.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(self, by: &[OsString], events: usize) -> Result<Running> {
+        let Self { aws, api, command, folder, environment, log } = self;
+        api.allow(events);
+        let process = Process::start(&[by, &command].concat(), &folder, &environment, log)?;
+        Ok(Running { process, api, aws })
+    }
+}
 
 /// A process between its two servers.
 #[derive(Debug)]
@@ -41,6 +73,8 @@ impl Running {
     /// The process ended, hangs, reported an error, or gave an answer that is no success.
     pub async fn until_answered(&mut self, events: usize) -> Result<()> {
         self.until(|progress| progress.answered >= events).await?;
+        // It says more than the answer to a call that failed.
+        self.aws.check()?;
         check_answer(self.api.noted()?.first.as_deref().unwrap_or_default())
     }
 

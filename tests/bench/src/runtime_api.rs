@@ -67,12 +67,12 @@ impl Noted {
 }
 
 impl RuntimeApi {
-    /// Listens, and hands out one and the same event, at first so often.
+    /// Listens, to hand out one and the same event as often as it is allowed.
     ///
     /// # Errors
     /// There is no port, thread or runtime for it.
-    pub fn start(event: Bytes, events: usize) -> Result<Self> {
-        let (allowed, progress) = (watch::Sender::new(events), watch::Sender::default());
+    pub fn start(event: Bytes) -> Result<Self> {
+        let (allowed, progress) = (watch::Sender::default(), watch::Sender::default());
         let shared = Arc::new(Shared { event, noted: Mutex::default(), allowed, progress });
         let server = Server::start("runtime-api", {
             let shared = Arc::clone(&shared);
@@ -164,7 +164,9 @@ impl Shared {
         let mut noted = self.noted();
         noted.answered.push(now);
         let first = noted.first.get_or_insert_with(|| body.clone());
-        if first.get(..PREFIX) != body.get(..PREFIX) {
+        // Times and ages in it can have another digit.
+        let is_as_long = first.len().abs_diff(body.len()) * 100 <= first.len();
+        if first.get(..PREFIX) != body.get(..PREFIX) || !is_as_long {
             noted.wrong = Some(format!("an answer unlike the first one: {}", String::from_utf8_lossy(&body)));
         }
         drop(noted);

@@ -30,15 +30,19 @@ impl Settings {
     /// Reads the environment.
     ///
     /// # Errors
-    /// A value that is no number.
+    /// A value that is no number, or no round.
     pub fn from_env() -> Result<Self> {
         let operations = text("OPERATIONS").unwrap_or_default();
+        let rounds = number("ROUNDS", 15)?;
+        if rounds == 0 {
+            return Err("ROUNDS is 0: nothing would be measured".into());
+        }
         Ok(Self {
-            rounds: number("ROUNDS", 15)?,
+            rounds,
             warm: number("WARM", 200)?,
             latency: Duration::from_millis(number("LATENCY_MS", 0)?),
             operations: operations.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-            binaries: path("BINARIES", "target/release"),
+            binaries: path("BINARIES", &release()),
             python: path("BENCH_PYTHON", ".venv/bin/python"),
             folder: path("BENCH_FOLDER", "target/bench"),
         })
@@ -52,6 +56,12 @@ impl Settings {
 pub fn number<T: FromStr>(name: &str, otherwise: T) -> Result<T> {
     let Some(text) = text(name) else { return Ok(otherwise) };
     text.parse().map_err(|_| format!("{name} is {text:?} but must be a whole number").into())
+}
+
+/// Where `make build` puts the binaries, in the repository.
+#[must_use]
+pub fn release() -> String {
+    format!("target/{}-unknown-linux-gnu/release", env::consts::ARCH)
 }
 
 fn path(name: &str, otherwise: &str) -> PathBuf {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::Result;
 use crate::figures::{megabytes, ms, percentile};
 use crate::run::Bench;
+use crate::running::Running;
 use crate::sample::Times;
 use crate::variant::Variant;
 
@@ -34,17 +35,12 @@ pub struct Sustained {
 pub async fn sustained(bench: &Bench, variant: &Variant, invocations: usize) -> Result<Sustained> {
     let mut running = bench.start(variant, &[], 1)?;
     let early = invocations.div_ceil(EARLY);
-    running.answer(early).await?;
+    advance(&mut running, 0, early).await?;
     let early_mb = megabytes(running.process.resident_memory()?);
-    running.api.allow(invocations);
-    // One that hangs is seen within a hundredth of the run.
-    for part in 1..=100 {
-        running.until_answered(invocations * part / 100).await?;
-    }
+    advance(&mut running, early, invocations).await?;
     let late_mb = megabytes(running.process.resident_memory()?);
-    running.aws.check()?;
     let noted = running.api.noted()?;
-    let times: Vec<f64> = noted.took().map(ms).collect();
+    let times: Vec<f64> = noted.took().skip(1).map(ms).collect();
     Ok(Sustained {
         name: variant.name.clone(),
         invocations: times.len(),
@@ -52,6 +48,16 @@ pub async fn sustained(bench: &Bench, variant: &Variant, invocations: usize) -> 
         early_mb,
         late_mb,
     })
+}
+
+/// Lets a function answer more events, up to so many in all. Each wait is for few of them, for a wait has an end.
+async fn advance(running: &mut Running, from: usize, to: usize) -> Result<()> {
+    const FEW: usize = 500;
+    running.api.allow(to);
+    for events in (from..to).step_by(FEW) {
+        running.until_answered((events + FEW).min(to)).await?;
+    }
+    Ok(())
 }
 
 /// What a burst took: from the start of each process to its first answer, in milliseconds.
@@ -70,10 +76,9 @@ pub struct Burst {
 /// # Errors
 /// One of them ends, hangs, or gives an answer that is no success.
 pub async fn burst(bench: &Bench, variant: &Variant, processes: usize) -> Result<Burst> {
-    let mut all = Vec::with_capacity(processes);
-    for _ in 0..processes {
-        all.push(bench.start(variant, &[], 1)?);
-    }
+    // All servers first, so that the processes follow one another closely.
+    let ready = (0..processes).map(|number| bench.prepare(variant, number)).collect::<Result<Vec<_>>>()?;
+    let mut all = ready.into_iter().map(|ready| ready.start(&[], 1)).collect::<Result<Vec<_>>>()?;
     let mut times = Vec::with_capacity(processes);
     for running in &mut all {
         running.until_answered(1).await?;

@@ -19,9 +19,9 @@ const CREATE: &str = "create-instance";
 /// Who answers the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// A function of the project, by its name.
+    /// The function of the operation.
     Function,
-    /// A binary of `tests/yardsticks`, by its name.
+    /// A package of `tests/yardsticks`, by its name.
     Yardstick(&'static str),
     /// A Python function on AWS's own runtime, with this module of `tests/bench/python`.
     Python(&'static str),
@@ -128,7 +128,8 @@ fn variants(operation: &str) -> Result<Vec<Variant>> {
 
 /// An operation's event, as `events/` has it.
 fn event(operation: &str) -> Result<Value> {
-    let text = fs::read_to_string(repository().join(format!("events/{operation}.json")))?;
+    let path = format!("events/{operation}.json");
+    let text = fs::read_to_string(repository().join(&path)).map_err(|error| format!("{path}: {error}"))?;
     Ok(serde_json::from_str(&text)?)
 }
 

@@ -2,10 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::stub::{Recorded, Reply, Script, Stub, Times, action};
+use bench::aws::answers::answers;
 
-/// The instance of every event.
-pub const ID: &str = "i-98dff7e4c6428da80";
+use crate::stub::{Recorded, Reply, Script, Stub, Times, action};
 
 const XML: [(&str, &str); 1] = [("content-type", "text/xml;charset=UTF-8")];
 
@@ -57,52 +56,16 @@ fn every(
     move |request: &Recorded| meant(request) && count.fetch_add(1, Ordering::Relaxed) % period == period - 1
 }
 
-/// The answers without a fault.
+/// The answers without a fault: those of the benchmark.
 pub fn good(stub: &Stub, operation: &str) -> Vec<Script> {
-    let state = if operation == "start-instance" { "stopped" } else { "running" };
-    let instance = format!(
-        "<item><instanceId>{ID}</instanceId><instanceState><name>{state}</name></instanceState><instanceType>c5.2xlarge</instanceType>\
-         <tagSet><item><key>ManagedBy</key><value>cml-cloud-manager</value></item></tagSet></item>"
-    );
-    let change = |to: &str| {
-        format!(
-            "<instancesSet><item><instanceId>{ID}</instanceId><currentState><name>{to}</name></currentState>\
-             <previousState><name>{state}</name></previousState></item></instancesSet>"
-        )
-    };
-    let image = "<imagesSet><item><imageId>ami-0123456789abcdef0</imageId><name>cml-2.8.1-worker</name>\
-                 <creationDate>2026-01-01T00:00:00.000Z</creationDate><rootDeviceName>/dev/sda1</rootDeviceName></item></imagesSet>";
-    let documents = [
-        (
-            "DescribeInstances",
-            format!("<reservationSet><item><instancesSet>{instance}</instancesSet></item></reservationSet>"),
-        ),
-        ("DescribeImages", image.to_owned()),
-        (
-            "DescribeInstanceStatus",
-            format!("<instanceStatusSet><item><instanceId>{ID}</instanceId></item></instanceStatusSet>"),
-        ),
-        ("DescribeRegions", "<regionInfo><item><regionName>us-east-1</regionName></item></regionInfo>".to_owned()),
-        (
-            "DescribeTags",
-            "<tagSet><item><key>ManagedBy</key><value>cml-cloud-manager</value></item></tagSet>".to_owned(),
-        ),
-        ("RunInstances", format!("<instancesSet>{instance}</instancesSet>")),
-        ("StartInstances", change("pending")),
-        ("StopInstances", change("stopping")),
-        ("TerminateInstances", change("shutting-down")),
-        ("CreateTags", "<return>true</return>".to_owned()),
-        ("DeleteTags", "<return>true</return>".to_owned()),
-    ];
-    let scripts = documents.map(|(name, document)| {
-        let document = format!("<{name}Response>{document}</{name}Response>");
-        stub.script(action(name), Times::Always, Reply::raw(200, &XML, document))
-    });
-    // {"Datapoints": []} in CBOR (RFC 8949): a map of one pair, text of 10 bytes, an empty array.
-    let metrics: &[u8] = b"\xa1\x6aDatapoints\x80";
-    let headers = [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")];
-    let metrics = stub.script(action("GetMetricStatistics"), Times::Always, Reply::raw(200, &headers, metrics));
-    scripts.into_iter().chain([metrics]).collect()
+    let plain = answers(operation, 1).into_iter().filter(|answer| answer.only_with.is_none());
+    plain
+        .map(|answer| {
+            let protocol = answer.protocol.map(|protocol| ("smithy-protocol", protocol));
+            let headers: Vec<_> = [("content-type", answer.content_type)].into_iter().chain(protocol).collect();
+            stub.script(action(answer.action), Times::Always, Reply::raw(200, &headers, answer.body))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -141,7 +104,7 @@ mod tests {
                 let status = status(&stub, call.action).await;
                 assert_eq!(
                     status, 200,
-                    "tests/src/soak/answers.rs has no answer to {} of {}",
+                    "tests/bench/src/aws/answers.rs has no answer to {} of {}",
                     call.action, operation.name
                 );
             }

@@ -1,5 +1,6 @@
 //! A Runtime API for one function: the next event as soon as the last one is answered. Four routes of
-//! docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html; cargo-lambda's own takes a process of its own for each event.
+//! docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html; cargo-lambda's own takes a process of its own for each event, and
+//! the benchmark's gives one and the same event, on a thread for itself.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +12,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
+use bench::process::memory;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -90,10 +92,10 @@ impl Feed {
             look()?;
             let answered = self.progress().answered;
             if answered >= self.shared.invocations / 20 && self.progress().done.early == 0 {
-                self.progress().done.early = resident(pid)?;
+                self.progress().done.early = memory(pid, "VmRSS:")? / 1024;
             }
             if answered >= self.shared.invocations {
-                self.progress().done.late = resident(pid)?;
+                self.progress().done.late = memory(pid, "VmRSS:")? / 1024;
                 return Ok(self.progress().done.clone());
             }
             idle = if answered == last { idle + LOOK } else { Duration::ZERO };
@@ -178,11 +180,4 @@ async fn failed(State(shared): State<Arc<Shared>>) -> StatusCode {
     progress.answered += 1;
     progress.done.failed += 1;
     StatusCode::ACCEPTED
-}
-
-/// Resident memory in KiB.
-fn resident(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

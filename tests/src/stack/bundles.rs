@@ -87,7 +87,7 @@ async fn make(folder: &Path, packages: &Path, binaries: &[PathBuf]) -> Result<()
 
 /// Where the builds to deploy are: release if they are all there and newer than what they are made from, else development.
 fn builds() -> Result<PathBuf> {
-    let release = repository().join("target/release");
+    let release = repository().join(bench::settings::release());
     let built = operations()?.iter().map(|operation| modified(&release.join(operation))).collect::<Result<Vec<_>>>();
     let changed = SOURCES.iter().map(|source| newest(&repository().join(source))).collect::<Result<Vec<_>>>()?;
     let current = built.is_ok_and(|built| built.iter().min() > changed.iter().max());

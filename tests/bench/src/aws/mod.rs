@@ -58,6 +58,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Seen {
+    connections: usize,
     calls: usize,
     kept: Option<Vec<Call>>,
     unknown: Option<String>,
@@ -79,7 +80,7 @@ impl Aws {
                 async move {
                     // A client that gives up says so itself.
                     let Ok(connection) = acceptor.accept(connection).await else { return };
-                    shared.note_key_exchange(connection.get_ref().1);
+                    shared.note_connection(connection.get_ref().1);
                     serve_http(connection, |request| answer(&shared, request)).await;
                 }
             }
@@ -97,6 +98,12 @@ impl Aws {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.server.port()
+    }
+
+    /// How many connections were made so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.seen().connections
     }
 
     /// How many calls came so far.
@@ -139,9 +146,11 @@ impl Shared {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_key_exchange(&self, connection: &rustls::ServerConnection) {
+    fn note_connection(&self, connection: &rustls::ServerConnection) {
         let group = connection.negotiated_key_exchange_group().and_then(|group| group.name().as_str());
-        self.seen().key_exchange = group;
+        let mut seen = self.seen();
+        seen.connections += 1;
+        seen.key_exchange = group;
     }
 
     fn reply(&self, head: &Parts, body: &[u8]) -> Option<&Reply> {
