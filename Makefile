@@ -35,7 +35,8 @@ dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet a
 	@$(VENV)/bin/python -B tests/local/dashboard $(if $(STACK_FILE),--stack-file '$(STACK_FILE)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PARAMETERS),--parameters $(PARAMETERS))
 
-test: $(VENV)/installed ## Run the template tests, the unit tests and the integration tests
+test: $(VENV)/installed build ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
+	$(VENV)/bin/python -B tests/local/sizes.py $(OPERATIONS:%=$(RELEASE)/%)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke tests/local
 	cargo build --workspace
 	rm -rf $(JOURNAL)

@@ -14,9 +14,13 @@ import pathlib
 import sys
 import zipfile
 
-# In bytes.
-LARGEST_BINARY = 6_000_000
-LARGEST_ZIP = 2_200_000
+# In bytes: some percent more than the largest had when they were written. docs/PERFORMANCE.md says what a binary consists of.
+BOUNDS = {"binary": 7_300_000, "zip": 2_950_000}
+# The self-test of the permissions asks by most calls of the API, and a launch has the largest call, and Systems Manager.
+LARGER = {
+    "create-instance": {"binary": 8_200_000, "zip": 3_250_000},
+    "health": {"binary": 8_600_000, "zip": 3_350_000},
+}
 
 
 def size(binary):
@@ -32,11 +36,10 @@ def sizes(binaries):
 
 
 def too_large(sizes):
-    bounds = {"binary": LARGEST_BINARY, "zip": LARGEST_ZIP}
     return [
         f"{name}: its {what} has {size[what]:,} bytes, {bound:,} at most"
         for name, size in sizes.items()
-        for what, bound in bounds.items()
+        for what, bound in LARGER.get(name, BOUNDS).items()
         if size[what] > bound
     ]
 

@@ -12,8 +12,8 @@ SCRIPT = pathlib.Path(sizes.__file__)
 
 @pytest.fixture
 def binary(tmp_path):
-    def make(content):
-        path = tmp_path / "health"
+    def make(content, name="start-instance"):
+        path = tmp_path / name
         path.write_bytes(content)
         return path
 
@@ -26,23 +26,25 @@ def run(*arguments):
 
 def test_a_package_is_deflated(binary):
     content = b"the same again " * 10_000
-    size = sizes.sizes([binary(content)])["health"]
+    size = sizes.sizes([binary(content)])["start-instance"]
     assert size["binary"] == len(content)
     assert 0 < size["zip"] < len(content) / 10
 
 
 def test_a_binary_that_is_too_large_fails_the_run(binary):
-    answer = run(binary(b"\0" * (sizes.LARGEST_BINARY + 1)))
-    assert answer.returncode == 1
-    assert answer.stderr.strip() == f"health: its binary has {sizes.LARGEST_BINARY + 1:,} bytes, {sizes.LARGEST_BINARY:,} at most"
-    assert run(binary(b"\0" * sizes.LARGEST_BINARY)).returncode == 0
+    for name in ["start-instance", *sizes.LARGER]:
+        bound = sizes.LARGER.get(name, sizes.BOUNDS)["binary"]
+        answer = run(binary(b"\0" * (bound + 1), name))
+        assert answer.returncode == 1
+        assert answer.stderr.strip() == f"{name}: its binary has {bound + 1:,} bytes, {bound:,} at most"
+        assert run(binary(b"\0" * bound, name)).returncode == 0
 
 
 def test_a_package_that_is_too_large_fails_the_run(binary):
     # What cannot be compressed is as large as a package.
-    answer = run(binary(os.urandom(sizes.LARGEST_ZIP + 1)))
+    answer = run(binary(os.urandom(sizes.BOUNDS["zip"] + 1)))
     assert answer.returncode == 1
-    assert "health: its zip has " in answer.stderr
+    assert "start-instance: its zip has " in answer.stderr
 
 
 def test_nothing_to_check_is_a_failure():
@@ -54,5 +56,6 @@ def test_a_binary_that_is_missing_is_a_failure(tmp_path):
 
 
 def test_the_sizes_are_also_json(binary):
-    answer = run("--json", binary(b"\0" * (sizes.LARGEST_BINARY + 1)))
-    assert json.loads(answer.stdout)["health"]["binary"] == sizes.LARGEST_BINARY + 1
+    too_many = sizes.BOUNDS["binary"] + 1
+    answer = run("--json", binary(b"\0" * too_many))
+    assert json.loads(answer.stdout)["start-instance"]["binary"] == too_many
