@@ -40,13 +40,16 @@ pub struct Variant {
     pub event: Bytes,
     /// How many instances a page of DescribeInstances has.
     pub instances: usize,
+    /// Whether AWS indents its XML, as EC2 does.
+    pub is_indented: bool,
 }
 
 impl Variant {
     /// The answers of AWS, made anew: the metrics among them are of the last minutes.
     #[must_use]
     pub fn answers(&self) -> Vec<Reply> {
-        answers(&self.operation, self.instances)
+        let answers = answers(&self.operation, self.instances).into_iter();
+        if self.is_indented { answers.map(Reply::indented).collect() } else { answers.collect() }
     }
 
     /// How often it is called warm, if a small call is called so many times: large pages and Python take longer.
@@ -63,7 +66,7 @@ impl Variant {
 
     fn new(name: &str, program: Program, operation: &str, event: &Value, instances: usize) -> Self {
         let event = Bytes::from(event.to_string());
-        Self { name: name.to_owned(), program, operation: operation.to_owned(), event, instances }
+        Self { name: name.to_owned(), program, operation: operation.to_owned(), event, instances, is_indented: false }
     }
 }
 
@@ -120,6 +123,10 @@ fn variants(operation: &str) -> Result<Vec<Variant>> {
             variant(", 1 instance", &event, 1),
             variant(", 100 instances", &limited(event.clone(), 100), 100),
             variant(", 1,000 instances", &limited(event.clone(), 1000), 1000),
+            Variant {
+                is_indented: true,
+                ..variant(", 1,000 instances, indented", &limited(event.clone(), 1000), 1000)
+            },
         ],
         CREATE => vec![variant("", &event, 1), variant(", Idempotency-Key", &keyed(event.clone()), 1)],
         _ => vec![variant("", &event, 1)],
@@ -172,8 +179,8 @@ mod tests {
     #[test]
     fn every_folder_of_functions_is_measured() {
         let folders = fs::read_dir(repository().join("functions")).unwrap().count();
-        // Two more of the list, and one more of the launch.
-        assert_eq!(named(&[]).len(), folders + 3);
+        // Three more of the list, and one more of the launch.
+        assert_eq!(named(&[]).len(), folders + 4);
         assert_eq!(
             named(&["health", "create-instance"]),
             ["create-instance", "create-instance, Idempotency-Key", "health"]

@@ -1,6 +1,7 @@
 //! AWS's side: a TLS server that answers each call with a body that was made before.
 
 pub mod answers;
+pub mod indented;
 pub mod instance;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use rustls::ServerConfig;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
+use self::indented::indented;
 use crate::Result;
 use crate::server::{Server, serve_http};
 
@@ -32,6 +34,14 @@ pub struct Reply {
     pub protocol: Option<&'static str>,
     /// The answer.
     pub body: Bytes,
+}
+
+impl Reply {
+    /// The same, indented as EC2 indents it.
+    #[must_use]
+    pub fn indented(self) -> Self {
+        Self { body: indented(&String::from_utf8_lossy(&self.body)).into(), ..self }
+    }
 }
 
 /// One request as it came.
