@@ -132,13 +132,12 @@ async fn a_function_connects_before_its_first_event_and_keeps_the_connection() {
         let mut running = ready.start(&[], 0).unwrap();
         running.until(|progress| progress.asked > 0).await.unwrap();
         assert_eq!(running.aws.calls(), 0);
-        let connections = running.aws.connections();
-        for count in 1..=3 {
-            running.answer(count).await.unwrap();
-            assert_eq!((running.aws.connections(), running.aws.calls()), (1, 2 * count));
-        }
-        std::fs::remove_dir_all(&bench.settings.folder).unwrap();
-        if connections == 1 {
+        if running.aws.connections() == 1 {
+            for count in 1..=3 {
+                running.answer(count).await.unwrap();
+                assert_eq!((running.aws.connections(), running.aws.calls()), (1, 2 * count));
+            }
+            std::fs::remove_dir_all(&bench.settings.folder).unwrap();
             return;
         }
     }
