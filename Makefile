@@ -5,7 +5,7 @@ OPERATIONS := $(notdir $(wildcard functions/*))
 MUTANTS := target/tools/bin/cargo-mutants
 # A panic aborts, and the binaries have no symbols: nobody reads their unwind tables, an eighth of a binary. A profile cannot leave
 # them out, and without a named target the flags would hold for build scripts too, which do unwind.
-HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release
 BUILD_RELEASE := RUSTFLAGS="-C force-unwind-tables=no" cargo build --release --target $(HOST)
 
