@@ -12,7 +12,7 @@ pub fn indented(xml: &str) -> String {
             depth = depth.saturating_sub(1);
         }
         // The end of an element that has no others stands behind its text.
-        if !text.is_empty() && !(is_end && is_leaf) {
+        if !(text.is_empty() || is_end && is_leaf) {
             text.push('\n');
             text.extend(std::iter::repeat_n("    ", depth));
         }
