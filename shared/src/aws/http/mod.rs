@@ -37,7 +37,6 @@ const LARGEST_PIECE: usize = 64 * 1024;
 pub(crate) struct Http {
     pool: Client<Connect, SdkBody>,
     connect: Connect,
-    read_timeout: Duration,
 }
 
 impl Http {
@@ -51,16 +50,16 @@ impl Http {
             .pool_timer(TokioTimer::new())
             .http1_max_buf_size(LARGEST_PIECE)
             .build(connect.clone());
-        Ok(Self { pool, connect, read_timeout: READ_TIMEOUT })
+        Ok(Self { pool, connect })
     }
 
     /// The client that sends requests. Outside Lambda the SDK asks the metadata service of an instance with it, and gives that a
     /// second.
     pub(crate) fn client(&self) -> SharedHttpClient {
-        let http = self.clone();
+        let pool = self.pool.clone();
         http_client_fn(move |settings, _| {
             let read_timeout = settings.read_timeout().unwrap_or(READ_TIMEOUT);
-            SharedHttpConnector::new(Self { read_timeout, ..http.clone() })
+            SharedHttpConnector::new(Sender { pool: pool.clone(), read_timeout })
         })
     }
 
@@ -71,19 +70,26 @@ impl Http {
     }
 }
 
-impl HttpConnector for Http {
+/// Sends requests over the connections of the process.
+#[derive(Debug, Clone)]
+struct Sender {
+    pool: Client<Connect, SdkBody>,
+    read_timeout: Duration,
+}
+
+impl HttpConnector for Sender {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         HttpConnectorFuture::new(send(self.clone(), request))
     }
 }
 
-async fn send(http: Http, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn send(sender: Sender, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let connection = capture_connection(&mut request);
     if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
         capture.set_connection_retriever(move || metadata(&connection));
     }
-    let answer = timeout(http.read_timeout, http.pool.request(request)).await;
+    let answer = timeout(sender.read_timeout, sender.pool.request(request)).await;
     let answer = answer.map_err(|late| ConnectorError::timeout(late.into()))?.map_err(failure::connector_error)?;
     let answer = HttpResponse::try_from(answer.map(SdkBody::from_body_1_x));
     answer.map_err(|error| ConnectorError::other(error.into(), None))

@@ -90,7 +90,7 @@ impl Reading {
                 Some(above) if INSTANCE.get(above) == Some(&element.local_name().into_inner()) => self.depth = above,
                 _ => return self.unclear(),
             },
-            // Between the elements of a list or of an instance there is only EC2's indentation: a tenth of its answer.
+            // Between the elements of a list or of an instance there is only EC2's indentation.
             Ok(Event::Text(_)) if self.depth > 1 => return Next::Unneeded,
             // It could define what the document's references stand for.
             Ok(Event::DocType(_)) => return self.unclear(),
