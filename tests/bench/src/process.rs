@@ -98,7 +98,7 @@ impl Process {
     /// # Errors
     /// The process ended.
     pub fn peak_memory(&self) -> Result<u64> {
-        self.memory("VmHWM:")
+        memory(self.id(), "VmHWM:")
     }
 
     /// The memory that it has, in bytes.
@@ -106,11 +106,7 @@ impl Process {
     /// # Errors
     /// The process ended.
     pub fn resident_memory(&self) -> Result<u64> {
-        self.memory("VmRSS:")
-    }
-
-    fn memory(&self, name: &str) -> Result<u64> {
-        memory(self.id(), name)
+        memory(self.id(), "VmRSS:")
     }
 
     /// Asks it to end, and waits until it has.

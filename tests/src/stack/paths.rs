@@ -1,14 +1,11 @@
 //! Where things are.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+pub use bench::repository;
 
 use super::Result;
-
-/// The root of the repository.
-pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
-}
 
 /// `target/local`, which holds all that is made here.
 ///
