@@ -62,7 +62,7 @@ pub struct Instance {
     /// Whether the instance carries the ownership tag with our value.
     pub managed: bool,
     /// All tags of the instance.
-    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::model::tags::Tags))]
     pub tags: TagMap,
 }
 

@@ -15,7 +15,7 @@ pub struct InstanceTags {
     /// Whether the instance carries the ownership tag.
     pub managed: bool,
     /// All tags of the instance.
-    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::model::tags::Tags))]
     pub tags: TagMap,
 }
 

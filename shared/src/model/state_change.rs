@@ -153,11 +153,13 @@ pub struct Entries<'a> {
 #[serde(untagged)]
 enum Entry<'a> {
     Changed(&'a StateChange),
+    #[cfg_attr(feature = "openapi", schema(title = "PermittedResult"))]
     Permitted {
         instance_id: &'a InstanceId,
         #[serde(flatten)]
         permitted: Permitted,
     },
+    #[cfg_attr(feature = "openapi", schema(title = "FailedResult"))]
     Failed {
         instance_id: &'a InstanceId,
         error: Problem<'a>,

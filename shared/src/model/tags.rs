@@ -33,6 +33,12 @@ pub const MAX_VALUE_LENGTH: usize = 256;
 /// Tags as every document shows them.
 pub type TagMap = BTreeMap<String, String>;
 
+/// Every tag of a resource: each key with its value.
+// A name of its own: generators name a map that has none after its place, and `Instance.tags` and `InstanceTags` collide.
+#[cfg(feature = "openapi")]
+#[derive(Debug, utoipa::ToSchema)]
+pub struct Tags(#[schema(inline)] pub TagMap);
+
 checked_string! {
     /// A tag key that a caller may write. Keys that AWS reserves, and keys that only this API writes, are refused.
     TagKey,

@@ -76,6 +76,7 @@ fn document(name: &str, schema: &RefOr<Schema>, all: &Components) -> RefOr<Schem
         }
         RefOr::T(Schema::AllOf(parts)) => {
             let mut whole = merged(&parts.items, all);
+            whole.title = parts.title.clone();
             whole.description = parts.description.clone();
             document(name, &Schema::Object(whole).into(), all)
         }
