@@ -8,12 +8,13 @@ use tests::iam::{Parameters, render};
 use tests::stack::{ACCOUNT_ID, REGION, repository};
 
 /// The policies of `iam/`, without `.json`.
-pub const FILES: [&str; 10] = [
+pub const FILES: [&str; 11] = [
     "CMLWorkerLimitsPolicy",
     "CMLWorkerManagementPolicy",
     "CMLWorkerManagementPolicy.guardrail",
     "CMLWorkerManagementPolicy.hardened",
     "CMLWorkerSweepPolicy",
+    "adopter",
     "api-resource-policy",
     "caller-launcher",
     "caller-operator",

@@ -3,6 +3,7 @@
 //! The calls are those that the functions really send ([`recorded`]), as they are and changed into what an attacker or a
 //! mistake would send. The verdicts are an evaluator's ([`tests::iam`]), not AWS's: no emulator knows these conditions.
 
+mod adopter_cases;
 mod caller_cases;
 pub mod deployed;
 mod files;
@@ -46,6 +47,8 @@ pub enum Mode {
     Sweep,
     /// The role of a worker.
     Worker,
+    /// An operator who adopts workers.
+    Adopter,
     /// A caller of the API who may read.
     Reader,
     /// A caller of the API who may also start, stop and tag.
@@ -71,6 +74,7 @@ impl Mode {
             Self::LimitedHardened => &["CMLWorkerManagementPolicy.hardened", "CMLWorkerLimitsPolicy"],
             Self::Sweep => &["CMLWorkerSweepPolicy"],
             Self::Worker => &["worker-role"],
+            Self::Adopter => &["adopter"],
             Self::Reader => &["caller-reader", "api-resource-policy"],
             Self::Operator => &["caller-operator", "api-resource-policy"],
             Self::Launcher => &["caller-launcher", "api-resource-policy"],
@@ -130,9 +134,14 @@ fn own_cases(calls: &Calls) -> Vec<Case> {
 fn cases(calls: &Calls) -> Vec<Case> {
     let rows =
         [launch_cases::rows(calls), lifecycle_cases::rows(calls), tag_cases::rows(calls), other_cases::rows(calls)];
-    let others =
-        [limit_cases::cases(calls), sweep_cases::cases(calls), worker_cases::cases(calls), caller_cases::cases()]
-            .concat();
+    let others = [
+        limit_cases::cases(calls),
+        sweep_cases::cases(calls),
+        worker_cases::cases(calls),
+        adopter_cases::cases(calls),
+        caller_cases::cases(),
+    ]
+    .concat();
     [own_cases(calls), role_cases(rows.concat()), others].concat()
 }
 
