@@ -9,6 +9,12 @@ HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE := target/$(HOST)/release
 BUILD_RELEASE := RUSTFLAGS="-C force-unwind-tables=no" cargo build --release --target $(HOST)
 
+# What the client's wheel is made of. Its build writes two packages beside what is written by hand.
+CLIENT_MADE := clients/python/src/cml_workers/api clients/python/src/cml_workers/_sync
+CLIENT_SOURCES := openapi.yaml $(shell find clients/python -type f \( -name '*.py' -o -name '*.toml' -o -name '*.yaml' -o -name '*.md' \) \
+	-not -path '*/tests/*' $(CLIENT_MADE:%=-not -path '%/*'))
+RUFF := $(CURDIR)/$(VENV)/bin/ruff
+
 # The requests and scripted answers of a test run, for tests/aws/read_back.py.
 JOURNAL := $(CURDIR)/target/journal
 
@@ -20,22 +26,25 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
 .DELETE_ON_ERROR:
-.PHONY: help run dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
+.PHONY: help run client dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
 	tables generate build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
-run: $(VENV)/installed ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
+run: $(VENV)/client ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
 	cargo build --workspace
 	@target/debug/local
+
+client: $(VENV)/client ## Build the Python client and its command line, cml-workers, as a wheel in target/client
+	@echo "pip install $$(ls target/client/*.whl)"
 
 dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet as one page [STACK_FILE=target/local/stack.json ROUNDS=24 PARAMETERS="Key=value"]
 	$(if $(STACK_FILE),,cargo build --workspace)
 	@$(VENV)/bin/python -B tests/local/dashboard $(if $(STACK_FILE),--stack-file '$(STACK_FILE)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PARAMETERS),--parameters $(PARAMETERS))
 
-test: $(VENV)/installed build ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
+test: $(VENV)/client build ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(OPERATIONS:%=$(RELEASE)/%)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke tests/local
 	cargo build --workspace
@@ -90,7 +99,7 @@ bench-binaries:
 	$(BUILD_RELEASE) -p hello
 	$(BUILD_RELEASE) -p sdk-defaults
 
-lint: $(VENV)/installed ## Check formatting, code, documentation, templates and policies
+lint: $(VENV)/client ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
@@ -98,6 +107,7 @@ lint: $(VENV)/installed ## Check formatting, code, documentation, templates and 
 	$(VENV)/bin/python tests/template/lint.py
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
+	cd clients/python && $(RUFF) check && $(RUFF) format --check && $(CURDIR)/$(VENV)/bin/mypy
 
 tables: $(VENV)/installed ## Write anew what follows AWS's data: the instance types that nest, a full instance; then run make generate
 	$(VENV)/bin/python -B tests/aws/instance_types.py
@@ -149,4 +159,11 @@ $(VENV)/installed: tests/requirements.txt
 	@echo "Installing the local AWS into $(VENV): about 100 packages, a minute or two"
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make $(VENV): its venv module is missing (Debian: apt install python3.11-venv)" >&2; exit 1; }
 	$(VENV)/bin/pip install --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+# Built by what is installed already, and installed as its users install it.
+$(VENV)/client: $(VENV)/installed $(CLIENT_SOURCES)
+	rm -rf target/client
+	$(VENV)/bin/python -m build --quiet --wheel --no-isolation --outdir target/client clients/python
+	$(VENV)/bin/pip install --disable-pip-version-check --quiet --no-deps --force-reinstall target/client/*.whl
 	@touch $@

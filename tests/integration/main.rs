@@ -14,6 +14,7 @@ mod batch;
 mod benching;
 mod bootstrap;
 mod callers;
+mod client;
 mod create;
 mod denied;
 mod deployment;

@@ -1,0 +1,81 @@
+"""Signs each call with AWS Signature Version 4, as botocore does, with the credentials that it finds."""
+
+import os
+import re
+from collections.abc import AsyncIterator, Iterator
+
+import anyio.to_thread
+import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+
+from cml_workers.problems import CredentialsError
+
+SERVICE = "execute-api"
+
+
+def configured_region(session: Session) -> str | None:
+    """The region that the environment or the profile names."""
+    # botocore knows AWS_DEFAULT_REGION, but not the variable that AWS's other SDKs read.
+    region: str | None = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    return region
+
+
+def signing_region(api_url: str, session: Session) -> str:
+    """The region in the host that API Gateway gave; behind a domain of one's own, the one that AWS's settings name."""
+    named = re.search(r"\.execute-api\.([a-z0-9-]+)\.(vpce\.)?amazonaws\.com", httpx.URL(api_url).host)
+    region = named.group(1) if named else configured_region(session)
+    if not region:
+        raise CredentialsError(f"the API's region is not in {api_url}: set AWS_REGION to it")
+    return region
+
+
+class Signing(httpx.Auth):
+    """Asks for the credentials at each call: botocore renews those that expire, whichever source they are from."""
+
+    def __init__(self, region: str, session: Session) -> None:
+        self.region = region
+        self._session = session
+        self._source = session.get_credentials()
+
+    def _credentials(self) -> ReadOnlyCredentials:
+        try:
+            credentials = self._source and self._source.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise CredentialsError(str(error)) from error
+        if not credentials:
+            raise CredentialsError(
+                "there are no AWS credentials: name a profile with AWS_PROFILE, or log in with `aws sso login`"
+            )
+        return credentials
+
+    def renewed(self) -> bool:
+        """Looks for credentials anew, for whoever writes them to a file may have done so; whether there are others."""
+        before = self._credentials()
+        self._source = self._session.get_component("credential_provider").load_credentials()
+        return bool(self._credentials() != before)
+
+    def sign(self, request: httpx.Request) -> None:
+        """Adds the signature, and writes the query as AWS reads it."""
+        # To AWS a space is `%20`, and a plus sign is itself.
+        url = request.url.copy_with(query=request.url.query.replace(b"+", b"%20") or None)
+        body = {name: request.headers[name] for name in ("Content-Type", "Idempotency-Key") if name in request.headers}
+        address = f"{url.scheme}://{request.headers['Host']}{url.raw_path.decode()}"
+        signed = AWSRequest(request.method, address, data=request.content, headers=body)
+        SigV4Auth(self._credentials(), SERVICE, self.region).add_auth(signed)
+        request.headers.update(signed.headers.items())
+        # RFC 6761, 6.3: such a name is this machine, whether or not the resolver knows it.
+        request.url = url.copy_with(host="127.0.0.1") if url.host.endswith(".localhost") else url
+
+    def sync_auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        """Signs a call of the synchronous client."""
+        self.sign(request)
+        yield request
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncIterator[httpx.Request]:  # type: ignore[override]
+        """Signs a call of the asynchronous client: botocore may have to ask another machine for the credentials."""
+        await anyio.to_thread.run_sync(self.sign, request)
+        yield request
