@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{Write as _, stderr};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -73,7 +74,7 @@ async fn the_python_client_passes_its_tests() {
     fs::remove_file(&file).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    println!("{}", text.trim().lines().last().unwrap_or_default());
+    writeln!(stderr(), "client: {}", text.trim().lines().last().unwrap_or_default()).unwrap();
 }
 
 /// What is there before: workers of the original program, and instances of others, which look much the same.
@@ -181,6 +182,6 @@ async fn a_thousand_workers_are_adopted_by_a_program_that_is_killed_ten_times() 
     let lines = report.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let told = lines.filter_map(|line| line["instance_id"].as_str().map(str::to_owned)).collect::<BTreeSet<_>>();
     assert_eq!(told, workers);
-    println!("adopted: {} workers and {} resources, once each", workers.len(), taggings.len());
+    writeln!(stderr(), "adopted: {} workers, {} resources, once each", workers.len(), taggings.len()).unwrap();
     aws.stop().unwrap();
 }

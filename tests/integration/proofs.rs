@@ -11,7 +11,7 @@ const LEVELS: [&str; 7] =
     ["seen on AWS", "AWS's data", "AWS's sentence", "our test", "emulator", "our stub", "not yet"];
 
 /// Where a test of this name can be.
-const PLACES: [&str; 9] = [
+const PLACES: [&str; 10] = [
     "tests/integration/{}.rs",
     "tests/integration/{}/mod.rs",
     "shared/src/{}.rs",
@@ -21,6 +21,7 @@ const PLACES: [&str; 9] = [
     "tests/src/{}/mod.rs",
     "tests/src/{}/tests.rs",
     "tests/{}.py",
+    "clients/python/tests/{}.py",
 ];
 
 /// Asserts that each test exists which a text names, as in `waiting::a_start_that_…`; gives how many it names.

@@ -67,6 +67,19 @@ async fn status_of(curl: &str) -> (String, Value) {
     (status.to_owned(), serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
+/// What the two lines with `cml-workers` print, in the settings of the line before them.
+async fn commands(printed: &[String]) -> (String, String) {
+    let export = printed.iter().find(|line| line.starts_with("export CML_API_URL=")).unwrap();
+    let mut outputs = Vec::new();
+    for command in printed.iter().filter(|line| line.starts_with(".venv/bin/cml-workers ")) {
+        let script = format!("unset AWS_PROFILE AWS_SESSION_TOKEN; {export}; {command}");
+        let run = Command::new("sh").args(["-c", &script]).current_dir(repository()).output().await.unwrap();
+        assert!(run.status.success(), "{command}: {}", String::from_utf8_lossy(&run.stderr));
+        outputs.push(String::from_utf8(run.stdout).unwrap().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+    }
+    outputs.try_into().map(|[listed, created]: [String; 2]| (listed, created)).unwrap()
+}
+
 /// The processes that have anything of this folder in their command line.
 fn processes_of(folder: &str) -> Vec<String> {
     let processes =
@@ -106,6 +119,11 @@ async fn make_run_prints_working_curl_lines_and_leaves_no_process() {
         statuses.push(status);
     }
     assert_eq!(statuses, ["200", "200", "201"]);
+
+    let (listed, created) = commands(&printed).await;
+    assert!(listed.contains("cml-worker-1") && listed.contains("cml-worker-2"), "{listed}");
+    let healthy = created.lines().find(|line| line.starts_with("status.healthy")).unwrap_or_default();
+    assert!(created.contains("cml-worker-4") && healthy.ends_with(" true"), "{created}");
 
     let folder = local_folder().unwrap().join(format!("{}-", program.id().unwrap())).display().to_string();
     assert!(!processes_of(&folder).is_empty(), "functions run from {folder}");

@@ -3,15 +3,17 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from server import LOST, Server
+from server import LOST, Answer, Asked, Server
 
 from cml_workers import Workers
 
@@ -172,6 +174,32 @@ def test_no_answer_and_no_state_have_codes_of_their_own(
     client.stop_instance(instance_id, wait="stopped")
     done = run("start", instance_id, "--wait", "--timeout", "0")
     assert done.returncode in {0, 4}
+
+
+def test_an_interrupted_wait_ends_at_once_and_keeps_what_it_said(
+    server: Server, stack: dict[str, Any], client: Workers, launch: Callable[..., Any], name: str
+) -> None:
+    instance_id = client.create_instance(launch(name)).instance_id
+    api_url = server.in_front_of(stack["api_url"])
+    (pass_on,) = server.answers
+    waiting = threading.Event()
+
+    def never_healthy(asked: Asked) -> Answer:
+        assert callable(pass_on)
+        answer = pass_on(asked)
+        if not asked.path.endswith("/status"):
+            return answer
+        waiting.set()
+        return Answer(200, json.loads(answer.body) | {"healthy": False})
+
+    server.answers = [never_healthy]
+    arguments = [str(PROGRAM), "start", instance_id, "--wait"]
+    environment = os.environ | {"CML_API_URL": api_url}
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as program:
+        assert waiting.wait(60)
+        program.send_signal(signal.SIGINT)
+        output, errors = program.communicate(timeout=60)
+    assert (program.returncode, instance_id in output, "Traceback" in errors) == (130, True, False), errors
 
 
 def test_shells_complete_it() -> None:

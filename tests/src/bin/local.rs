@@ -177,6 +177,18 @@ fn print_calls(info: &StackInfo, workers: &[String]) {
         "key_name": info.key_name,
     });
     println!("{}\n", curl(info, &instances, &format!(" -H 'Content-Type: application/json' -d '{body}'")));
+    print_commands(info);
+}
+
+/// The command line of `clients/python`, which is installed beside the emulators.
+fn print_commands(info: &StackInfo) {
+    let StackInfo { api_url, region, access_key_id, secret_access_key, image_name, .. } = info;
+    println!(
+        "export CML_API_URL={api_url} AWS_REGION={region} AWS_ACCESS_KEY_ID={access_key_id} \
+         AWS_SECRET_ACCESS_KEY={secret_access_key}"
+    );
+    println!(".venv/bin/cml-workers list");
+    println!(".venv/bin/cml-workers create cml-worker-4 --image-name {image_name} --instance-type c5.2xlarge --wait\n");
 }
 
 /// A signed call. `--resolve`, because not every resolver knows that names under `.localhost` mean this machine.

@@ -20,6 +20,9 @@ ALIVE = ["pending", "running", "stopping", "stopped"]
 MOST_VALUES = 200
 """Values that EC2 takes in one filter."""
 
+PAGE = {"PageSize": 1000}
+"""EC2 recommends to ask for pages: without them it may throttle, or take too long."""
+
 
 @dataclass(frozen=True)
 class Criteria:
@@ -88,7 +91,7 @@ def _instances(ec2: Any, criteria: Criteria) -> Iterator[dict[str, Any]]:
     if criteria.instance_ids:
         lists.append(("instance-id", list(criteria.instance_ids)))
     for several in _products(lists):
-        for page in ec2.get_paginator("describe_instances").paginate(Filters=filters + several):
+        for page in ec2.get_paginator("describe_instances").paginate(Filters=filters + several, PaginationConfig=PAGE):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]
 
@@ -107,7 +110,9 @@ def _products(lists: list[tuple[str, list[str]]]) -> Iterator[list[dict[str, Any
 def _images(ec2: Any, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     # Those of anybody: an instance may have been launched from an image that another account shares. A name's own wildcards
     # are EC2's, so that `cml-2.*` means what it means in `cml-workers images`.
-    pages = ec2.get_paginator("describe_images").paginate(Filters=[_filter("name", list(names))], IncludeDeprecated=True)
+    pages = ec2.get_paginator("describe_images").paginate(
+        Filters=[_filter("name", list(names))], IncludeDeprecated=True, PaginationConfig=PAGE
+    )
     for page in pages:
         yield from page["Images"]
 
@@ -115,7 +120,9 @@ def _images(ec2: Any, names: Sequence[str]) -> Iterator[dict[str, Any]]:
 def _add_attached(ec2: Any, plan: Plan, managed_by: str, kind: str, key: str) -> None:
     """Adds what is attached to the workers, unless it is attached to something else too, or is somebody else's."""
     for some in _chunks(list(plan.workers)):
-        pages = ec2.get_paginator(f"describe_{kind}").paginate(Filters=[_filter("attachment.instance-id", some)])
+        pages = ec2.get_paginator(f"describe_{kind}").paginate(
+            Filters=[_filter("attachment.instance-id", some)], PaginationConfig=PAGE
+        )
         result = "Volumes" if kind == "volumes" else "NetworkInterfaces"
         for page in pages:
             for resource in page[result]:
