@@ -15,9 +15,12 @@ use tests::stack::{
 };
 use tests::stub::{Matcher, Reply, Script, Stub, Times, action};
 use tokio::process::{Child, Command};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::world::{World, failing_world, unique};
+
+/// Beside other tests on a busy machine.
+const BOUND: Duration = Duration::from_secs(1200);
 
 /// A code of the API that only a failing AWS brings about, and EC2's own status and code for it.
 const REFUSALS: [(&str, u16, &str); 10] = [
@@ -70,7 +73,7 @@ async fn the_python_client_passes_its_tests() {
     let mut pytest = Command::new(tool("python").unwrap());
     pytest.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "clients/python/tests"]);
     let pytest = pytest.current_dir(repository()).env("CML_TEST_STACK", &file).stdin(Stdio::null()).kill_on_drop(true);
-    let output = pytest.output().await.unwrap();
+    let output = timeout(BOUND, pytest.output()).await.expect("pytest ends").unwrap();
     fs::remove_file(&file).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));

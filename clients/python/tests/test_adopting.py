@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from conftest import settings
-from server import Answer, Server
+from server import LOST, Answer, Asked, Server
 from test_command_line import run
+from test_refusals import gateway
 
 from cml_workers import Workers, adopting
 from cml_workers.adopting import Criteria, Report
@@ -61,6 +62,15 @@ def owners(ec2: Any, instance_id: str) -> dict[str, str | None]:
     interfaces = ec2.describe_network_interfaces(**attached)["NetworkInterfaces"]
     found |= {each["NetworkInterfaceId"]: each.get("TagSet", []) for each in interfaces}
     return {each: {tag["Key"]: tag["Value"] for tag in tags}.get("ManagedBy") for each, tags in found.items()}
+
+
+XML = {"content-type": "text/xml;charset=UTF-8"}
+
+
+def error(code: str, message: str) -> bytes:
+    """An error as EC2 writes it."""
+    errors = f"<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+    return f"<Response>{errors}<RequestID>59dbff89-35bd-4eac-99ed-be587EXAMPLE</RequestID></Response>".encode()
 
 
 def report(folder: Path) -> list[dict[str, Any]]:
@@ -187,6 +197,9 @@ def described(**more: Any) -> Any:
     ("more", "left"),
     [
         ({"instance": {"Tags": [{"Key": "aws:autoscaling:groupName", "Value": "web"}]}}, {"i-1": "Auto Scaling group web"}),
+        ({"instance": {"Tags": [{"Key": "aws:ec2:fleet-id", "Value": "fleet-1"}]}}, {"i-1": "EC2 Fleet fleet-1"}),
+        ({"instance": {"Operator": {"Managed": True, "Principal": "eks.amazonaws.com"}}}, {"i-1": "a service of AWS"}),
+        ({"volume": {"Operator": {"Managed": True}}}, {"vol-1": "a service of AWS"}),
         ({"volume": {"Attachments": [{"InstanceId": "i-1"}, {"InstanceId": "i-2"}]}}, {"vol-1": "another instance"}),
         ({"interface": {"RequesterManaged": True}}, {"eni-1": "a service of AWS"}),
         ({}, {}),
@@ -205,19 +218,20 @@ def test_only_what_was_confirmed_and_still_matches_is_tagged(
 ) -> None:
     stays, ends, changes = (original(site=site) for _ in range(3))
     criteria = Criteria(tags={"site": site})
-    shown = adopting.find(ec2, criteria, OURS)
+    plan = adopting.find(ec2, criteria, OURS)
     ec2.terminate_instances(InstanceIds=[ends])
     ec2.create_tags(Resources=[changes], Tags=[{"Key": "ManagedBy", "Value": "terraform"}])
     late = original(site=site)
-    now = adopting.find(ec2, criteria, OURS)
     done: list[None] = []
-    refused = adopting.adopt(ec2, shown, now, OURS, Report(tmp_path / "report"), lambda: done.append(None))
-    assert (refused, len(done)) == ([], 1)
+    outcome = adopting.adopt(ec2, criteria, plan, Report(tmp_path / "report"), lambda: done.append(None))
+    assert (outcome.tagged, outcome.refused, len(done)) == ([stays], {}, 3)
+    assert outcome.skipped.keys() == {ends, changes}
+    assert "ManagedBy=terraform" in outcome.skipped[changes]
     assert set(owners(ec2, stays).values()) == {OURS}
     assert (owners(ec2, late)[late], owners(ec2, changes)[changes]) == (None, "terraform")
 
 
-def test_a_worker_that_ec2_refuses_keeps_the_others_from_nothing(
+def test_the_others_are_adopted_if_ec2_refuses_one(
     ec2: Any,
     stack: dict[str, Any],
     original: Callable[..., str],
@@ -229,14 +243,10 @@ def test_a_worker_that_ec2_refuses_keeps_the_others_from_nothing(
     first, second = (original(site=site) for _ in range(2))
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", server.in_front_of(stack["ec2_endpoint"]))
     (pass_on,) = server.answers
-    document = (
-        b"<Response><Errors><Error><Code>TagLimitExceeded</Code><Message>Maximum 50 tags</Message></Error></Errors>"
-        b"<RequestID>59dbff89-35bd-4eac-99ed-be587EXAMPLE</RequestID></Response>"
-    )
 
-    def refuse_first(asked: Any) -> Answer:
+    def refuse_first(asked: Asked) -> Answer:
         if b"Action=CreateTags" in asked.body and first.encode() in asked.body:
-            return Answer(400, document, {"content-type": "text/xml;charset=UTF-8"})
+            return Answer(400, error("TagLimitExceeded", "Maximum 50 tags"), XML)
         assert callable(pass_on)
         return pass_on(asked)
 
@@ -248,24 +258,105 @@ def test_a_worker_that_ec2_refuses_keeps_the_others_from_nothing(
     assert (told["instance_id"], "TagLimitExceeded" in told["error"]) == (first, True)
 
 
-def test_the_api_says_if_its_tag_has_another_value(
-    stack: dict[str, Any], original: Callable[..., str], site: str, operator: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_call_whose_answer_was_lost_counts_as_done(
+    ec2: Any,
+    stack: dict[str, Any],
+    original: Callable[..., str],
+    site: str,
+    operator: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original(site=site)
+    """The policy allows tagging only what has no such tag, so that EC2 refuses the second sending."""
+    worker = original(site=site)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", server.in_front_of(stack["ec2_endpoint"]))
+    (pass_on,) = server.answers
+    sent: list[Asked] = []
+
+    def lose_first(asked: Asked) -> Answer:
+        assert callable(pass_on)
+        if b"Action=CreateTags" not in asked.body:
+            return pass_on(asked)
+        sent.append(asked)
+        if len(sent) == 1:
+            pass_on(asked)
+            return LOST
+        return Answer(403, error("UnauthorizedOperation", "not authorized to perform: ec2:CreateTags"), XML)
+
+    server.answers = [lose_first]
+    done = run("adopt", "--tag", f"site={site}", "--yes")
+    assert (done.returncode, len(sent), "1 workers tagged, 0 refused" in done.stderr) == (0, 2, True), done.stderr
+    assert set(owners(ec2, worker).values()) == {OURS}
+    assert [line["instance_id"] for line in report(operator) if "tagged" in line] == [worker]
+
+
+def test_more_than_a_page_is_attached(
+    ec2: Any, original: Callable[..., str], site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {original(site=site) for _ in range(7)}
+    monkeypatch.setattr(adopting, "PAGE", {"PageSize": 5})
+    plan = adopting.find(ec2, Criteria(tags={"site": site}), OURS)
+    assert {worker.instance_id: len(worker.untagged) for worker in plan.to_tag} == dict.fromkeys(ids, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--ids-file", "empty"), "empty has no ids"),
+        (("--ids-file", "commas"), "these are no instance ids: i-1,i-2"),
+        (("--ids-file", "bytes"), "bytes is no file of text"),
+        (("--instance-id", "i-*"), "these are no instance ids: i-*"),
+        (("--tag", "site=b"), "site is given twice"),
+        (("--managed-by", ""), "--managed-by is empty"),
+        (("--report", "."), "is a directory"),
+    ],
+)
+def test_what_would_mean_more_than_was_meant_is_refused(
+    arguments: tuple[str, ...], said: str, original: Callable[..., str], site: str, operator: Path, ec2: Any
+) -> None:
+    worker = original(site=site)
+    for name, content in {"empty": b"\n", "commas": b"i-1,i-2\n", "bytes": b"\xff\xfe\x00"}.items():
+        (operator / name).write_bytes(content)
+    done = run("adopt", "--tag", f"site={site}", *arguments, "--yes", COLUMNS="250")
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert owners(ec2, worker)[worker] is None
+
+
+def test_the_api_says_if_its_tag_has_another_value(
+    stack: dict[str, Any], original: Callable[..., str], site: str, operator: Path, ec2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, managed = original(site=site), original(ManagedBy=OURS)
     monkeypatch.setenv("CML_API_URL", stack["api_url"])
-    done = run("adopt", "--tag", f"site={site}", "--managed-by", "another", "--yes")
-    assert (done.returncode, "its stack's parameter ManagedBy is not --managed-by" in done.stderr) == (1, True), done.stderr
-    original(site=f"{site}-b")
-    done = run("adopt", "--tag", f"site={site}-b", "--yes")
-    assert (done.returncode, "the API manages i-" in done.stderr) == (0, True), done.stderr
+    done = run("adopt", "--tag", f"site={site}", "--managed-by", "another", "--yes", COLUMNS="250")
+    assert (done.returncode, f"the API's workers have ManagedBy={OURS}" in done.stderr) == (2, True), done.stderr
+    assert (owners(ec2, worker)[worker], owners(ec2, managed)[managed]) == (None, OURS)
+    done = run("adopt", "--tag", f"site={site}", "--yes")
+    assert (done.returncode, f"the API manages {worker}" in done.stderr) == (0, True), done.stderr
 
 
-def test_nothing_that_matches_is_an_error(operator: Path) -> None:
+def test_who_may_not_call_the_api_may_adopt(
+    original: Callable[..., str], site: str, operator: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = original(site=site)
+    server.answers = [gateway()["ACCESS_DENIED"]]
+    monkeypatch.setenv("CML_API_URL", server.url)
+    done = run("adopt", "--tag", f"site={site}", "--yes")
+    assert (done.returncode, f"whether the API manages {worker} is not known" in done.stderr) == (0, True), done.stderr
+
+
+def test_a_name_forges_no_line_of_the_list_and_moves_no_cursor(original: Callable[..., str], site: str, operator: Path) -> None:
+    worker = original(site=site, Name="a\x9b31mb\u202ec\ni-0ffffffffffffffff [red]d")
+    done = run("adopt", "--tag", f"site={site}", "--dry-run")
+    (line,) = [line for line in done.stdout.splitlines() if worker in line]
+    assert line.startswith("a\ufffd31mb\ufffdc\ufffdi-0ffffffffffffffff [red]d ")
+
+
+def test_it_is_an_error_if_nothing_matches(operator: Path) -> None:
     done = run("adopt", "--tag", "site=nowhere", "--yes")
-    assert (done.returncode, "no instance in us-east-1 of account 123456789012" in done.stderr) == (1, True)
+    assert (done.returncode, "nothing to adopt in us-east-1 of account 123456789012" in done.stderr) == (1, True)
 
 
-def test_a_report_that_was_cut_off_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_later_run_adds_to_a_report_that_was_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "report"
     path.write_text('{"instance_id": "i-1", "tagged": ["i-1"]}\n{"instance_id": "i-2", "tag')
     report = Report(path)

@@ -16,6 +16,7 @@ import pytest
 from server import LOST, Answer, Asked, Server
 
 from cml_workers import Workers
+from cml_workers.api.models import NewTags
 
 PROGRAM = Path(sys.executable).parent / "cml-workers"
 
@@ -96,6 +97,15 @@ def test_what_is_read_is_shown(stack: dict[str, Any], client: Workers, launch: C
     assert f"{name}: no CPU: " in usage
     assert json.loads(succeed("usage", name, "--json"))[0]["instance_id"] == instance_id
     assert "adopt" in succeed("--help")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", succeed("--version").strip())
+
+
+def test_nothing_is_cut_however_narrow_it_is(client: Workers, launch: Callable[..., Any], name: str) -> None:
+    instance_id = client.create_instance(launch(name, tags=NewTags.from_dict({"long": "x" * 256}))).instance_id
+    (line,) = [line for line in succeed("list", COLUMNS="40").splitlines() if name in line]
+    assert instance_id in line
+    assert "x" * 256 in succeed("show", name, COLUMNS="40")
+    assert name in succeed("usage", name, PYTHONIOENCODING="ascii")
 
 
 def test_one_refusal_of_several_is_told_and_the_others_are_done(client: Workers, launch: Callable[..., Any], name: str) -> None:
@@ -105,6 +115,71 @@ def test_one_refusal_of_several_is_told_and_the_others_are_done(client: Workers,
     changes = json.loads(done.stdout)
     assert changes[instance_id]["current_state"] in {"stopping", "stopped"}
     assert changes["i-0ffffffffffffffff"]["error"]["code"] == "instance_not_found"
+
+
+def test_a_name_may_look_like_an_id_or_like_markup(stack: dict[str, Any], client: Workers, name: str) -> None:
+    image = ("--image-name", stack["image_name"], "--instance-type", "c5.2xlarge")
+    for odd in (f"i-{name}", f"[/{name}]"):
+        assert odd in succeed("create", odd, *image, "--wait")
+        assert json.loads(succeed("show", odd, "--json"))["name"] == odd
+
+
+def test_who_is_not_managed_is_found_and_the_way_over_is_told(ec2: Any, stack: dict[str, Any], name: str) -> None:
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}]
+    (instance,) = ec2.run_instances(ImageId=stack["image_id"], MinCount=1, MaxCount=1, TagSpecifications=tags)["Instances"]
+    assert name not in succeed("list")
+    (line,) = [line for line in succeed("list", "--all").splitlines() if name in line]
+    assert line.split()[-1] == "no"
+    assert re.search("managed +false", succeed("show", name))
+    done = run("stop", name)
+    assert (done.returncode, "`cml-workers adopt` adopts it" in done.stdout) == (1, True), done.stdout
+    assert instance["InstanceId"] in done.stdout
+
+
+def test_more_workers_than_a_call_takes_are_changed_in_parts(stack: dict[str, Any], server: Server) -> None:
+    ids = [f"i-{number:017x}" for number in range(101)]
+    done = run("stop", *ids, *ids, "--json", CML_API_URL=server.in_front_of(stack["api_url"]))
+    assert (done.returncode, list(json.loads(done.stdout))) == (1, ids)
+    assert [len(json.loads(asked.body)["instance_ids"]) for asked in server.asked] == [100, 1]
+
+
+def test_what_was_done_is_told_if_the_rest_fails(stack: dict[str, Any], server: Server) -> None:
+    ids = [f"i-{number:017x}" for number in range(101)]
+    api_url = server.in_front_of(stack["api_url"])
+    (pass_on,) = server.answers
+    server.answers = [pass_on, LOST]
+    done = run("stop", *ids, "--json", CML_API_URL=api_url)
+    assert (done.returncode, list(json.loads(done.stdout))) == (3, ids[:100])
+    assert "what became of 1 workers is not known" in done.stderr
+
+
+def test_several_are_not_terminated_unasked(client: Workers, launch: Callable[..., Any], name: str) -> None:
+    ids = [client.create_instance(launch(name)).instance_id for _ in range(2)]
+    done = run("terminate", *ids)
+    assert (done.returncode, "--yes does not ask" in done.stderr) == (1, True)
+    assert [client.get_instance_details(each).state for each in ids] == ["running"] * 2
+
+
+def test_the_time_to_wait_is_for_all_together(
+    server: Server, stack: dict[str, Any], client: Workers, launch: Callable[..., Any], name: str
+) -> None:
+    ids = [client.create_instance(launch(name)).instance_id for _ in range(3)]
+    api_url = server.in_front_of(stack["api_url"])
+    (pass_on,) = server.answers
+
+    def never_healthy(asked: Asked) -> Answer:
+        assert callable(pass_on)
+        answer = pass_on(asked)
+        if not asked.path.endswith("/status"):
+            return answer
+        return Answer(200, json.loads(answer.body) | {"healthy": False})
+
+    server.answers = [never_healthy]
+    done = run("start", *ids, "--wait", "--timeout", "7", CML_API_URL=api_url)
+    assert (done.returncode, "error: " in done.stderr) == (4, True), done.stderr
+    asked = [asked.path for asked in server.asked if asked.path.endswith("/status")]
+    # Of the first, at the begin and after five seconds; of the others once.
+    assert len(asked) == 4
 
 
 def test_a_name_means_one_worker(client: Workers, launch: Callable[..., Any], name: str) -> None:
@@ -120,9 +195,10 @@ def test_a_name_means_one_worker(client: Workers, launch: Callable[..., Any], na
 def test_a_file_says_what_the_options_cannot(stack: dict[str, Any], tmp_path: Path, client: Workers, name: str) -> None:
     file = tmp_path / "launch.json"
     body = {"instance_type": "c5.2xlarge", "image_id": stack["image_id"], "detailed_monitoring": True}
-    file.write_text(json.dumps(body | {"root_volume": {"size_gib": 64}}))
-    launched = json.loads(succeed("create", name, "--file", str(file), "--json"))
-    assert client.get_instance_details(launched["instance_id"]).detailed_monitoring
+    file.write_text(json.dumps(body | {"root_volume": {"size_gib": 64}, "tags": {"a": "b"}}))
+    launched = json.loads(succeed("create", name, "--file", str(file), "--tag", "c=d", "--json"))
+    details = client.get_instance_details(launched["instance_id"])
+    assert (details.detailed_monitoring, details.tags["a"], details.tags["c"]) == (True, "b", "d")
     for text, said in (("{", "is not JSON"), ("[]", "is not a JSON object"), ('{"name": 1, "x": 2}', "no such field")):
         file.write_text(text)
         done = run("create", name, "--file", str(file), "--instance-type", "c5.2xlarge", COLUMNS="250")
@@ -134,6 +210,11 @@ def test_a_file_says_what_the_options_cannot(stack: dict[str, Any], tmp_path: Pa
     ("arguments", "environment", "code", "said"),
     [
         (("list",), {"CML_API_URL": ""}, 2, "CML_API_URL"),
+        (("list",), {"CML_API_URL": "abcdef"}, 2, "begins with https://"),
+        (("list",), {"ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}, 3, "SOCKS"),
+        (("create", "", "--instance-type", "c5.2xlarge"), {}, 2, "a worker needs a name"),
+        (("create", "x", "--instance-type", "c5.2xlarge", "--idempotency-key", "ü"), {}, 2, "printable characters"),
+        (("create", "x", "--instance-type", "c5.2xlarge", "--idempotency-key", ""), {}, 2, "printable characters"),
         (("stop", "x=y", "--unknown"), {}, 2, "No such option"),
         (("list", "--tag", "novalue"), {}, 2, "novalue is not KEY=VALUE"),
         (("list",), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 3, "there are no AWS credentials"),
@@ -161,19 +242,13 @@ def test_the_api_s_remedy_is_told(stack: dict[str, Any]) -> None:
     assert done.returncode == 1
 
 
-def test_no_answer_and_no_state_have_codes_of_their_own(
-    server: Server, client: Workers, launch: Callable[..., Any], name: str
-) -> None:
+def test_no_answer_has_a_code_of_its_own_and_leaves_the_key(server: Server, name: str) -> None:
     server.answers = [LOST]
     done = run("create", name, "--image-id", "ami-0123456789abcdef0", "--instance-type", "c5.2xlarge", CML_API_URL=server.url)
     assert (done.returncode, "no answer from" in done.stderr) == (3, True)
     # Whoever was told no answer can still ask what became of it.
     (key,) = re.findall("--idempotency-key ([0-9a-f-]{36})", done.stderr)
     assert {asked.headers["idempotency-key"] for asked in server.asked} == {key}
-    instance_id = client.create_instance(launch(name)).instance_id
-    client.stop_instance(instance_id, wait="stopped")
-    done = run("start", instance_id, "--wait", "--timeout", "0")
-    assert done.returncode in {0, 4}
 
 
 def test_an_interrupted_wait_ends_at_once_and_keeps_what_it_said(
@@ -195,10 +270,22 @@ def test_an_interrupted_wait_ends_at_once_and_keeps_what_it_said(
     server.answers = [never_healthy]
     arguments = [str(PROGRAM), "start", instance_id, "--wait"]
     environment = os.environ | {"CML_API_URL": api_url}
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as program:
+    # What is started in the background ignores interrupts, and hands that on.
+    program = subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
         assert waiting.wait(60)
         program.send_signal(signal.SIGINT)
         output, errors = program.communicate(timeout=60)
+    finally:
+        program.kill()
+        program.wait()
     assert (program.returncode, instance_id in output, "Traceback" in errors) == (130, True, False), errors
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 from conftest import REPOSITORY
+from server import Answer, Server
 
-from cml_workers import AsyncWorkers, Workers
+from cml_workers import AsyncWorkers, CreateInstance, Workers
 from cml_workers.problems import InstanceNotFoundError, MissingPermissionError
 
 MISSING = "i-0ffffffffffffffff"
@@ -27,6 +28,38 @@ def test_each_operation_is_a_method_of_both_clients() -> None:
     for kind in (Workers, AsyncWorkers):
         methods = {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")}
         assert methods - more == operations
+
+
+def test_each_operation_that_has_a_dry_run_has_one_in_the_client(
+    workers: Any, server: Server, make: Callable[..., Any]
+) -> None:
+    """What is called as a dry run never reaches the API without `dry_run=true`."""
+    paths = yaml.safe_load((REPOSITORY / "openapi.yaml").read_text())["paths"]
+    calls = [call for path in paths.values() for call in path.values()]
+    has = {call["operationId"] for call in calls if "dry_run" in [each["name"] for each in call.get("parameters", [])]}
+    kind: Any = Workers if isinstance(workers, Workers) else AsyncWorkers
+    server.answers = [Answer(200, {"dry_run": True, "permitted": True})]
+    asking = make(server.url)
+    special: dict[str, list[Any]] = {
+        "create-instance": [CreateInstance(name="x", instance_type="c5.2xlarge")],
+        "update-instance-tags": [MISSING, {"a": "b"}],
+        "delete-instance-tags": [MISSING, ["a"]],
+        "health": [],
+    }
+    for call in calls:
+        method = getattr(kind, call["operationId"].replace("-", "_"))
+        many = call["operationId"].endswith("-instances")
+        arguments = special.get(call["operationId"], [[MISSING]] if many else [MISSING])
+        server.asked.clear()
+        if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
+            assert call["operationId"] not in has
+        elif call["operationId"] not in has:
+            with pytest.raises(TypeError, match="changes nothing"):
+                asking.dry_run(method, *arguments)
+            assert server.asked == []
+        elif not many:
+            assert asking.dry_run(method, *arguments).permitted
+            assert ["dry_run=true" in asked.path for asked in server.asked] == [True]
 
 
 def test_a_worker_lives(workers: Any, launch: Callable[..., Any], ec2: Any, stack: dict[str, Any]) -> None:
@@ -112,8 +145,9 @@ def test_a_dry_run_changes_nothing(workers: Any, launch: Callable[..., Any], ec2
         workers.dry_run(kind.stop_instance, MISSING)
     with pytest.raises(InstanceNotFoundError):
         workers.dry_run(kind.stop_instances, [instance_id, MISSING])
-    with pytest.raises(TypeError, match="changes nothing"):
-        workers.dry_run(kind.get_instance_details, instance_id)
+    for method, *arguments in ((kind.get_instance_details, instance_id), (kind.health,)):
+        with pytest.raises(TypeError, match="changes nothing"):
+            workers.dry_run(method, *arguments)
     # Already running: EC2 is asked all the same.
     with pytest.raises(MissingPermissionError):
         workers.dry_run(kind.start_instance, stack["refused"]["missing_permission"])

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def refused(stack: dict[str, Any], code: str) -> dict[str, Any]:
 def test_what_is_retryable_is_sent_again_after_the_time_it_asks_for(
     make: Callable[..., Any], stack: dict[str, Any], server: Server
 ) -> None:
-    document = refused(stack, "throttled") | {"retry_after_seconds": 1}
+    document = refused(stack, "throttled")
+    # Of API Gateway's own document: only the header says it.
+    del document["retry_after_seconds"]
     api_url = server.in_front_of(stack["api_url"])
     times: list[float] = []
 
@@ -120,27 +123,30 @@ def test_an_error_of_a_launch_names_its_key(make: Callable[..., Any], server: Se
     assert raised.value.idempotency_key == "mine"
 
 
+def many(ec2: Any, stack: dict[str, Any], count: int) -> tuple[str, set[str]]:
+    """The tag and the ids of workers that have it. One by one: a page of moto's is never less than a whole launch."""
+    site = f"site-{time.monotonic_ns()}"
+    tags = [{"Key": "ManagedBy", "Value": "cml-cloud-manager"}, {"Key": "site", "Value": site}]
+    tagged = [{"ResourceType": "instance", "Tags": tags}]
+    launched = (
+        ec2.run_instances(ImageId=stack["image_id"], MinCount=1, MaxCount=1, TagSpecifications=tagged) for _ in range(count)
+    )
+    return site, {each["Instances"][0]["InstanceId"] for each in launched}
+
+
 def test_a_list_is_read_over_its_pages_as_they_are_needed(
     make: Callable[..., Any], stack: dict[str, Any], server: Server, ec2: Any
 ) -> None:
-    site = f"site-{time.monotonic_ns()}"
-    tags = [{"Key": "ManagedBy", "Value": "cml-cloud-manager"}, {"Key": "site", "Value": site}]
-    ids = set()
-    # One by one: a page of moto's is never less than a whole launch.
-    for _ in range(12):
-        (instance,) = ec2.run_instances(
-            ImageId=stack["image_id"], MinCount=1, MaxCount=1, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}]
-        )["Instances"]
-        ids.add(instance["InstanceId"])
+    site, ids = many(ec2, stack, 12)
     api_url = server.in_front_of(stack["api_url"])
-    found = [each.instance_id for each in make(api_url).get_all_instances(tag={"site": site}, limit=5)]
+    found = [each.instance_id for each in make(api_url).get_all_instances(tag={"site": site}, page_size=5)]
     assert (len(found), set(found)) == (12, ids)
     tokens = [parse_qs(urlsplit(asked.path).query).get("next_token") for asked in server.asked]
     assert len(tokens) >= 3
     assert tokens[0] is None
     assert all(tokens[1:])
     server.asked.clear()
-    next(iter(Workers(api_url).get_all_instances(tag={"site": site}, limit=5)))
+    next(iter(Workers(api_url).get_all_instances(tag={"site": site}, page_size=5)))
     assert len(server.asked) == 1
 
 
@@ -171,6 +177,7 @@ def test_credentials_that_expire_during_a_list_are_renewed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     server: Server,
+    ec2: Any,
 ) -> None:
     iam = aws("iam")
     name = f"expiring-{time.monotonic_ns()}"
@@ -183,38 +190,57 @@ def test_credentials_that_expire_during_a_list_are_renewed(
         monkeypatch.delenv(variable)
     # botocore asks when it loads the profile, and again at each call, for these keys are about to expire.
     issue(tmp_path, [keys[0], *keys])
+    site, ids = many(ec2, stack, 8)
     api_url = server.in_front_of(stack["api_url"])
-    workers = make(api_url)
-    assert workers.health().status == "ok"
-    iam.delete_access_key(UserName=name, AccessKeyId=keys[0]["AccessKeyId"])
-    assert workers.health().status == "ok"
+    (pass_on,) = server.answers
+
+    def then_expire(asked: Asked) -> Answer:
+        assert callable(pass_on)
+        answer = pass_on(asked)
+        iam.delete_access_key(UserName=name, AccessKeyId=keys[0]["AccessKeyId"])
+        return answer
+
+    server.answers = [then_expire, pass_on]
+    assert {each.instance_id for each in make(api_url).get_all_instances(tag={"site": site}, page_size=5)} == ids
     used = [asked.headers["authorization"].partition("Credential=")[2].partition("/")[0] for asked in server.asked]
-    assert used == [key["AccessKeyId"] for key in keys]
+    assert (used[0], set(used[1:])) == (keys[0]["AccessKeyId"], {keys[1]["AccessKeyId"]})
 
 
-def test_a_token_that_has_expired_is_looked_for_anew_once(
+HEALTHY = Answer(
+    200,
+    {
+        "status": "ok",
+        "version": "0",
+        "regions": [],
+        "checks": [],
+        "warnings": [],
+        "credentials": {"kind": "none", "error": None, "expires_at": None},
+    },
+)
+
+
+def log_in(folder: Path, token: str) -> None:
+    """As a program does that gets new keys for whoever logs in."""
+    keys = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n"
+    (folder / "credentials").write_text(f"[default]\n{keys}aws_session_token = {token}\n")
+
+
+def test_credentials_are_looked_for_anew_once_if_a_token_has_expired(
     make: Callable[..., Any], stack: dict[str, Any], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As whoever logs in again writes another token to the file."""
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(variable)
-    credentials = tmp_path / "credentials"
-
-    def log_in(token: str) -> None:
-        keys = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n"
-        credentials.write_text(f"[default]\n{keys}aws_session_token = {token}\n")
-
     expired = gateway()["EXPIRED_TOKEN"]
-    log_in("first")
+    log_in(tmp_path, "first")
     workers = make(server.url)
 
     def expire(asked: Asked) -> Answer:
         assert asked.headers["x-amz-security-token"] == "first"
-        log_in("second")
+        log_in(tmp_path, "second")
         return expired
 
-    health = {"status": "ok", "version": "0", "regions": [], "checks": [], "warnings": []}
-    server.answers = [expire, Answer(200, health | {"credentials": {"kind": "none", "error": None, "expires_at": None}})]
+    server.answers = [expire, HEALTHY]
     assert workers.health().status == "ok"
     assert server.asked[-1].headers["x-amz-security-token"] == "second"
     # Nobody logged in again.
@@ -222,7 +248,49 @@ def test_a_token_that_has_expired_is_looked_for_anew_once(
     server.asked.clear()
     with pytest.raises(ExpiredTokenError):
         workers.health()
-    assert len(server.asked) == 1
+    assert len(server.asked) == 2
+
+
+def test_of_many_calls_at_once_all_get_the_new_credentials(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    log_in(tmp_path, "first")
+    together = threading.Barrier(8)
+
+    def by_token(asked: Asked) -> Answer:
+        if asked.headers["x-amz-security-token"] == "second":
+            return HEALTHY
+        together.wait(20)
+        log_in(tmp_path, "second")
+        return gateway()["EXPIRED_TOKEN"]
+
+    server.answers = [by_token]
+    workers = Workers(server.url)
+    with ThreadPoolExecutor(8) as pool:
+        assert [answer.status for answer in pool.map(lambda _: workers.health(), range(8))] == ["ok"] * 8
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ("credential_process = /no/such/program", "No such file"),
+        ("credential_process = /bin/echo no JSON", "there are no AWS credentials to sign with"),
+        ("credential_process = /bin/false", "there are no AWS credentials to sign with"),
+        ("role_arn = arn:aws:iam::123456789012:role/x\nsource_profile = none", "none"),
+        ("aws_access_key_id = AKIAIOSFODNN7EXAMPLE", "there are no AWS credentials to sign with"),
+    ],
+)
+def test_whatever_is_wrong_with_a_source_of_credentials_is_one_error(
+    make: Callable[..., Any], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str, said: str
+) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    (tmp_path / "config").write_text(f"[default]\n{profile}\n")
+    with pytest.raises(CredentialsError, match=said):
+        make(server.url).health()
+    assert server.asked == []
 
 
 def test_without_credentials_nothing_is_sent(make: Callable[..., Any], server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,13 +306,37 @@ def test_without_credentials_nothing_is_sent(make: Callable[..., Any], server: S
     [
         ("https://abcdef1234.execute-api.eu-north-1.amazonaws.com/v1", "eu-north-1"),
         ("https://abcdef1234.execute-api.cn-north-1.amazonaws.com.cn/v1", "cn-north-1"),
-        ("https://vpce-0123.execute-api.eu-west-1.vpce.amazonaws.com/v1", "eu-west-1"),
+        ("https://abcdef1234-vpce-0123.execute-api.eu-west-1.amazonaws.com/v1", "eu-west-1"),
+        ("https://abcdef1234.execute-api.eusc-de-east-1.amazonaws.eu/v1", "eusc-de-east-1"),
         ("https://workers.example.com/v1", "us-east-1"),
     ],
 )
 def test_the_region_is_the_api_s_own(url: str, region: str) -> None:
-    assert signing_region(url, Session()) == region
+    session = Session()
+    assert signing_region(url, session) == region
+    # Where a profile with a role asks for it.
+    assert session.get_config_variable("region") == region
     assert Workers(url, region="ap-south-1").region == "ap-south-1"
+
+
+@pytest.mark.parametrize("url", ["abcdef", "ftp://example.com", "https://", "https://[::1", "https://me:secret@example.com"])
+def test_what_is_no_url_of_an_api_is_refused(make: Callable[..., Any], url: str) -> None:
+    with pytest.raises(ValueError, match="URL") as raised:
+        make(url)
+    assert "secret" not in str(raised.value)
+
+
+def test_what_was_not_sent_is_no_answer(make: Callable[..., Any], server: Server, launch: Callable[..., Any]) -> None:
+    workers = make(server.url)
+    with pytest.raises(TypeError, match="JSON"):
+        workers.create_instance(launch("bytes", user_data=b"#!/bin/sh"))
+    with pytest.raises(ValueError, match="ascii"):
+        workers.create_instance(launch("key"), idempotency_key="schlüssel")
+    with pytest.raises(TypeError, match="list of ids"):
+        workers.stop_instances("i-0123456789abcdef0")
+    with pytest.raises(ValueError, match="healthi is none of"):
+        workers.wait("i-0123456789abcdef0", "healthi")
+    assert server.asked == []
 
 
 def test_a_worker_that_is_slow_is_waited_for_beyond_the_api_s_time(
@@ -273,6 +365,20 @@ def test_a_worker_that_is_slow_is_waited_for_beyond_the_api_s_time(
     launched = make(api_url).create_instance(launch("slow"), wait="running")
     assert (launched.state, len(server.asked)) == ("running", 4)
     ec2.terminate_instances(InstanceIds=[launched.instance_id])
+
+
+def test_a_reading_that_fails_for_now_ends_no_wait(
+    make: Callable[..., Any], stack: dict[str, Any], server: Server, launch: Callable[..., Any]
+) -> None:
+    api_url = server.in_front_of(stack["api_url"])
+    workers = make(api_url, deadline=30)
+    instance_id = workers.create_instance(launch("blip")).instance_id
+    throttled = Answer(429, refused(stack, "throttled"), PROBLEM)
+    server.answers = [LOST, LOST, LOST, throttled, *server.answers]
+    assert workers.wait(instance_id, "healthy").healthy
+    server.answers = [throttled]
+    with pytest.raises(NotReachedError, match=r"took longer than 0\.5 seconds"):
+        workers.wait(instance_id, "healthy", timeout=0.5)
 
 
 def test_what_is_never_reached_is_given_up_with_the_reason(workers: Any, launch: Callable[..., Any], ec2: Any) -> None:

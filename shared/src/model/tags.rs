@@ -37,7 +37,7 @@ pub type TagMap = BTreeMap<String, String>;
 // A name of its own: generators name a map that has none after its place, and `Instance.tags` and `InstanceTags` collide.
 #[cfg(feature = "openapi")]
 #[derive(Debug, utoipa::ToSchema)]
-pub struct Tags(#[schema(inline)] pub TagMap);
+pub struct Tags(pub BTreeMap<String, String>);
 
 checked_string! {
     /// A tag key that a caller may write. Keys that AWS reserves, and keys that only this API writes, are refused.

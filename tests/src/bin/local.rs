@@ -188,7 +188,7 @@ fn print_commands(info: &StackInfo) {
          AWS_SECRET_ACCESS_KEY={secret_access_key}"
     );
     println!(".venv/bin/cml-workers list");
-    println!(".venv/bin/cml-workers create cml-worker-4 --image-name {image_name} --instance-type c5.2xlarge --wait\n");
+    println!(".venv/bin/cml-workers create cml-worker-4 --image-name {image_name} --instance-type m5zn.metal --wait\n");
 }
 
 /// A signed call. `--resolve`, because not every resolver knows that names under `.localhost` mean this machine.

@@ -32,7 +32,7 @@ class UnexpectedAnswerError(WorkersError):
         self.text = text
 
     def __str__(self) -> str:
-        return f"the answer ({self.status}) is none of this API: {self.text or 'it is empty'}"
+        return f"the answer ({self.status}) is not one of this API, or of a later version: {self.text or 'it is empty'}"
 
 
 class NotReachedError(WorkersError):
@@ -54,8 +54,9 @@ class ProblemError(WorkersError):
 
     _of_code: ClassVar[dict[str, type["ProblemError"]]] = {}
 
-    def __init_subclass__(cls, code: str) -> None:
-        ProblemError._of_code[code] = cls
+    def __init_subclass__(cls, code: str | None = None) -> None:
+        if code:
+            ProblemError._of_code.setdefault(code, cls)
 
     @staticmethod
     def of(document: Mapping[str, Any], status: int, instance_id: str | None = None) -> "ProblemError":
@@ -177,7 +178,7 @@ class ExpiredTokenError(ProblemError, code="expired_token"):
 
 
 class UnauthorizedError(ProblemError, code="unauthorized"):
-    """The caller's credentials are none."""
+    """API Gateway does not accept the caller's credentials."""
 
 
 class RequestFilteredError(ProblemError, code="request_filtered"):
@@ -196,16 +197,16 @@ def raise_refused(response: httpx.Response) -> None:
     """Raises what a read answer says has gone wrong; health also answers a failure with its usual document."""
     if not response.is_error:
         return
-    media_type = response.headers.get("content-type", "").partition(";")[0]
-    if media_type == "application/json" and response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        return
     try:
         document = response.json()
-        if media_type == "application/problem+json":
-            seconds = int(response.headers.get("retry-after", 0))
-            document = ({"retry_after_seconds": seconds} if seconds else {}) | document
+        if "checks" in document:
+            return
+        if response.headers.get("content-type", "").partition(";")[0] == "application/problem+json":
+            seconds = response.headers.get("retry-after", "")
+            document = ({"retry_after_seconds": int(seconds)} if seconds.isdecimal() else {}) | document
             raise ProblemError.of(document, response.status_code)
-        text = document["message"]
+        # About a wrong signature API Gateway's own words go on with the canonical request, session token included.
+        text = str(document["message"]).partition("The Canonical String")[0]
     except (KeyError, TypeError, ValueError):
-        text = response.text[:200]
-    raise UnexpectedAnswerError(response.status_code, text)
+        text = response.text
+    raise UnexpectedAnswerError(response.status_code, text[:200])

@@ -7,7 +7,7 @@ from cml_workers.problems import ExpiredTokenError, ProblemError
 from cml_workers.signing import Signing
 
 LONGEST_ANSWER = 30.0
-"""Seconds to wait for an answer: API Gateway gives one after 29 at most."""
+"""Seconds to wait for each part of an answer: the functions have 27, and API Gateway by default 29."""
 
 CONNECT = 5.0
 """Seconds to wait for a connection."""
@@ -19,16 +19,17 @@ _backoff = wait_random_exponential(multiplier=0.5, max=10)
 
 
 class Again:
-    """Sends again what the API calls retryable; what was not answered; and what a renewed signature may help."""
+    """Sends again what the API calls retryable; what was not answered; and once what other credentials may help."""
 
     def __init__(self, signing: Signing) -> None:
         self._signing = signing
 
     def __call__(self, state: RetryCallState) -> bool:
-        """Whether to send again. No call does harm when it is carried out twice: each launch has a key."""
+        """Whether to send again. No call of today does harm if it is carried out twice: each launch has a key."""
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ExpiredTokenError):
-            return self._signing.renewed()
+            self._signing.forget()
+            return state.attempt_number == 1
         if isinstance(error, ProblemError):
             return error.retryable
         return isinstance(error, httpx.TransportError) and state.attempt_number < MOST_UNANSWERED

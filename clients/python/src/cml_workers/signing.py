@@ -3,18 +3,29 @@
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
+from threading import Lock
 
 import anyio.to_thread
 import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError
+from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from cml_workers.problems import CredentialsError
 
 SERVICE = "execute-api"
+
+
+def check_url(api_url: str) -> None:
+    """Raises for what cannot be the address of an API."""
+    try:
+        url = httpx.URL(api_url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"this is no URL: {error}") from error
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
+        raise ValueError("the URL of an API begins with https:// and a host, and has no user")
 
 
 def configured_region(session: Session) -> str | None:
@@ -26,8 +37,14 @@ def configured_region(session: Session) -> str | None:
 
 def signing_region(api_url: str, session: Session) -> str:
     """The region in the host that API Gateway gave; behind a domain of one's own, the one that AWS's settings name."""
-    named = re.search(r"\.execute-api\.([a-z0-9-]+)\.(vpce\.)?amazonaws\.com", httpx.URL(api_url).host)
-    region = named.group(1) if named else configured_region(session)
+    named = re.search(r"\.execute-api\.([a-z0-9-]+)\.(amazonaws|api\.aws)", httpx.URL(api_url).host)
+    try:
+        region = named.group(1) if named else configured_region(session)
+        if region and not session.get_config_variable("region"):
+            # A profile with a role asks STS for it, in this region.
+            session.set_config_variable("region", region)
+    except BotoCoreError as error:
+        raise CredentialsError(str(error)) from error
     if not region:
         raise CredentialsError(f"the API's region is not in {api_url}: set AWS_REGION to it")
     return region
@@ -39,24 +56,28 @@ class Signing(httpx.Auth):
     def __init__(self, region: str, session: Session) -> None:
         self.region = region
         self._session = session
-        self._source = session.get_credentials()
+        self._lock = Lock()
+        self._load = session.get_credentials
+        self._source: Credentials | None = None
 
     def _credentials(self) -> ReadOnlyCredentials:
         try:
+            with self._lock:
+                self._source = self._source or self._load()
             credentials = self._source and self._source.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise CredentialsError(str(error)) from error
+        except (BotoCoreError, ClientError, OSError, RuntimeError, ValueError) as error:
+            # A source may be a file, a program or another service.
+            raise CredentialsError(f"there are no AWS credentials to sign with: {error}") from error
         if not credentials:
             raise CredentialsError(
                 "there are no AWS credentials: name a profile with AWS_PROFILE, or log in with `aws sso login`"
             )
         return credentials
 
-    def renewed(self) -> bool:
-        """Looks for credentials anew, for whoever writes them to a file may have done so; whether there are others."""
-        before = self._credentials()
-        self._source = self._session.get_component("credential_provider").load_credentials()
-        return bool(self._credentials() != before)
+    def forget(self) -> None:
+        """Looks for credentials anew at the next call: whoever writes them to a file may have done so again."""
+        self._load = self._session.get_component("credential_provider").load_credentials
+        self._source = None
 
     def sign(self, request: httpx.Request) -> None:
         """Adds the signature, and writes the query as AWS reads it."""

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 from cml_workers.api.models.instance_status import InstanceStatus
-from cml_workers.problems import InstanceNotFoundError, NotReachedError, WorkersError
+from cml_workers.problems import InstanceNotFoundError, NoAnswerError, NotReachedError, ProblemError, WorkersError
 
 Until = Literal["running", "healthy", "stopped", "terminated"]
 
@@ -18,11 +18,14 @@ class Goal:
     """A state to reach, and what was seen of the instance so far."""
 
     def __init__(self, instance_id: str, until: Until, timeout: float) -> None:
+        if until not in get_args(Until):
+            raise ValueError(f"{until} is none of {', '.join(get_args(Until))}")
         self.instance_id = instance_id
         self.until = until
         self._timeout = timeout
         self._began = time.monotonic()
         self._seen: list[str] = []
+        self._gone = False
 
     @property
     def _seconds(self) -> float:
@@ -34,19 +37,21 @@ class Goal:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Reads the status: a new instance may not be shown yet, and one that was terminated no more."""
+        """Ignores an error that says nothing yet: EC2 does not show a new instance at once, or nobody answers for now."""
         try:
             yield
         except InstanceNotFoundError as error:
-            if self.until != "terminated" and (self._seen or self._seconds > LAG):
+            self._gone = self.until == "terminated"
+            if not self._gone and (self._seen or self._seconds > LAG):
                 raise self.lost(str(error)) from error
         except WorkersError as error:
-            raise self.lost(str(error)) from error
+            if not (isinstance(error, NoAnswerError) or (isinstance(error, ProblemError) and error.retryable)):
+                raise self.lost(str(error)) from error
 
     def reached(self, status: InstanceStatus | None) -> bool:
         """Whether this reading is the one that was waited for."""
         if status is None:
-            return self.until == "terminated"
+            return self._gone
         self._seen.append(status.state)
         return status.healthy if self.until == "healthy" else status.state == self.until
 

@@ -3,7 +3,10 @@
 import copy
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from http import HTTPStatus
+
+# Awaitable is typing's, for the synchronous client has typing's Union in its place.
 from typing import Any, Awaitable, Concatenate, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack  # noqa: UP035
 
 import anyio
@@ -35,7 +38,7 @@ from cml_workers.api.client import Client
 from cml_workers.api.types import UNSET, Response, Unset
 from cml_workers.problems import NoAnswerError, ProblemError, UnexpectedAnswerError, WorkersError, raise_refused
 from cml_workers.sending import CONNECT, LONGEST_ANSWER, Again, pause
-from cml_workers.signing import Signing, signing_region
+from cml_workers.signing import Signing, check_url, signing_region
 from cml_workers.waiting import Goal, Until
 
 T = TypeVar("T")
@@ -47,14 +50,13 @@ SECONDS_TO_WAIT = 900.0
 
 
 class InstanceFilters(TypedDict, total=False):
-    """Which instances a list shows; those that have one of the values of each filter."""
+    """Which instances a list shows: those that have, for each filter, one of its values."""
 
     managed: models.Managed
     state: list[str]
     instance_type: list[str]
     image_id: list[str]
     instance_id: list[str]
-    limit: int
 
 
 class _PermittedAnswer(Exception):  # noqa: N818 it is no error
@@ -62,10 +64,28 @@ class _PermittedAnswer(Exception):  # noqa: N818 it is no error
         self.answer = answer
 
 
+_LAST_ANSWER: ContextVar[httpx.Response | None] = ContextVar("_LAST_ANSWER", default=None)
+"""The answer to the call that this task or thread makes, if one came."""
+
+
 async def _refuse(response: httpx.Response) -> None:
-    if response.is_error:
-        await response.aread()
+    await response.aread()
+    _LAST_ANSWER.set(response)
     raise_refused(response)
+
+
+def _ids(instance_ids: Sequence[str]) -> list[str]:
+    if isinstance(instance_ids, str):
+        raise TypeError("give a list of ids: one id is a text of letters")
+    return list(instance_ids)
+
+
+def _whole(instance: models.NarrowedInstance) -> models.Instance:
+    """The instance of an answer to which no `fields` were named: nothing is left out."""
+    try:
+        return models.Instance.from_dict(instance.to_dict())
+    except KeyError as error:
+        raise UnexpectedAnswerError(HTTPStatus.OK, f"{instance.instance_id} has no {error}") from error
 
 
 def _given(value: T | None) -> T | Unset:
@@ -89,7 +109,9 @@ class AsyncWorkers:
         deadline: float = 120.0,
         poll_seconds: float = 5.0,
     ) -> None:
-        session = session or Session()
+        check_url(api_url)
+        # boto3's session holds one of botocore's.
+        session = getattr(session, "_session", session) or Session()
         signing = Signing(signing_region(api_url, session), session)
         self.region = region or signing.region
         self._poll_seconds = poll_seconds
@@ -115,14 +137,20 @@ class AsyncWorkers:
         self, kind: type[T], function: Callable[P, Awaitable[Response[Any]]], *args: P.args, **kwargs: P.kwargs
     ) -> tuple[T, HTTPStatus]:
         """The answer of this kind, and its status."""
+        if self._only_asks and not kwargs.get("dry_run"):
+            raise TypeError("this changes nothing that there could be a dry run of")
         response: Response[Any]
+        _LAST_ANSWER.set(None)
         try:
             # A copy: each keeps count of its own call.
             response = await self._retrying.copy()(function, *args, **kwargs)
         except httpx.HTTPError as error:
             raise NoAnswerError(f"no answer from {self._client._base_url}: {error or type(error).__name__}") from error
         except (KeyError, TypeError, ValueError) as error:
-            raise UnexpectedAnswerError(HTTPStatus.OK, f"this version cannot read it: {error!r}") from error
+            answer = _LAST_ANSWER.get()
+            if answer is None:
+                raise
+            raise UnexpectedAnswerError(answer.status_code, f"{answer.text[:200]} ({error!r})") from error
         if self._only_asks and isinstance(response.parsed, models.Permitted):
             raise _PermittedAnswer(response.parsed)
         if not isinstance(response.parsed, kind):
@@ -137,14 +165,14 @@ class AsyncWorkers:
     async def dry_run(
         self, method: Callable[Concatenate["AsyncWorkers", P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
     ) -> models.Permitted:
-        """Asks EC2 for the permission and changes nothing: `workers.dry_run(Workers.stop_instance, instance_id)`."""
+        """Asks EC2 for the permission and changes nothing. `method` is one of this class, and then come its arguments."""
         asking = copy.copy(self)
         asking._only_asks = True
         try:
             await method(asking, *args, **kwargs)
         except _PermittedAnswer as permitted:
             return permitted.answer
-        raise TypeError(f"{method.__name__} changes nothing that there could be a dry run of")
+        raise UnexpectedAnswerError(HTTPStatus.OK, "it is no answer to a dry run")
 
     async def health(self, *, permissions: bool = False) -> models.Health:
         """Whether EC2 and CloudWatch can be reached; with `permissions`, whether each permission is there."""
@@ -269,28 +297,33 @@ class AsyncWorkers:
 
     async def start_instances(self, instance_ids: Sequence[str], *, region: str | None = None) -> Changes:
         """Starts up to 100 workers: for each its change, or the error that a call for it alone would have raised."""
-        return await self._change_many(start_instances, models.InstancesBody(list(instance_ids)), region)
+        return await self._change_many(start_instances, models.InstancesBody(_ids(instance_ids)), region)
 
     async def stop_instances(
         self, instance_ids: Sequence[str], *, force: bool = False, hibernate: bool = False, region: str | None = None
     ) -> Changes:
         """Stops up to 100 workers, like `start_instances`."""
-        body = models.StopManyBody(list(instance_ids), force=force, hibernate=hibernate)
+        body = models.StopManyBody(_ids(instance_ids), force=force, hibernate=hibernate)
         return await self._change_many(stop_instances, body, region)
 
     async def terminate_instances(self, instance_ids: Sequence[str], *, region: str | None = None) -> Changes:
         """Terminates up to 100 workers, like `start_instances`."""
-        return await self._change_many(terminate_instances, models.InstancesBody(list(instance_ids)), region)
+        return await self._change_many(terminate_instances, models.InstancesBody(_ids(instance_ids)), region)
 
     async def get_instance_details(self, instance_id: str, *, region: str | None = None) -> models.Instance:
         """One instance."""
         answer = await self._call(
             models.NarrowedInstance, get_instance_details, region or self.region, instance_id, client=self._client
         )
-        return models.Instance.from_dict(answer.to_dict())
+        return _whole(answer)
 
     async def get_all_instances(
-        self, *, tag: Mapping[str, str] | None = None, region: str | None = None, **filters: Unpack[InstanceFilters]
+        self,
+        *,
+        tag: Mapping[str, str] | None = None,
+        page_size: int | None = None,
+        region: str | None = None,
+        **filters: Unpack[InstanceFilters],
     ) -> AsyncIterator[models.Instance]:
         """All instances that match, page by page as they are taken: the managed ones, unless `managed` is `any`."""
         tags = models.TagFilters.from_dict({f"tag.{key}": value for key, value in (tag or {}).items()})
@@ -301,12 +334,13 @@ class AsyncWorkers:
                 get_all_instances,
                 region or self.region,
                 client=self._client,
+                limit=_given(page_size),
                 next_token=token,
                 tag=tags,
                 **filters,
             )
             for instance in page.instances:
-                yield models.Instance.from_dict(instance.to_dict())
+                yield _whole(instance)
             token = page.next_token
 
     async def get_ami_ids_by_name(

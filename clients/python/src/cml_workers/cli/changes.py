@@ -1,26 +1,41 @@
 """The commands that change workers."""
 
 import json as jsons
+import re
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from cml_workers._sync.workers import SECONDS_TO_WAIT, Changes
 from cml_workers.api.models import CreateInstance, InstanceStatus, StateChange
-from cml_workers.cli.reads import show
-from cml_workers.cli.session import ERRORS, Json, Session, WorkerName, WorkerNames, pairs, print_json, print_table
-from cml_workers.problems import NotReachedError, ProblemError, WorkersError
+from cml_workers.cli.options import (
+    PROGRESS,
+    Json,
+    Options,
+    WorkerName,
+    WorkerNames,
+    confirm,
+    pairs,
+    print_json,
+    print_table,
+    printable,
+    sentence,
+    tell,
+)
+from cml_workers.cli.reads import print_fields, show
+from cml_workers.problems import NotReachedError, ProblemError
 from cml_workers.waiting import Until
 
 MOST_AT_ONCE = 100
 """Workers that one call of the API takes."""
 
-Changes = dict[str, StateChange | ProblemError]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done.")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait.")]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for all of them.")]
 
 
 def create(
@@ -28,7 +43,7 @@ def create(
     name: Annotated[str, typer.Argument(help="The worker's name.")],
     image_name: Annotated[str | None, typer.Option(help="The image by its name, or ssm:/parameter.")] = None,
     image_id: Annotated[str | None, typer.Option(help="The image by its id.")] = None,
-    instance_type: Annotated[str | None, typer.Option(help="For example c5.2xlarge.")] = None,
+    instance_type: Annotated[str | None, typer.Option(help="For example m5zn.metal.")] = None,
     subnet_id: Annotated[str | None, typer.Option(help="By default one of the default VPC.")] = None,
     security_group_id: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
     key_name: Annotated[str | None, typer.Option(help="The key pair for SSH.")] = None,
@@ -39,12 +54,12 @@ def create(
         str | None, typer.Option(help="The key of a launch that is sent again: it launches no second worker.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the worker is healthy.")] = False,
-    timeout: Timeout = 900,
+    timeout: Timeout = SECONDS_TO_WAIT,
     json: Json = False,
 ) -> None:
     """Launch a worker."""
-    session: Session = context.obj
-    given = {
+    options: Options = context.obj
+    given: dict[str, Any] = {
         "name": name,
         "image_name": image_name,
         "image_id": image_id,
@@ -53,20 +68,28 @@ def create(
         "security_group_ids": security_group_id,
         "key_name": key_name,
         "iam_instance_profile": iam_instance_profile,
-        "tags": pairs(tag or []),
     }
-    body = _read(file) | {field: value for field, value in given.items() if value}
-    key = idempotency_key or str(uuid.uuid4())
+    body = _read(file)
+    if isinstance(tags_of_file := body.get("tags", {}), dict):
+        given["tags"] = tags_of_file | pairs(tag or [])
+    launch = _launch(body | {field: value for field, value in given.items() if value})
+    key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+    if not re.fullmatch("[!-~]{1,64}", key):
+        raise typer.BadParameter("--idempotency-key has 1 to 64 printable characters of ASCII")
     # Before the launch: whoever is interrupted can ask what became of it.
-    ERRORS.print(f"launching {name}; to send this launch again, add --idempotency-key {key}", soft_wrap=True)
-    launched = session.workers.create_instance(_launch(body), idempotency_key=key)
+    tell(f"launching {name}; to send this launch again, add --idempotency-key {key}")
+    launched = options.workers.create_instance(launch, idempotency_key=key)
     for warning in launched.warnings:
-        ERRORS.print(f"warning: {warning}", soft_wrap=True)
+        tell(f"warning: {warning}")
     if not launched.created:
-        ERRORS.print(f"{launched.instance_id} was launched by an earlier sending")
+        tell(f"{launched.instance_id} was launched by an earlier sending")
     if wait:
-        _watch(session, {launched.instance_id: name}, "healthy", timeout)
-    show(context, launched.instance_id, json)
+        _watch(options, {launched.instance_id: name}, "healthy", timeout)
+        show(context, launched.instance_id, json)
+    elif json:
+        print_json(launched)
+    else:
+        print_fields(launched.to_dict())
 
 
 def _read(file: Path | None) -> dict[str, Any]:
@@ -81,23 +104,34 @@ def _read(file: Path | None) -> dict[str, Any]:
 
 def _launch(body: dict[str, Any]) -> CreateInstance:
     """The launch, if it says all that the body says."""
-    if "instance_type" not in body:
-        raise typer.BadParameter("a worker needs --instance-type")
+    for field, option in (("name", "a name"), ("instance_type", "--instance-type")):
+        if not body.get(field):
+            raise typer.BadParameter(f"a worker needs {option}")
     try:
         launch = CreateInstance.from_dict(body)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise typer.BadParameter(f"this is no launch: {error}") from error
-    unknown = [name for name, value in body.items() if launch.to_dict().get(name) != value]
-    if unknown:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise typer.BadParameter(f"a field of the file is missing or has the wrong type: {error}") from error
+    if unknown := sorted(_lost(body, launch.to_dict())):
         raise typer.BadParameter(f"a launch has no such field, or no such value of it: {', '.join(unknown)}")
     return launch
 
 
-def start(context: typer.Context, worker: WorkerNames, wait: Wait = False, timeout: Timeout = 900, json: Json = False) -> None:
+def _lost(given: Any, kept: Any, name: str = "") -> Iterator[str]:
+    """The fields that a launch did not take over."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        for field, value in given.items():
+            yield from _lost(value, kept.get(field), f"{name}.{field}".lstrip("."))
+    elif given != kept:
+        yield name
+
+
+def start(
+    context: typer.Context, worker: WorkerNames, wait: Wait = False, timeout: Timeout = SECONDS_TO_WAIT, json: Json = False
+) -> None:
     """Start stopped workers. With --wait, until they are healthy."""
-    session: Session = context.obj
-    found = session.find(worker)
-    _change(session, found, session.workers.start_instances, "healthy" if wait else None, timeout, json)
+    options: Options = context.obj
+    found = options.find(worker)
+    _change(options, found, options.workers.start_instances, "healthy" if wait else None, timeout, json)
 
 
 def stop(
@@ -106,17 +140,17 @@ def stop(
     force: Annotated[bool, typer.Option("--force", help="Cut the power if the system does not shut down.")] = False,
     hibernate: Annotated[bool, typer.Option("--hibernate", help="Save the memory, where that is possible.")] = False,
     wait: Wait = False,
-    timeout: Timeout = 900,
+    timeout: Timeout = SECONDS_TO_WAIT,
     json: Json = False,
 ) -> None:
     """Stop running workers."""
-    session: Session = context.obj
-    found = session.find(worker)
+    options: Options = context.obj
+    found = options.find(worker)
 
     def stopped(ids: list[str]) -> Changes:
-        return session.workers.stop_instances(ids, force=force, hibernate=hibernate)
+        return options.workers.stop_instances(ids, force=force, hibernate=hibernate)
 
-    _change(session, found, stopped, "stopped" if wait else None, timeout, json)
+    _change(options, found, stopped, "stopped" if wait else None, timeout, json)
 
 
 def terminate(
@@ -124,17 +158,17 @@ def terminate(
     worker: WorkerNames,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     wait: Wait = False,
-    timeout: Timeout = 900,
+    timeout: Timeout = SECONDS_TO_WAIT,
     json: Json = False,
 ) -> None:
     """Terminate workers for ever, with their volumes."""
-    session: Session = context.obj
-    found = session.find(worker)
+    options: Options = context.obj
+    found = options.find(worker)
     if not yes:
         for instance_id, name in found.items():
-            ERRORS.print(instance_id if name == instance_id else f"{instance_id} {name}")
-        typer.confirm(f"Terminate {'this worker' if len(found) == 1 else f'these {len(found)} workers'}?", abort=True, err=True)
-    _change(session, found, session.workers.terminate_instances, "terminated" if wait else None, timeout, json)
+            tell(instance_id if name == instance_id else f"{instance_id} {name}")
+        confirm(f"Terminate {'this worker' if len(found) == 1 else f'these {len(found)} workers'}?")
+    _change(options, found, options.workers.terminate_instances, "terminated" if wait else None, timeout, json)
 
 
 def tags(
@@ -145,14 +179,14 @@ def tags(
     json: Json = False,
 ) -> None:
     """Show the tags of a worker, after setting or removing some."""
-    session: Session = context.obj
-    (instance_id,) = session.find([worker])
+    options: Options = context.obj
+    (instance_id,) = options.find([worker])
     answer = None
     if set_:
-        answer = session.workers.update_instance_tags(instance_id, pairs(set_))
+        answer = options.workers.update_instance_tags(instance_id, pairs(set_))
     if remove:
-        answer = session.workers.delete_instance_tags(instance_id, remove)
-    answer = answer or session.workers.get_instance_tags(instance_id)
+        answer = options.workers.delete_instance_tags(instance_id, remove)
+    answer = answer or options.workers.get_instance_tags(instance_id)
     if json:
         print_json(answer)
     else:
@@ -160,7 +194,7 @@ def tags(
 
 
 def _change(
-    session: Session,
+    options: Options,
     found: dict[str, str],
     change: Callable[[list[str]], Changes],
     until: Until | None,
@@ -172,12 +206,17 @@ def _change(
     try:
         for first in range(0, len(ids), MOST_AT_ONCE):
             changes |= change(ids[first : first + MOST_AT_ONCE])
+    except BaseException:
+        left = len(ids) - len(changes)
+        tell(f"what became of {left} workers is not known: `cml-workers list` shows their state")
+        raise
     finally:
         # What was done is told, whatever came after it.
-        _tell(found, changes, json)
-    done = {instance_id: found[instance_id] for instance_id in ids if isinstance(changes[instance_id], StateChange)}
+        if changes:
+            _tell(found, changes, json)
+    done = {each: found[each] for each, change in changes.items() if isinstance(change, StateChange)}
     if until:
-        _watch(session, done, until, timeout)
+        _watch(options, done, until, timeout)
     if len(done) < len(ids):
         raise typer.Exit(1)
 
@@ -192,7 +231,7 @@ def _tell(found: dict[str, str], changes: Changes, json: bool) -> None:
             note = change.note or ("" if change.changed else "it already was")
             rows.append((found[instance_id], instance_id, change.previous_state, change.current_state, note))
         else:
-            rows.append((found[instance_id], instance_id, "", "refused", str(change)))
+            rows.append((found[instance_id], instance_id, "", "refused", sentence(change)))
     print_table(["NAME", "INSTANCE", "BEFORE", "NOW", "NOTE"], rows)
 
 
@@ -200,19 +239,21 @@ def _document(change: StateChange | ProblemError) -> dict[str, Any]:
     return change.to_dict() if isinstance(change, StateChange) else {"error": change.document}
 
 
-def _watch(session: Session, found: dict[str, str], until: Until, timeout: float) -> None:
-    """Shows each worker's state until all have reached it. The first that does not is told, after all others were seen."""
-    failed: list[WorkersError] = []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=ERRORS) as progress:
-        tasks = {each: progress.add_task(f"{name}: waiting", total=1) for each, name in found.items()}
+def _watch(options: Options, found: dict[str, str], until: Until, timeout: float) -> None:
+    """Shows each worker's state until all have reached it, or the time is up. Then raises for the first that has not."""
+    failed: list[NotReachedError] = []
+    end = time.monotonic() + timeout
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=PROGRESS) as progress:
+        tasks = {each: progress.add_task(printable(f"{name}: waiting"), total=1) for each, name in found.items()}
         for instance_id, task in tasks.items():
+            name = found[instance_id]
             try:
-                for status in session.workers.watch(instance_id, until, timeout=timeout):
-                    progress.update(task, description=f"{found[instance_id]}: {stage(status)}")
+                for status in options.workers.watch(instance_id, until, timeout=max(end - time.monotonic(), 0)):
+                    progress.update(task, description=printable(f"{name}: {stage(status)}"))
                 progress.update(task, completed=1)
             except NotReachedError as error:
-                progress.update(task, description=f"{found[instance_id]}: {error}")
+                progress.update(task, description=printable(f"{name}: {error}"))
                 failed.append(error)
     if failed:
         raise failed[0]

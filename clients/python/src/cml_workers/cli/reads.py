@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cml_workers.api.models import Managed, Metric, Permission
-from cml_workers.cli.session import OUTPUT, Json, Session, WorkerName, pairs, print_json, print_table
+from cml_workers.api.models import Instance, Managed, Metric, Permission
+from cml_workers.cli.options import OUTPUT, Json, Options, WorkerName, pairs, print_json, print_table, printable
 
 BARS = "▁▂▃▄▅▆▇█"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -20,42 +20,40 @@ def list_(
     json: Json = False,
 ) -> None:
     """List the workers of the region."""
-    session: Session = context.obj
+    options: Options = context.obj
     managed: Managed = "any" if everyone else "true"
-    found = session.workers.get_all_instances(tag=pairs(tag or []), managed=managed, state=state or [])
+    found = options.workers.get_all_instances(tag=pairs(tag or []), managed=managed, state=state or [])
     workers = sorted(found, key=lambda worker: (worker.name or "", worker.instance_id))
     if json:
         print_json(workers)
         return
-    print_table(
-        ["NAME", "INSTANCE", "STATE", "TYPE", "PUBLIC IP", "PRIVATE IP", "ZONE", "UP FOR"],
-        (
-            (
-                each.name,
-                each.instance_id,
-                each.state,
-                each.instance_type,
-                each.public_ip,
-                each.private_ip,
-                each.availability_zone,
-                duration(each.age_seconds) if each.state == "running" else None,
-            )
-            for each in workers
-        ),
-    )
+    titles = ["NAME", "INSTANCE", "STATE", "TYPE", "PUBLIC IP", "PRIVATE IP", "ZONE", "UP FOR"]
+    print_table([*titles, "MANAGED"] if everyone else titles, (_row(each, everyone) for each in workers))
+
+
+def _row(worker: Instance, everyone: bool) -> list[str | None]:
+    up_for = duration(worker.age_seconds) if worker.state == "running" else None
+    where = [worker.public_ip, worker.private_ip, worker.availability_zone, up_for]
+    managed = ["yes" if worker.managed else "no"] if everyone else []
+    return [worker.name, worker.instance_id, worker.state, worker.instance_type, *where, *managed]
 
 
 def show(context: typer.Context, worker: WorkerName, json: Json = False) -> None:
     """Show one worker: its details, status checks and scheduled events."""
-    session: Session = context.obj
-    (instance_id,) = session.find([worker])
-    instance = session.workers.get_instance_details(instance_id)
-    status = session.workers.get_instance_status(instance_id)
+    options: Options = context.obj
+    (instance_id,) = options.find([worker])
+    instance = options.workers.get_instance_details(instance_id)
+    status = options.workers.get_instance_status(instance_id)
     document = instance.to_dict() | {"status": status.to_dict()}
     if json:
         print_json(document)
         return
-    print_table(["FIELD", "VALUE"], [(name, value and text(value)) for name, value in flat(document)])
+    print_fields(document)
+
+
+def print_fields(document: dict[str, Any]) -> None:
+    """A document as a table: each member, and each of the objects in it."""
+    print_table(["FIELD", "VALUE"], [(name, text(value)) for name, value in flat(document)])
 
 
 def usage(
@@ -65,12 +63,12 @@ def usage(
     json: Json = False,
 ) -> None:
     """Show how much of their CPU and memory the workers use."""
-    session: Session = context.obj
-    found = session.find(worker or [])
+    options: Options = context.obj
+    found = options.find(worker or [])
     if not worker:
-        running = session.workers.get_all_instances(state=["running"])
+        running = options.workers.get_all_instances(state=["running"])
         found = {each.instance_id: each.name or each.instance_id for each in running}
-    read = session.workers.get_instance_resources_utilization
+    read = options.workers.get_instance_resources_utilization
     used = {instance_id: read(instance_id, window=window, series=True) for instance_id in found}
     if json:
         print_json(list(used.values()))
@@ -83,7 +81,7 @@ def usage(
     for instance_id, answer in used.items():
         for name, metric in (("CPU", answer.cpu), ("memory", answer.memory)):
             if metric.reason:
-                OUTPUT.print(f"{found[instance_id]}: no {name}: {metric.reason}", soft_wrap=True)
+                OUTPUT.print(printable(f"{found[instance_id]}: no {name}: {metric.reason}"))
 
 
 def health(
@@ -92,8 +90,8 @@ def health(
     json: Json = False,
 ) -> None:
     """Check that the API reaches EC2 and CloudWatch. Exit code 1 if anything is wrong."""
-    session: Session = context.obj
-    answer = session.workers.health(permissions=permissions)
+    options: Options = context.obj
+    answer = options.workers.health(permissions=permissions)
     if json:
         print_json(answer)
     else:
@@ -104,9 +102,9 @@ def health(
         if answer.permissions:
             OUTPUT.print(f"{len(answer.permissions) - len(wrong)} of {len(answer.permissions)} permissions are allowed")
         for each in wrong:
-            OUTPUT.print(about(each), soft_wrap=True)
+            OUTPUT.print(printable(about(each)))
         for warning in answer.warnings:
-            OUTPUT.print(f"warning: {warning}", soft_wrap=True)
+            OUTPUT.print(printable(f"warning: {warning}"))
     raise typer.Exit(0 if answer.status == "ok" else 1)
 
 
@@ -117,8 +115,8 @@ def images(
     json: Json = False,
 ) -> None:
     """List the images that workers can be launched from."""
-    session: Session = context.obj
-    found = list(session.workers.get_ami_ids_by_name(name, owner=owner))
+    options: Options = context.obj
+    found = list(options.workers.get_ami_ids_by_name(name, owner=owner))
     if json:
         print_json(found)
         return
@@ -165,7 +163,7 @@ def text(value: Any) -> str:
     """A member as one line."""
     if isinstance(value, list):
         return ", ".join(map(text, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 COMMANDS = (list_, show, usage, health, images)
