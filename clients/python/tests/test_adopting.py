@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,39 @@ def test_what_is_somebody_elses_stays_as_it_is(
     assert set(report(operator)[0]["left"]) == {*foreign, card}
 
 
+def test_a_volume_of_two_workers_is_tagged_though_only_one_is_read_anew(
+    ec2: Any, original: Callable[..., str], site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = original(site=site), original(site=site)
+    plan = adopting.find(ec2, Criteria(tags={"site": site}), OURS)
+    (volume,) = [each for each in plan.workers[first].untagged if each.startswith("vol-")]
+    # moto attaches a volume once: what EC2 says of one that is attached twice is put into its answer.
+    paginator = ec2.get_paginator
+
+    def attached_twice(name: str) -> Any:
+        pages = paginator(name)
+        if name != "describe_volumes":
+            return pages
+
+        class Pages:
+            def paginate(self, **arguments: Any) -> Iterator[Any]:
+                for page in pages.paginate(**arguments):
+                    for each in page["Volumes"]:
+                        if each["VolumeId"] == volume:
+                            each["Attachments"].append({"InstanceId": second})
+                    yield page
+
+        return Pages()
+
+    monkeypatch.setattr(ec2, "get_paginator", attached_twice)
+    monkeypatch.setattr(adopting, "READ_ANEW", 1)
+    plan = adopting.find(ec2, Criteria(tags={"site": site}), OURS)
+    outcome = adopting.adopt(ec2, Criteria(tags={"site": site}), plan, Report(tmp_path / "report"), lambda: None)
+    assert (set(outcome.tagged), outcome.skipped) == ({first, second}, {})
+    monkeypatch.undo()
+    assert set(owners(ec2, first).values()) == {OURS}
+
+
 def described(**more: Any) -> Any:
     """EC2 with one instance, a volume and an interface, in the words of AWS's model; for what moto does not have."""
     instance = {"InstanceId": "i-1", "InstanceType": "c5.2xlarge", "State": {"Name": "running"}, "Tags": []}
@@ -309,6 +342,7 @@ def test_more_than_a_page_is_attached(
         (("--tag", "site=b"), "site is given twice"),
         (("--managed-by", ""), "--managed-by is empty"),
         (("--report", "."), "is a directory"),
+        (("--report", "no/such/folder"), "cannot be written"),
     ],
 )
 def test_what_would_mean_more_than_was_meant_is_refused(

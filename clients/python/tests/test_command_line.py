@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from server import LOST, Answer, Asked, Server
+from test_refusals import gateway
 
 from cml_workers import Workers
 from cml_workers.api.models import NewTags
@@ -76,7 +77,7 @@ def test_a_worker_lives(stack: dict[str, Any], client: Workers, name: str) -> No
     assert re.search(r"^a +b=c", succeed("tags", name), re.MULTILINE)
 
     refused = run("terminate", name, answer="n\n")
-    assert (refused.returncode, instance_id in refused.stderr) == (1, True)
+    assert (refused.returncode, instance_id in refused.stderr, "nobody answered" in refused.stderr) == (1, True, False)
     assert client.get_instance_details(instance_id).state == "running"
     # Nobody answers.
     assert run("terminate", name).returncode == 1
@@ -151,6 +152,12 @@ def test_what_was_done_is_told_if_the_rest_fails(stack: dict[str, Any], server: 
     done = run("stop", *ids, "--json", CML_API_URL=api_url)
     assert (done.returncode, list(json.loads(done.stdout))) == (3, ids[:100])
     assert "what became of 1 workers is not known" in done.stderr
+
+
+def test_what_was_refused_is_known(server: Server) -> None:
+    server.answers = [gateway()["ACCESS_DENIED"]]
+    done = run("stop", "i-0123456789abcdef0", CML_API_URL=server.url)
+    assert (done.returncode, "not known" in done.stderr, done.stdout) == (1, False, "")
 
 
 def test_several_are_not_terminated_unasked(client: Workers, launch: Callable[..., Any], name: str) -> None:

@@ -272,6 +272,36 @@ def test_of_many_calls_at_once_all_get_the_new_credentials(
         assert [answer.status for answer in pool.map(lambda _: workers.health(), range(8))] == ["ok"] * 8
 
 
+def test_a_token_that_expires_between_two_sendings_is_renewed_too(
+    make: Callable[..., Any], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    log_in(tmp_path, "first")
+    workers = make(server.url)
+
+    def lost(asked: Asked) -> Answer:
+        log_in(tmp_path, "second")
+        return LOST
+
+    server.answers = [lost, gateway()["EXPIRED_TOKEN"], HEALTHY]
+    assert workers.health().status == "ok"
+    assert [asked.headers["x-amz-security-token"] for asked in server.asked] == ["first", "first", "second"]
+
+
+def test_keys_that_were_given_are_never_exchanged_for_others(make: Callable[..., Any], server: Server) -> None:
+    """The environment has other keys: a call that goes out with them would be somebody else's."""
+    session = Session()
+    session.set_credentials("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY", "token")
+    server.answers = [gateway()["EXPIRED_TOKEN"]]
+    workers = make(server.url, session=session)
+    for _ in range(2):
+        with pytest.raises(ExpiredTokenError):
+            workers.health()
+    assert len(server.asked) == 2
+    assert all("AKIAI44QH8DHBEXAMPLE" in asked.headers["authorization"] for asked in server.asked)
+
+
 @pytest.mark.parametrize(
     ("profile", "said"),
     [
@@ -332,8 +362,10 @@ def test_what_was_not_sent_is_no_answer(make: Callable[..., Any], server: Server
         workers.create_instance(launch("bytes", user_data=b"#!/bin/sh"))
     with pytest.raises(ValueError, match="ascii"):
         workers.create_instance(launch("key"), idempotency_key="schlüssel")
-    with pytest.raises(TypeError, match="list of ids"):
+    with pytest.raises(TypeError, match="list of texts"):
         workers.stop_instances("i-0123456789abcdef0")
+    with pytest.raises(TypeError, match="list of texts"):
+        workers.delete_instance_tags("i-0123456789abcdef0", "site")
     with pytest.raises(ValueError, match="healthi is none of"):
         workers.wait("i-0123456789abcdef0", "healthi")
     assert server.asked == []

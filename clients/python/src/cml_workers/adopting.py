@@ -6,7 +6,7 @@ with the credentials of whoever runs it.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,8 +62,8 @@ class Plan:
         return [worker for worker in self.workers.values() if worker.untagged]
 
 
-def find(ec2: Any, criteria: Criteria, managed_by: str) -> Plan:
-    """Reads what matches, and changes nothing."""
+def find(ec2: Any, criteria: Criteria, managed_by: str, known: Collection[str] = ()) -> Plan:
+    """Reads what matches, and changes nothing. What is attached to a `known` worker too is not somebody else's."""
     plan = Plan(managed_by)
     instances = {instance["InstanceId"]: instance for instance in _instances(ec2, criteria)}
     for instance_id in criteria.instance_ids:
@@ -78,7 +78,7 @@ def find(ec2: Any, criteria: Criteria, managed_by: str) -> Plan:
         worker = plan.workers[instance_id] = Worker(instance_id, tags.get("Name"), kind, state, [], [])
         _add(worker, instance_id, tags)
     for kind, key in (("volumes", "VolumeId"), ("network_interfaces", "NetworkInterfaceId")):
-        _add_attached(ec2, plan, kind, key)
+        _add_attached(ec2, plan, known, kind, key)
     return plan
 
 
@@ -117,7 +117,7 @@ def _images(ec2: Any, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield from page["Images"]
 
 
-def _add_attached(ec2: Any, plan: Plan, kind: str, key: str) -> None:
+def _add_attached(ec2: Any, plan: Plan, known: Collection[str], kind: str, key: str) -> None:
     """Adds what is attached to the workers, unless it is attached to something else too, or is somebody else's."""
     for some in _chunks(list(plan.workers)):
         pages = ec2.get_paginator(f"describe_{kind}").paginate(
@@ -126,18 +126,18 @@ def _add_attached(ec2: Any, plan: Plan, kind: str, key: str) -> None:
         result = "Volumes" if kind == "volumes" else "NetworkInterfaces"
         for page in pages:
             for resource in page[result]:
-                _add_resource(plan, resource, resource[key])
+                _add_resource(plan, known, resource, resource[key])
 
 
-def _add_resource(plan: Plan, resource: dict[str, Any], resource_id: str) -> None:
+def _add_resource(plan: Plan, known: Collection[str], resource: dict[str, Any], resource_id: str) -> None:
     attachments = resource.get("Attachments") or [resource["Attachment"]]
     owners = [attachment.get("InstanceId") for attachment in attachments]
-    if any(owner not in plan.workers for owner in owners):
+    if any(owner not in plan.workers and owner not in known for owner in owners):
         plan.left[resource_id] = "it is attached to another instance too"
     elif reason := _somebody_elses(resource, plan.managed_by):
         plan.left[resource_id] = reason
     else:
-        _add(plan.workers[owners[0]], resource_id, _tags(resource))
+        _add(next(plan.workers[owner] for owner in owners if owner in plan.workers), resource_id, _tags(resource))
 
 
 # Each would replace an instance that the API stops or terminates.
@@ -216,7 +216,7 @@ def adopt(ec2: Any, criteria: Criteria, confirmed: Plan, report: Report, done: C
         if not worker.untagged:
             report.tell(worker, [])
     for some in _chunks([worker.instance_id for worker in confirmed.to_tag], READ_ANEW):
-        now = find(ec2, replace(criteria, image_names=(), instance_ids=some), confirmed.managed_by)
+        now = find(ec2, replace(criteria, image_names=(), instance_ids=some), confirmed.managed_by, confirmed.workers)
         for instance_id in some:
             _adopt(ec2, confirmed.workers[instance_id], now, report, outcome)
             done()
@@ -228,7 +228,8 @@ def _adopt(ec2: Any, shown: Worker, now: Plan, report: Report, outcome: Outcome)
     worker = now.workers.get(shown.instance_id)
     resources = [each for each in worker.untagged if each in shown.untagged] if worker else []
     if worker is None or not resources:
-        reason = now.left.get(shown.instance_id, "what was to be tagged has the tag now")
+        left = [now.left[each] for each in (shown.instance_id, *shown.untagged) if each in now.left]
+        reason = left[0] if left else "what was to be tagged has the tag now, or is attached no more"
         outcome.skipped[shown.instance_id] = reason
         report.write(instance_id=shown.instance_id, name=shown.name, tagged=[], skipped=reason)
         return
@@ -236,6 +237,7 @@ def _adopt(ec2: Any, shown: Worker, now: Plan, report: Report, outcome: Outcome)
         ec2.create_tags(Resources=resources, Tags=[{"Key": OWNERSHIP_KEY, "Value": now.managed_by}])
     except ClientError as error:
         outcome.refused[worker.instance_id] = str(error)
+        report.write(instance_id=worker.instance_id, name=worker.name, error=str(error))
     else:
         outcome.tagged.append(worker.instance_id)
         report.tell(worker, resources)
@@ -251,8 +253,6 @@ def _look_again(ec2: Any, managed_by: str, report: Report, outcome: Outcome) -> 
             del outcome.refused[worker.instance_id]
             outcome.tagged.append(worker.instance_id)
             report.tell(worker, [])
-    for instance_id, error in outcome.refused.items():
-        report.write(instance_id=instance_id, error=error)
 
 
 def _tags(resource: dict[str, Any]) -> dict[str, str]:

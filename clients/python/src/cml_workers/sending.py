@@ -28,8 +28,10 @@ class Again:
         """Whether to send again. No call of today does harm if it is carried out twice: each launch has a key."""
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ExpiredTokenError):
-            self._signing.forget()
-            return state.attempt_number == 1
+            # Once in a call, at whichever sending.
+            again = "renewed" not in vars(state) and self._signing.forget()
+            vars(state)["renewed"] = True
+            return again
         if isinstance(error, ProblemError):
             return error.retryable
         return isinstance(error, httpx.TransportError) and state.attempt_number < MOST_UNANSWERED

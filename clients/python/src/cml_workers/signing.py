@@ -63,8 +63,8 @@ class Signing(httpx.Auth):
     def _credentials(self) -> ReadOnlyCredentials:
         try:
             with self._lock:
-                self._source = self._source or self._load()
-            credentials = self._source and self._source.get_frozen_credentials()
+                source = self._source = self._source or self._load()
+            credentials = source and source.get_frozen_credentials()
         except (BotoCoreError, ClientError, OSError, RuntimeError, ValueError) as error:
             # A source may be a file, a program or another service.
             raise CredentialsError(f"there are no AWS credentials to sign with: {error}") from error
@@ -74,10 +74,14 @@ class Signing(httpx.Auth):
             )
         return credentials
 
-    def forget(self) -> None:
-        """Looks for credentials anew at the next call: whoever writes them to a file may have done so again."""
-        self._load = self._session.get_component("credential_provider").load_credentials
-        self._source = None
+    def forget(self) -> bool:
+        """Looks for credentials anew at the next call, as others may be in a file by then. Those that were given stay."""
+        with self._lock:
+            if self._source and self._source.method == "explicit":
+                return False
+            self._load = self._session.get_component("credential_provider").load_credentials
+            self._source = None
+        return True
 
     def sign(self, request: httpx.Request) -> None:
         """Adds the signature, and writes the query as AWS reads it."""

@@ -74,10 +74,10 @@ async def _refuse(response: httpx.Response) -> None:
     raise_refused(response)
 
 
-def _ids(instance_ids: Sequence[str]) -> list[str]:
-    if isinstance(instance_ids, str):
-        raise TypeError("give a list of ids: one id is a text of letters")
-    return list(instance_ids)
+def _several(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("give a list of texts: a text by itself is a sequence of letters")
+    return list(texts)
 
 
 def _whole(instance: models.NarrowedInstance) -> models.Instance:
@@ -168,10 +168,13 @@ class AsyncWorkers:
         """Asks EC2 for the permission and changes nothing. `method` is one of this class, and then come its arguments."""
         asking = copy.copy(self)
         asking._only_asks = True
+        _LAST_ANSWER.set(None)
         try:
             await method(asking, *args, **kwargs)
         except _PermittedAnswer as permitted:
             return permitted.answer
+        if _LAST_ANSWER.get() is None:
+            raise TypeError("this changes nothing that there could be a dry run of")
         raise UnexpectedAnswerError(HTTPStatus.OK, "it is no answer to a dry run")
 
     async def health(self, *, permissions: bool = False) -> models.Health:
@@ -297,18 +300,18 @@ class AsyncWorkers:
 
     async def start_instances(self, instance_ids: Sequence[str], *, region: str | None = None) -> Changes:
         """Starts up to 100 workers: for each its change, or the error that a call for it alone would have raised."""
-        return await self._change_many(start_instances, models.InstancesBody(_ids(instance_ids)), region)
+        return await self._change_many(start_instances, models.InstancesBody(_several(instance_ids)), region)
 
     async def stop_instances(
         self, instance_ids: Sequence[str], *, force: bool = False, hibernate: bool = False, region: str | None = None
     ) -> Changes:
         """Stops up to 100 workers, like `start_instances`."""
-        body = models.StopManyBody(_ids(instance_ids), force=force, hibernate=hibernate)
+        body = models.StopManyBody(_several(instance_ids), force=force, hibernate=hibernate)
         return await self._change_many(stop_instances, body, region)
 
     async def terminate_instances(self, instance_ids: Sequence[str], *, region: str | None = None) -> Changes:
         """Terminates up to 100 workers, like `start_instances`."""
-        return await self._change_many(terminate_instances, models.InstancesBody(_ids(instance_ids)), region)
+        return await self._change_many(terminate_instances, models.InstancesBody(_several(instance_ids)), region)
 
     async def get_instance_details(self, instance_id: str, *, region: str | None = None) -> models.Instance:
         """One instance."""
@@ -385,7 +388,7 @@ class AsyncWorkers:
         self, instance_id: str, keys: Sequence[str], *, region: str | None = None
     ) -> models.InstanceTags:
         """Removes the tags with these keys. The answer has all others."""
-        named, key, asks = (region or self.region, instance_id), list(keys), self._only_asks
+        named, key, asks = (region or self.region, instance_id), _several(keys), self._only_asks
         return await self._call(models.InstanceTags, delete_instance_tags, *named, client=self._client, key=key, dry_run=asks)
 
     async def get_instance_resources_utilization(

@@ -58,7 +58,10 @@ def adopt(
     if dry_run:
         tell(f"{question}: not done, for this is a dry run")
         return
-    written = Report(report or Path(f"cml-workers-adopt-{identity['Account']}-{region}.jsonl"))
+    try:
+        written = Report(report or Path(f"cml-workers-adopt-{identity['Account']}-{region}.jsonl"))
+    except OSError as error:
+        raise typer.BadParameter(str(error)) from error
     if plan.to_tag and not yes:
         confirm(f"{question}?")
     written.write(run=question, criteria=asdict(criteria), left=plan.left)
@@ -69,8 +72,8 @@ def adopt(
         f"{len(tagged)} workers tagged, {len(refused)} refused, {len(outcome.skipped)} changed meanwhile: "
         f"{written.path} says which, and why"
     )
-    for error in list(refused.values())[:1]:
-        tell(f"the first refusal: {error}; iam/adopter.json has the permissions that adopting needs")
+    for words in list(refused.values())[:1]:
+        tell(f"the first refusal: {words}; iam/adopter.json has the permissions that adopting needs")
     if not _managed(options, tagged) or refused:
         raise typer.Exit(1)
 

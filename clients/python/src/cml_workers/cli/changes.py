@@ -28,7 +28,7 @@ from cml_workers.cli.options import (
     tell,
 )
 from cml_workers.cli.reads import print_fields, show
-from cml_workers.problems import NotReachedError, ProblemError
+from cml_workers.problems import AwsTimeoutError, NoAnswerError, NotReachedError, ProblemError, UnexpectedAnswerError
 from cml_workers.waiting import Until
 
 MOST_AT_ONCE = 100
@@ -203,12 +203,13 @@ def _change(
 ) -> None:
     """Changes all, tells of each what became of it, and exits with 1 if one was refused."""
     ids, changes = list(found), Changes()
+    some: list[str] = []
     try:
         for first in range(0, len(ids), MOST_AT_ONCE):
-            changes |= change(ids[first : first + MOST_AT_ONCE])
-    except BaseException:
-        left = len(ids) - len(changes)
-        tell(f"what became of {left} workers is not known: `cml-workers list` shows their state")
+            some = ids[first : first + MOST_AT_ONCE]
+            changes |= change(some)
+    except (KeyboardInterrupt, NoAnswerError, UnexpectedAnswerError, AwsTimeoutError):
+        tell(f"what became of {len(some)} workers is not known: `cml-workers list` shows their state")
         raise
     finally:
         # What was done is told, whatever came after it.

@@ -97,11 +97,13 @@ def tell(text: str) -> None:
 def confirm(question: str) -> None:
     """Asks on stderr, and ends the program unless the answer is yes."""
     try:
-        typer.confirm(printable(question), abort=True, err=True)
+        agreed = typer.confirm(printable(question), err=True)
     except typer.Abort:
         if not sys.stdin.isatty():
             tell("nobody answered: --yes does not ask")
         raise
+    if not agreed:
+        raise typer.Abort
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
