@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -158,6 +159,15 @@ async def test_images_are_found_by_a_part_of_their_name(client: AwsEc2Client, st
     assert await client.get_ami_details(REGION, "ami-0123456789abcdef0") is None
 
 
+async def test_images_of_each_owner_are_asked_for(stack: dict[str, Any], server: Server) -> None:
+    api_url = server.in_front_of(stack["api_url"])
+    none = Answer(200, {"images": [], "next_token": None})
+    server.answers = [none]
+    assert await AwsEc2Client(Workers(api_url), ["self", " 999988887777"]).get_ami_ids_by_name(REGION, "2.8") == []
+    owners = [parse_qs(urlsplit(asked.path).query).get("owner") for asked in server.asked]
+    assert owners == [None, ["999988887777"]]
+
+
 async def test_utilization_and_health_are_honest(client: AwsEc2Client, create: Callable[..., Any], server: Server) -> None:
     five = Ec2InstanceResourcesUtilizationRelativeStartTime.FIVE_MIN_AGO
     instance_id = (await create("used")).aws_instance_id
@@ -295,6 +305,13 @@ def test_it_is_registered_under_the_host_s_class(
     monkeypatch.setenv("CML_API_URL", server.url)
     AwsEc2Client.configure(builder)
     assert "does not reach EC2" in caplog.text
-    monkeypatch.delenv("CML_API_URL")
-    with pytest.raises(IntegrationException, match="CML_API_URL is not set"):
-        AwsEc2Client.configure(builder)
+    # A setting that cannot be right does.
+    for wrong, said in (
+        ("abcdef", "begins with https://"),
+        ("https://workers.example.com", "set AWS_REGION"),
+        ("", "is not set"),
+    ):
+        monkeypatch.setenv("CML_API_URL", wrong)
+        monkeypatch.delenv("AWS_REGION", raising=False)
+        with pytest.raises(IntegrationException, match=f"CML_API_URL.*{said}"):
+            AwsEc2Client.configure(Builder())

@@ -9,7 +9,7 @@ import datetime
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -27,7 +27,7 @@ from integration.services import aws_ec2_api_client as host
 from integration.services.relative_time import relative_time
 
 from cml_workers import CreateInstance, Workers, problems
-from cml_workers.api.models import Health, Instance
+from cml_workers.api.models import Health, Image, Instance
 from cml_workers.api.types import UNSET
 
 log = logging.getLogger(__name__)
@@ -89,8 +89,9 @@ def keyed(handle: Callable[..., Awaitable[T]], key: Callable[..., str]) -> Calla
 class AwsEc2Client:
     """The methods of the host's `AwsEc2Client`, with its arguments, results and exceptions."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers, image_owners: Sequence[str] = ("self",)) -> None:
         self._workers = workers
+        self._owners = [None if owner.strip() == "self" else owner.strip() for owner in image_owners]
 
     @property
     def aws_account_credentials(self) -> NoReturn:
@@ -112,19 +113,23 @@ class AwsEc2Client:
         """Whether the API reaches EC2."""
         return _reached(await self._call("Verify access to EC2", self._workers.health))
 
+    def _images(self, region: AwsRegion, name: str | None = None, image_id: list[str] | None = None) -> Iterator[Image]:
+        for owner in self._owners:
+            yield from self._workers.get_ami_ids_by_name(name, image_id=image_id, owner=owner, region=region.value)
+
     async def get_ami_ids_by_name(self, aws_region: AwsRegion, ami_name: str) -> list[str]:
-        """The ids of the account's available images with this text in their name, newest first."""
+        """The ids of the available images of the owners with this text in their name, each owner's newest first."""
 
         def ids() -> list[str]:
-            return [image.image_id for image in self._workers.get_ami_ids_by_name(f"*{ami_name}*", region=aws_region.value)]
+            return [image.image_id for image in self._images(aws_region, f"*{ami_name}*")]
 
         return await self._call(f"Query AMIs by name '{ami_name}'", ids)
 
     async def get_ami_details(self, aws_region: AwsRegion, ami_id: str) -> host.AmiDetails | None:
-        """The image, if the account has it."""
+        """The image, if one of the owners has it."""
 
         def details() -> host.AmiDetails | None:
-            for image in self._workers.get_ami_ids_by_name(image_id=[ami_id], region=aws_region.value):
+            for image in self._images(aws_region, image_id=[ami_id]):
                 return host.AmiDetails(image.image_id, image.name, image.description, _as_ec2_writes(image.creation_date))
             return None
 
@@ -274,17 +279,22 @@ class AwsEc2Client:
 
     @staticmethod
     def configure(builder: Any) -> None:
-        """Registers this client under the host's own class. `CML_API_URL` names the API; the host's keys are not read."""
-        api_url = os.environ.get("CML_API_URL")
+        """Registers this client under the host's own class, with the API of `CML_API_URL` and the images of `CML_IMAGE_OWNERS`."""
+        api_url, owners = os.environ.get("CML_API_URL"), os.environ.get("CML_IMAGE_OWNERS", "self")
         if not api_url:
             raise IntegrationException("CML_API_URL is not set: it is the output ApiUrl of the stack")
         try:
-            _reached(Workers(api_url, deadline=SECONDS_TO_START).health())
+            client = AwsEc2Client(Workers(api_url), owners.split(","))
+            check = Workers(api_url, deadline=SECONDS_TO_START)
+        except (problems.CredentialsError, ValueError) as error:
+            raise IntegrationException(f"CML_API_URL={api_url} is no API: {error}") from error
+        try:
+            _reached(check.health())
             log.info("the worker management API reaches EC2")
         except (IntegrationException, problems.WorkersError) as error:
             # The host starts all the same, as it did.
             log.warning("the worker management API does not reach EC2, operations may fail: %s", error)
-        builder.services.add_singleton(host.AwsEc2Client, singleton=AwsEc2Client(Workers(api_url)))
+        builder.services.add_singleton(host.AwsEc2Client, singleton=client)
 
 
 def _reached(answer: Health) -> bool:
