@@ -1,9 +1,12 @@
 """The adapter for CML Cloud Manager, with stand-ins for the host's types, against the local AWS."""
 
 import asyncio
+import datetime
+import inspect
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +18,7 @@ import yaml
 from conftest import REPOSITORY
 from server import LOST, Answer, Asked, Server
 from test_operations import MISSING, state
-from test_refusals import by_functions
+from test_refusals import by_functions, gateway
 
 from cml_workers import Workers, problems
 
@@ -85,10 +88,14 @@ async def test_a_worker_lives_as_the_host_lets_it(
     assert worker.security_group_ids == [stack["security_group_id"]]
     assert worker.tags["Name"] == name
     (reservation,) = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
-    assert reservation["Instances"][0]["Monitoring"]["State"] == "enabled"
+    launched = reservation["Instances"][0]
+    assert (launched["Monitoring"]["State"], launched["SubnetId"]) == ("enabled", stack["subnet_id"])
+    addresses = (launched["PublicIpAddress"], launched["PrivateIpAddress"])
+    assert (worker.public_ip, worker.private_ip) == addresses
 
     details = await client.get_instance_details(REGION, instance_id)
     assert (details.id, details.name, details.type, details.state) == (instance_id, name, "c5.2xlarge", "running")
+    assert (details.public_ip, details.private_ip) == addresses
     assert details.launch_time_relative.endswith(" ago")
     checks = await client.get_instance_status_checks(REGION, instance_id)
     assert checks == {
@@ -111,6 +118,7 @@ async def test_the_host_s_form_of_tags_takes_none_of_the_api_s(client: AwsEc2Cli
     assert await client.remove_tags(REGION, instance_id, [key for key in current if key not in {"site", "Name"}]) is True
     left = await client.get_tags(REGION, instance_id)
     assert left.keys() - {"CreatedBy", "IdempotencyFingerprint", "cml:seen"} == {"ManagedBy", "Name", "site"}
+    assert left["site"] == "lab"
     assert await client.remove_tags(REGION, instance_id, ["ManagedBy"]) is True
     # EC2 takes a DeleteTags without tags for all of them.
     with pytest.raises(EC2InvalidParameterException):
@@ -142,7 +150,7 @@ async def test_instances_are_listed_in_every_state_and_whoever_s_they_are(
     assert found[ended].name == f"{found[ended].type}.{stack['image_id']}.{ended}"
     running = await client.list_instances(region_name=REGION, tag_filters={"site": site}, instance_states=["running"])
     assert [each.id for each in running] == [foreign]
-    assert [each.id for each in await client.list_instances(REGION, instance_ids=[foreign, ended, MISSING])] != []
+    assert {each.id for each in await client.list_instances(REGION, instance_ids=[foreign, ended, MISSING])} == {foreign, ended}
     assert await client.list_instances(REGION, image_ids=["ami-0123456789abcdef0"]) == []
     assert await client.list_instances(REGION, instance_types=["m5zn.metal"], tag_filters={"site": site}) == []
     unnamed = unmanaged(ec2, stack)
@@ -193,6 +201,107 @@ async def test_utilization_and_health_are_honest(client: AwsEc2Client, create: C
     server.answers = [Answer(503, document)]
     with pytest.raises(IntegrationException, match="us-east-1: it is down"):
         await AwsEc2Client(Workers(server.url)).health()
+    # CloudWatch alone is not EC2.
+    checks = [check, check | {"name": "cloudwatch:GetMetricStatistics", "ok": True, "error": None}]
+    server.answers = [Answer(200, document | {"status": "degraded", "checks": checks})]
+    with pytest.raises(IntegrationException, match="us-east-1: it is down"):
+        await AwsEc2Client(Workers(server.url)).health()
+
+
+async def test_the_average_is_of_all_points(
+    client: AwsEc2Client, create: Callable[..., Any], aws: Callable[[str], Any]
+) -> None:
+    instance_id = (await create("averaged")).aws_instance_id
+    now = datetime.datetime.now(datetime.UTC)
+    for namespace, name, values in (("AWS/EC2", "CPUUtilization", (10, 30)), ("CWAgent", "mem_used_percent", (50, 70))):
+        dimensions = [{"Name": "InstanceId", "Value": instance_id}]
+        points = [
+            {
+                "MetricName": name,
+                "Dimensions": dimensions,
+                "Value": value,
+                "Timestamp": now - datetime.timedelta(minutes=minutes),
+            }
+            for minutes, value in enumerate(values, 2)
+        ]
+        aws("cloudwatch").put_metric_data(Namespace=namespace, MetricData=points)
+    ten = Ec2InstanceResourcesUtilizationRelativeStartTime.TEN_MIN_AGO
+    used = await client.get_instance_resources_utilization(REGION, instance_id, ten)
+    assert (used.avg_cpu_utilization, used.avg_memory_utilization) == (20, 60)
+    assert (used.end_time - used.start_time).total_seconds() == 600
+
+
+WINDOW = Ec2InstanceResourcesUtilizationRelativeStartTime.FIVE_MIN_AGO
+
+# Each method with a region, as the host calls it.
+CALLS: list[tuple[str, tuple[Any, ...]]] = [
+    ("get_ami_ids_by_name", ("cml",)),
+    ("get_ami_details", ("ami-0123456789abcdef0",)),
+    ("create_instance", ("name", "ami-0123456789abcdef0", "image", "c5.2xlarge", [], "", "")),
+    ("start_instance", (MISSING,)),
+    ("stop_instance", (MISSING,)),
+    ("terminate_instance", (MISSING,)),
+    ("get_instance_status_checks", (MISSING,)),
+    ("get_tags", (MISSING,)),
+    ("add_tags", (MISSING, {"a": "b"})),
+    ("remove_tags", (MISSING, ["a"])),
+    ("get_instance_details", (MISSING,)),
+    ("list_instances", ()),
+    ("get_instance_resources_utilization", (MISSING, WINDOW)),
+]
+
+
+@pytest.mark.parametrize(("method", "arguments"), CALLS)
+async def test_each_method_asks_its_region_and_fails_as_the_host_expects(
+    server: Server, method: str, arguments: tuple[Any, ...]
+) -> None:
+    client = AwsEc2Client(Workers(server.url))
+    server.answers = [gateway()["ACCESS_DENIED"]]
+    with pytest.raises(EC2AuthenticationException, match="what AWS says"):
+        await getattr(client, method)(AwsRegion.US_WEST_2, *arguments)
+    assert all(asked.path.startswith("/regions/us-west-2/") for asked in server.asked)
+
+
+def test_the_methods_are_the_host_s() -> None:
+    methods = {name for name, _ in inspect.getmembers(AwsEc2Client, inspect.iscoroutinefunction) if name[0] != "_"}
+    assert methods == {method for method, _ in CALLS} | {"health"}
+
+
+@pytest.mark.parametrize("name", sorted(gateway()))
+async def test_what_api_gateway_refuses_is_the_host_s_exception_too(server: Server, name: str) -> None:
+    server.answers = [gateway()[name]]
+    with pytest.raises(IntegrationException) as raised:
+        await AwsEc2Client(Workers(server.url, deadline=30)).get_tags(REGION, MISSING)
+    expected = {
+        "BAD_REQUEST_BODY": EC2InvalidParameterException,
+        "BAD_REQUEST_PARAMETERS": EC2InvalidParameterException,
+        "REQUEST_TOO_LARGE": EC2InvalidParameterException,
+        "THROTTLED": EC2QuotaExceededException,
+        "QUOTA_EXCEEDED": EC2QuotaExceededException,
+        "INTEGRATION_TIMEOUT": IntegrationException,
+        "INTEGRATION_FAILURE": IntegrationException,
+        "DEFAULT_5XX": IntegrationException,
+        "RESOURCE_NOT_FOUND": IntegrationException,
+    }
+    assert type(raised.value) is expected.get(name, EC2AuthenticationException)
+
+
+async def test_a_slow_api_takes_no_thread_of_the_event_loop(server: Server) -> None:
+    """In those the host looks up names."""
+    answer = threading.Event()
+
+    def wait(asked: Asked) -> Answer:
+        assert answer.wait(60)
+        return gateway()["ACCESS_DENIED"]
+
+    server.answers = [wait]
+    client = AwsEc2Client(Workers(server.url))
+    calls = [asyncio.ensure_future(client.get_tags(REGION, MISSING)) for _ in range(12)]
+    # Were they in the event loop's threads, of which there are fewer, this would wait for them.
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: "looked up"), 20) == "looked up"
+    assert not any(call.done() for call in calls)
+    answer.set()
+    assert all(isinstance(error, EC2AuthenticationException) for error in await asyncio.gather(*calls, return_exceptions=True))
 
 
 async def test_a_launch_has_the_key_that_the_host_gives_it(
@@ -298,8 +407,9 @@ def test_it_is_registered_under_the_host_s_class(
     caplog.set_level(logging.INFO)
     builder = Builder()
     AwsEc2Client.configure(builder)
-    assert isinstance(builder.registered[host.AwsEc2Client], AwsEc2Client)
+    assert asyncio.run(builder.registered[host.AwsEc2Client].health()) is True
     assert "reaches EC2" in caplog.text
+    assert "AWS_ACCESS_KEY_ID is set" in caplog.text
     # An API that cannot be reached does not keep the host from starting.
     server.answers = [LOST]
     monkeypatch.setenv("CML_API_URL", server.url)

@@ -10,8 +10,9 @@ import logging
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextvars import ContextVar
-from functools import wraps
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from functools import partial, wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from integration.enums import AwsRegion, Ec2InstanceResourcesUtilizationRelativeStartTime
@@ -39,7 +40,13 @@ IDEMPOTENCY_KEY: ContextVar[str | None] = ContextVar("IDEMPOTENCY_KEY", default=
 """The key of the launch that this task makes, for the host's `create_instance` takes none; without it each call has its own."""
 
 SECONDS_TO_START = 10.0
-"""Seconds that the check at the start takes at most."""
+"""Seconds for the check at the start: of an API that does not answer, the host learns soon."""
+
+DEADLINE = 60.0
+"""Seconds for a call: the host's jobs come round every few minutes."""
+
+MOST_AT_ONCE = 16
+"""Calls at once. They have threads of their own, for in the event loop's the host also looks up names."""
 
 STATES = ["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
 
@@ -91,6 +98,7 @@ class AwsEc2Client:
 
     def __init__(self, workers: Workers, image_owners: Sequence[str] = ("self",)) -> None:
         self._workers = workers
+        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="cml-workers")
         self._owners = [None if owner.strip() == "self" else owner.strip() for owner in image_owners]
 
     @property
@@ -104,7 +112,8 @@ class AwsEc2Client:
     async def _call(self, operation: str, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls the API in a thread, as the host's client calls boto3: the host has more than one event loop."""
         try:
-            return await asyncio.to_thread(method, *args, **kwargs)
+            call = partial(copy_context().run, partial(method, *args, **kwargs))
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except problems.WorkersError as error:
             log.error("%s: %s", operation, error)
             raise EXCEPTIONS.get(type(error), IntegrationException)(f"{operation} - {error}") from error
@@ -279,12 +288,14 @@ class AwsEc2Client:
 
     @staticmethod
     def configure(builder: Any) -> None:
-        """Registers this client under the host's own class, with the API of `CML_API_URL` and the images of `CML_IMAGE_OWNERS`."""
+        """Registers this client under the host's own class, for the API of `CML_API_URL` and images of `CML_IMAGE_OWNERS`."""
         api_url, owners = os.environ.get("CML_API_URL"), os.environ.get("CML_IMAGE_OWNERS", "self")
         if not api_url:
             raise IntegrationException("CML_API_URL is not set: it is the output ApiUrl of the stack")
+        if os.environ.get("AWS_ACCESS_KEY_ID"):
+            log.warning("AWS_ACCESS_KEY_ID is set: calls are signed with this key, and not by the role of this machine or task")
         try:
-            client = AwsEc2Client(Workers(api_url), owners.split(","))
+            client = AwsEc2Client(Workers(api_url, deadline=DEADLINE), owners.split(","))
             check = Workers(api_url, deadline=SECONDS_TO_START)
         except (problems.CredentialsError, ValueError) as error:
             raise IntegrationException(f"CML_API_URL={api_url} is no API: {error}") from error

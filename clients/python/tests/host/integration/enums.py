@@ -16,6 +16,7 @@ class Ec2InstanceResourcesUtilizationRelativeStartTime(Enum):
 
     THIRTY_SEC_AGO = "30s"
     FIVE_MIN_AGO = "5m"
+    TEN_MIN_AGO = "10m"
 
     @classmethod
     def to_timedelta(cls, value: str) -> datetime.timedelta:
