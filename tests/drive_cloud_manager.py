@@ -8,15 +8,18 @@ Run by hand, with `make run` in another terminal, in an environment of its own t
         'motor>=3.7.1,<4' 'httpx<0.28' 'boto3>=1.40.74,<2' 'apscheduler>=3.11.1,<4' pytest 'pytest-asyncio>=1.3,<2' target/client/*.whl
     target/host/bin/python tests/drive_cloud_manager.py ../seed [target/local/stack.json]
 
-The checkout stays as it is: a copy of it gets the one changed line, the import of the client in `main.py`. In the process that
-uses this API `boto3.client` and `boto3.resource` raise. Both processes do the same with the host's own handlers, on instances of their
-own; what the host answers and stores is compared, without ids, addresses and times. A difference is listed in DIFFERENCES with the
-reason, or the run fails; it also fails if a listed one is not met. It was run at commit 89d60c8 of the host.
+The checkout stays as it is: a copy of it gets the one changed line, the import of the client in `main.py`. Each process takes that line
+from its `main.py`, lets the class register itself in the host's own container, and drives what the container gives for the host's
+class, with the host's own handlers. In the process that uses this API `boto3.client` and `boto3.resource` raise. What the host answers and
+stores is compared; ids, times and the numbers of addresses are left out, and of the tags those that the API sets by itself. A
+difference is listed in DIFFERENCES with the value that it becomes and the reason, or the run fails; it also fails if a listed one
+is not met. It was run at commit 89d60c8 of the host.
 """
 
 import asyncio
 import inspect
 import json
+import logging
 import os
 import re
 import shutil
@@ -26,6 +29,7 @@ import tempfile
 import types
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 from unittest.mock import AsyncMock, MagicMock
 
@@ -44,12 +48,12 @@ boto3.client = boto3.resource = boto3.Session = refuse
 """
 
 
-
 @dataclass(frozen=True)
 class Difference:
-    """Facts on which ours is right or cannot be the same: why, and AWS's sentence in the reference of `where`."""
+    """Facts on which ours is right or cannot be the same: what it says, why, and AWS's sentence in the reference of `where`."""
 
     facts: str
+    becomes: str
     reason: str
     sentence: str
     where: str
@@ -57,39 +61,56 @@ class Difference:
 
 DIFFERENCES = [
     Difference(
-        ".*: aws_tags|tags: answer",
-        "The API tags what it launches: whose it is, who launched it, and by which request. The host removes every tag that its form"
-        " does not have, and these stay.",
-        "You can tag instances and EBS volumes during launch, after launch, or both.", "ec2.RunInstances"),
-    Difference(
-        ".*: cloudwatch_detailed_monitoring_enabled|(sync|metrics).*: answer",
+        ".*: cloudwatch_detailed_monitoring_enabled", "True",
         "Every launch has detailed monitoring. The original looks for it in InstanceStatus, which has none, and stores that it is off.",
         "The monitoring for the instance.", "ec2.Instance.Monitoring"),
     Difference(
-        "provision: status",
+        "(sync|metrics|ended elsewhere, sync).*: answer", ".*'cloudwatch_(detailed_monitoring|monitoring_enabled)': True.*", "The same, in the answer.",
+        "The monitoring for the instance.", "ec2.Instance.Monitoring"),
+    Difference(
+        "provision( another)?: status|gone, .*: status", "running",
         "The original stores what RunInstances said. The API answers what a read shows of the launch, and moto's workers run at once.",
         "You can check the state of your instance using DescribeInstances.", "ec2.RunInstances"),
     Difference(
-        "monitoring: .*",
+        "gone, metrics: answer", ".*'metrics_collected': False.*", "The same: metrics are collected of a worker that runs.",
+        "You can check the state of your instance using DescribeInstances.", "ec2.RunInstances"),
+    Difference(
+        "monitoring: message", "AWS integration error: there are no access keys.*ec2:MonitorInstances",
         "The host calls boto3 by itself, with keys that are gone, and needs a permission that the specified policy lacks: the one call"
         " that is not replaced. (moto has no MonitorInstances, and the original fails on it here too.)",
         "Enables detailed monitoring for a running instance.", "ec2.MonitorInstances"),
     Difference(
-        "import foreign, stop: .*",
+        "import foreign, stop: message", ".*does not carry the tag ManagedBy=.*",
         "An instance without the ownership tag is adopted before the API changes it: `cml-workers adopt`.",
         "Adds or overwrites only the specified tags for the specified Amazon EC2 resource or resources.", "ec2.CreateTags"),
     Difference(
-        "import by id that is gone: message",
+        "import foreign, stop: (answer|answered|status|pause_reason|manual_pause_count)", "|400|running|None|0",
+        "The same: so the host does not note a stop.",
+        "Adds or overwrites only the specified tags for the specified Amazon EC2 resource or resources.", "ec2.CreateTags"),
+    Difference(
+        "(import|delete).* gone: message", ".*(does not exist|not found).*",
         "The host has an exception for an instance that is not there, and the original wraps this one error in another.",
         "If you specify an instance ID that is not valid, an error is returned.", "ec2.DescribeInstances"),
     Difference(
-        "import by name: ami count",
+        "gone, tags: (answer|answered|message)", "|400|Instance not found: .*",
+        "To the original an instance that is not there has no tags, and its tags are set by moto all the same.",
+        "If you specify an instance ID that is not valid, an error is returned.", "ec2.DescribeInstances"),
+    Difference(
+        "images of a name", "1",
         "The original names no owner, so that anyone's public image of a name counts.",
         "If you omit this parameter, the results include all images for which you have launch permissions, regardless of ownership.",
         "ec2.DescribeImagesRequest.Owners"),
 ]
 
-UNCOMPARED = re.compile(r"(^id$|_id$|_at$|_ip$|endpoint|created_by|terminated_by|poll_interval|last_|next_)")
+# What is another one in each run; and the tags that the API sets.
+UNCOMPARED = re.compile(r"(_at$|last_|next_|poll_interval|^ManagedBy$|^CreatedBy$|^IdempotencyFingerprint$|^cml:seen$)")
+CHANGING = re.compile(
+    r"\b(i|eni|vol|ami)-[0-9a-f]{17}\b|0x[0-9a-f]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b2\.\d\.\d\b"
+    r"|\d{4}-\d\d-\d\d[T ][0-9:.+]*Z?|(original|ours)-[a-z]+")
+
+
+def address(found):
+    return "a private address" if ip_address(found[0]).is_private else "a public address"
 
 
 def normal(value):
@@ -100,10 +121,11 @@ def normal(value):
         return {str(key): normal(each) for key, each in sorted(value.items()) if not UNCOMPARED.search(str(key))}
     if isinstance(value, list | tuple):
         return [normal(each) for each in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if hasattr(value, "__dict__"):
         return normal(vars(value))
-    text = re.sub(r"\b(i|eni|vol)-[0-9a-f]{17}\b|0x[0-9a-f]+|\d+(\.\d+){3}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "…", str(value))
-    return re.sub(r"\d{4}-\d\d-\d\d[T ][0-9:.+]*Z?|(original|ours)-[a-z]+", "…", text)
+    return CHANGING.sub("…", re.sub(r"\b\d+(\.\d+){3}\b", address, str(value)))
 
 
 class Workers:
@@ -151,7 +173,7 @@ class Host:
         """Handles a request, and notes what the host answers and stores."""
         answer = await self.handler(kind).handle_async(request)
         if answer is not None:
-            self.facts[f"{step}: status"] = answer.status_code
+            self.facts[f"{step}: answered"] = answer.status_code
             self.facts[f"{step}: message"] = normal(getattr(answer, "error_message", None) or "")
             self.facts[f"{step}: answer"] = normal(getattr(answer, "data", None) or "")
         worker = self.workers.all.get(worker_id)
@@ -166,87 +188,122 @@ def command(module, name):
     return getattr(loaded, f"{name}Handler"), getattr(loaded, name)
 
 
+MISSING = "i-0ffffffffffffffff"
+
+
 async def drive(host, ec2):
-    """Every call site of the host's EC2 client."""
-    stack, region = host.stack, host.stack["region"]
-    worker_commands = "commands.worker."
-
-    async def send(step, module, kind, about=None, /, **fields):
-        handler, request = command(worker_commands + module, kind)
-        return await host.send(step, handler, request(**fields), about)
-
-    await send("create", "create_cml_worker_command", "CreateCMLWorkerCommand", name=f"{host.name}-worker", aws_region=region,
-               instance_type="c5.2xlarge", created_by="driver")
-    [worker] = host.workers.all.values()
-    worker_id = worker.id()
+    """What calls the host's EC2 client, in the order of a worker's life; then an instance of somebody else, and one that is gone."""
     from application.events.domain.provision_cml_worker_event_handler import ProvisionCMLWorkerEventHandler
     from domain.events.cml_worker import CMLWorkerCreatedDomainEvent
-    fields = list(inspect.signature(CMLWorkerCreatedDomainEvent.__init__).parameters)[1:]
-    event = CMLWorkerCreatedDomainEvent(**{
-        field: worker_id if field == "aggregate_id" else getattr(worker.state, field, None) for field in fields})
-    await host.send("provision", ProvisionCMLWorkerEventHandler, event, worker_id)
-    instance_id = worker.state.aws_instance_id
-    assert instance_id, "the host launched nothing"
+    from integration.enums import AwsRegion
+    stack, region = host.stack, host.stack["region"]
 
-    one = {"worker_id": worker_id}
-    await send("sync", "sync_worker_ec2_status_command", "SyncWorkerEC2StatusCommand", worker_id, **one)
-    await send("tags", "update_cml_worker_tags_command", "UpdateCMLWorkerTagsCommand", worker_id, **one,
-               tags={"Name": f"{host.name}-worker", "site": "lab"})
-    await send("metrics", "collect_worker_cloudwatch_metrics_command", "CollectWorkerCloudWatchMetricsCommand", worker_id, **one)
-    await send("monitoring", "enable_worker_detailed_monitoring_command", "EnableWorkerDetailedMonitoringCommand", worker_id, **one)
-    await send("stop", "stop_cml_worker_command", "StopCMLWorkerCommand", worker_id, **one, stopped_by="driver")
-    await send("sync of a stopped one", "sync_worker_ec2_status_command", "SyncWorkerEC2StatusCommand", worker_id, **one)
-    await send("start", "start_cml_worker_command", "StartCMLWorkerCommand", worker_id, **one, started_by="driver")
-    await send("status", "update_cml_worker_status_command", "UpdateCMLWorkerStatusCommand", worker_id, **one)
+    async def send(step, module, kind, about=None, /, **fields):
+        handler, request = command(f"commands.worker.{module}", kind)
+        return await host.send(step, handler, request(**fields), about)
+
+    async def create(step, **more):
+        before = set(host.workers.all)
+        await send(step, "create_cml_worker_command", "CreateCMLWorkerCommand", name=f"{host.name}-worker", aws_region=region,
+                   instance_type="c5.2xlarge", created_by="driver", **more)
+        [worker_id] = host.workers.all.keys() - before
+        worker = host.workers.all[worker_id]
+        names = list(inspect.signature(CMLWorkerCreatedDomainEvent.__init__).parameters)[1:]
+        event = CMLWorkerCreatedDomainEvent(**{
+            name: worker_id if name == "aggregate_id" else getattr(worker.state, name, None) for name in names})
+        await host.send(step.replace("create", "provision"), ProvisionCMLWorkerEventHandler, event, worker_id)
+        return worker
+
+    async def live(step, worker):
+        one, about = {"worker_id": worker.id()}, worker.id()
+        await send(f"{step}sync", "sync_worker_ec2_status_command", "SyncWorkerEC2StatusCommand", about, **one)
+        await send(f"{step}tags", "update_cml_worker_tags_command", "UpdateCMLWorkerTagsCommand", about, **one,
+                   tags={"Name": f"{host.name}-worker", "site": "lab"})
+        await send(f"{step}metrics", "collect_worker_cloudwatch_metrics_command", "CollectWorkerCloudWatchMetricsCommand", about, **one)
+        await send(f"{step}stop", "stop_cml_worker_command", "StopCMLWorkerCommand", about, **one, stopped_by="driver")
+        await send(f"{step}sync again", "sync_worker_ec2_status_command", "SyncWorkerEC2StatusCommand", about, **one)
+        await send(f"{step}start", "start_cml_worker_command", "StartCMLWorkerCommand", about, **one, started_by="driver")
+        await send(f"{step}status", "update_cml_worker_status_command", "UpdateCMLWorkerStatusCommand", about, **one)
+
+    worker = await create("create")
+    assert worker.state.aws_instance_id, "the host launched nothing"
+    one = {"worker_id": worker.id()}
+    await live("", worker)
+    await send("monitoring", "enable_worker_detailed_monitoring_command", "EnableWorkerDetailedMonitoringCommand", worker.id(), **one)
     handler, request = command("queries.get_cml_worker_resources_query", "GetCMLWorkerResourcesQuery")
-    await host.send("resources", handler, request(worker_id=worker_id), worker_id)
+    await host.send("resources", handler, request(worker_id=worker.id()), worker.id())
+    await create("create without image", ami_id="ami-0123456789abcdef0")
 
-    def foreign(**tags):
-        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-        launched = ec2.run_instances(ImageId=stack["image_id"], InstanceType="c5.2xlarge", MinCount=1, MaxCount=1,
-                                     TagSpecifications=[{"ResourceType": "instance", "Tags": pairs}])
-        return launched["Instances"][0]["InstanceId"]
+    foreign = []
 
-    found = foreign(Name=f"{host.name}-foreign")
-    await send("import foreign", "import_cml_worker_command", "ImportCMLWorkerCommand", aws_region=region, aws_instance_id=found,
-               created_by="driver")
+    def launch(image_id):
+        tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": f"{host.name}-foreign"}]}]
+        launched = ec2.run_instances(ImageId=image_id, InstanceType="c5.2xlarge", MinCount=1, MaxCount=1, TagSpecifications=tags)
+        foreign.append(launched["Instances"][0]["InstanceId"])
+        return foreign[-1]
+
+    async def import_one(step, **fields):
+        await send(step, "import_cml_worker_command", "ImportCMLWorkerCommand", aws_region=region, created_by="driver", **fields)
+
+    found = launch(stack["image_id"])
+    await import_one("import foreign", aws_instance_id=found)
     imported = await host.workers.get_by_aws_instance_id_async(found)
-    if imported:
-        await send("import foreign, stop", "stop_cml_worker_command", "StopCMLWorkerCommand", imported.id(), worker_id=imported.id())
-    await send("import by id that is gone", "import_cml_worker_command", "ImportCMLWorkerCommand", aws_region=region,
-               aws_instance_id="i-0ffffffffffffffff")
-    await send("import by name", "import_cml_worker_command", "ImportCMLWorkerCommand", aws_region=region, ami_name="cml-2.8.1")
-    ids = await host.client.get_ami_ids_by_name(aws_region=AwsRegion(region), ami_name="cml-2.8.1")
-    host.facts["import by name: ami count"] = len(ids)
-    bulk = await send("bulk import", "bulk_import_cml_workers_command", "BulkImportCMLWorkersCommand", aws_region=region,
-                      ami_name="no-such-image")
-    assert bulk.status_code == 400
-    await send("terminate", "terminate_cml_worker_command", "TerminateCMLWorkerCommand", worker_id, **one, terminated_by="driver")
+    await send("import foreign, stop", "stop_cml_worker_command", "StopCMLWorkerCommand", imported.id(), worker_id=imported.id())
+    await import_one("import of one that is gone", aws_instance_id=MISSING)
+    # An image that no other instance of the stack has, and none of the other client's.
+    name = {"original": "cml-2.7.2-worker", "ours": "cml-2.8.0-worker"}[host.name]
+    images = ec2.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [name]}])["Images"]
+    launch(images[0]["ImageId"])
+    await send("bulk import", "bulk_import_cml_workers_command", "BulkImportCMLWorkersCommand", aws_region=region, ami_name=name)
+    await send("bulk import again", "bulk_import_cml_workers_command", "BulkImportCMLWorkersCommand", aws_region=region, ami_name=name)
+    await import_one("import by name", ami_name=name)
+    await import_one("import by image", ami_id=images[0]["ImageId"])
+    await send("bulk import of nothing", "bulk_import_cml_workers_command", "BulkImportCMLWorkersCommand", aws_region=region,
+               ami_name="no-such-image")
+    host.facts["images of a name"] = len(await host.client.get_ami_ids_by_name(aws_region=AwsRegion(region), ami_name="cml-2.8.1"))
+
+    ec2.terminate_instances(InstanceIds=[worker.state.aws_instance_id])
+    await send("ended elsewhere, sync", "sync_worker_ec2_status_command", "SyncWorkerEC2StatusCommand", worker.id(), **one)
+    await send("terminate", "terminate_cml_worker_command", "TerminateCMLWorkerCommand", worker.id(), **one, terminated_by="driver")
     await send("delete", "delete_cml_worker_command", "DeleteCMLWorkerCommand", **one, terminate_instance=True)
+
+    lost = await create("create another")
+    ec2.terminate_instances(InstanceIds=[lost.state.aws_instance_id])
+    lost.state.aws_instance_id = MISSING
+    await live("gone, ", lost)
+    one = {"worker_id": lost.id()}
+    await send("gone, terminate", "terminate_cml_worker_command", "TerminateCMLWorkerCommand", lost.id(), **one)
+    await send("delete of one that is gone", "delete_cml_worker_command", "DeleteCMLWorkerCommand", **one, terminate_instance=True)
     host.facts["health"] = await host.client.health()
+    ec2.terminate_instances(InstanceIds=foreign)
     return host.facts
+
+
+def registered(copy):
+    """The client that the host's container gives after its `main.py` has registered one."""
+    from neuroglia.dependency_injection import ServiceCollection
+    [line] = re.findall(r"^from .* import AwsEc2Client$", (copy / "main.py").read_text(), re.MULTILINE)
+    names = {}
+    exec(line, names)
+    builder = types.SimpleNamespace(services=ServiceCollection())
+    names["AwsEc2Client"].configure(builder)
+    from integration.services.aws_ec2_api_client import AwsEc2Client
+    client = builder.services.build().get_required_service(AwsEc2Client)
+    assert type(client) is names["AwsEc2Client"], "another class is registered"
+    return client
 
 
 def child(copy, stack, name):
     """One client's facts, as JSON on the last line."""
-    import logging
     logging.disable(logging.CRITICAL)
     sys.path.insert(0, str(copy))
     import boto3
-    endpoint = {"region_name": stack["region"], "endpoint_url": stack["ec2_endpoint"],
-                "aws_access_key_id": stack["root_access_key_id"], "aws_secret_access_key": stack["root_secret_access_key"]}
-    ec2 = boto3.client("ec2", **endpoint)
-    from integration.enums import AwsRegion as region
-    globals()["AwsRegion"] = region
+    ec2 = boto3.client("ec2", region_name=stack["region"], endpoint_url=stack["ec2_endpoint"],
+                       aws_access_key_id=stack["root_access_key_id"], aws_secret_access_key=stack["root_secret_access_key"])
     if name == "ours":
         exec(POISON, {})
-        from cml_workers import Workers as Api
-        from cml_workers.cloud_manager import AwsEc2Client
-        client = AwsEc2Client(Api(stack["api_url"]))
-    else:
-        from integration.services.aws_ec2_api_client import AwsAccountCredentials, AwsEc2Client
-        client = AwsEc2Client(AwsAccountCredentials(stack["root_access_key_id"], stack["root_secret_access_key"]))
-    print(json.dumps(asyncio.run(drive(Host(name, client, stack), ec2))))
+    facts = asyncio.run(drive(Host(name, registered(copy), stack), ec2))
+    print(json.dumps(facts))
 
 
 def own_tests(copy, path=()):
@@ -279,9 +336,12 @@ def main(checkout, stack_file="target/local/stack.json"):
 
         facts = {}
         for name, copy in (("original", original), ("ours", changed)):
+            keys = "root_" if name == "original" else ""
             environment = os.environ | {
+                "CML_API_URL": stack["api_url"],
                 "AWS_ENDPOINT_URL_EC2": stack["ec2_endpoint"], "AWS_ENDPOINT_URL_CLOUDWATCH": stack["cloudwatch_endpoint"],
-                "AWS_ACCESS_KEY_ID": stack["access_key_id"], "AWS_SECRET_ACCESS_KEY": stack["secret_access_key"],
+                "AWS_ACCESS_KEY_ID": stack[f"{keys}access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": stack[f"{keys}secret_access_key"],
                 "AWS_REGION": stack["region"], "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"}
             run = subprocess.run([sys.executable, __file__, "--child", str(copy), str(Path(stack_file).resolve()), name], cwd=copy,
                                  env=environment, capture_output=True, text=True)
@@ -289,7 +349,8 @@ def main(checkout, stack_file="target/local/stack.json"):
             facts[name] = json.loads(run.stdout.splitlines()[-1])
         differ = {key for key in facts["original"].keys() | facts["ours"].keys()
                   if facts["original"].get(key) != facts["ours"].get(key)}
-        known = {key: difference for key in differ for difference in DIFFERENCES if re.fullmatch(difference.facts, key)}
+        known = {key: difference for key in differ for difference in DIFFERENCES
+                 if re.fullmatch(difference.facts, key) and re.fullmatch(difference.becomes, str(facts["ours"].get(key)), re.DOTALL)}
         print(f"{len(facts['original'])} facts, {len(differ)} differ, {len(known)} of them as listed")
         for key in sorted(differ):
             print(f"  {'listed' if key in known else 'UNKNOWN':8}{key}: {facts['original'].get(key)!r} -> {facts['ours'].get(key)!r}")

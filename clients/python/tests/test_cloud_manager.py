@@ -367,7 +367,8 @@ async def test_each_problem_is_the_host_s_exception(stack: dict[str, Any], launc
         with pytest.raises(IntegrationException) as raised:
             await client._call("Try", call, workers)
         assert isinstance(raised.value.__cause__, problems.ProblemError)
-        assert str(raised.value) == f"Try - {raised.value.__cause__.detail}"
+        words = cloud_manager.WORDS.get(type(raised.value), "")
+        assert str(raised.value) == f"Try - {words}{raised.value.__cause__.detail}"
         seen.setdefault(type(raised.value), set()).add(code)
     assert seen == EXPECTED
 
@@ -376,7 +377,7 @@ async def test_the_calls_of_the_host_fail_with_its_own_exceptions(
     client: AwsEc2Client, create: Callable[..., Any], ec2: Any, stack: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for method in ("start_instance", "stop_instance", "terminate_instance", "get_tags", "get_instance_details"):
-        with pytest.raises(EC2InstanceNotFoundException, match=MISSING):
+        with pytest.raises(EC2InstanceNotFoundException, match=f"Instance not found: .*{MISSING}"):
             await getattr(client, method)(REGION, MISSING)
     with pytest.raises(EC2AuthenticationException, match="ManagedBy"):
         await client.stop_instance(REGION, unmanaged(ec2, stack))

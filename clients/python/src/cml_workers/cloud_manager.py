@@ -79,6 +79,15 @@ EXCEPTIONS: dict[type[problems.WorkersError], type[Exception]] = {
 }
 
 
+# How the host's client begins the text of each.
+WORDS: dict[type[Exception], str] = {
+    EC2AuthenticationException: "Authentication failed: ",
+    EC2InstanceNotFoundException: "Instance not found: ",
+    EC2QuotaExceededException: "AWS quota exceeded: ",
+    EC2InvalidParameterException: "Invalid parameter: ",
+}
+
+
 def keyed(handle: Callable[..., Awaitable[T]], key: Callable[..., str]) -> Callable[..., Awaitable[T]]:
     """A method that launches, with the key that `key` makes of its arguments: the same launch again launches nothing."""
 
@@ -116,7 +125,8 @@ class AwsEc2Client:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except problems.WorkersError as error:
             log.error("%s: %s", operation, error)
-            raise EXCEPTIONS.get(type(error), IntegrationException)(f"{operation} - {error}") from error
+            exception = EXCEPTIONS.get(type(error), IntegrationException)
+            raise exception(f"{operation} - {WORDS.get(exception, '')}{error}") from error
 
     async def health(self) -> bool:
         """Whether the API reaches EC2."""
