@@ -191,6 +191,11 @@ def command(module, name):
 MISSING = "i-0ffffffffffffffff"
 
 
+def instances_of(ec2, image_id):
+    reservations = ec2.describe_instances(Filters=[{"Name": "image-id", "Values": [image_id]}])["Reservations"]
+    return [instance for reservation in reservations for instance in reservation["Instances"]]
+
+
 async def drive(host, ec2):
     """What calls the host's EC2 client, in the order of a worker's life; then an instance of somebody else, and one that is gone."""
     from application.events.domain.provision_cml_worker_event_handler import ProvisionCMLWorkerEventHandler
@@ -253,6 +258,7 @@ async def drive(host, ec2):
     # An image that no other instance of the stack has, and none of the other client's.
     name = {"original": "cml-2.7.2-worker", "ours": "cml-2.8.0-worker"}[host.name]
     images = ec2.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [name]}])["Images"]
+    host.facts["instances of the image"] = len(instances_of(ec2, images[0]["ImageId"]))
     launch(images[0]["ImageId"])
     await send("bulk import", "bulk_import_cml_workers_command", "BulkImportCMLWorkersCommand", aws_region=region, ami_name=name)
     await send("bulk import again", "bulk_import_cml_workers_command", "BulkImportCMLWorkersCommand", aws_region=region, ami_name=name)
@@ -347,6 +353,8 @@ def main(checkout, stack_file="target/local/stack.json"):
                                  env=environment, capture_output=True, text=True)
             assert run.returncode == 0, run.stderr[-3000:]
             facts[name] = json.loads(run.stdout.splitlines()[-1])
+        before = [each.pop("instances of the image") for each in facts.values()]
+        assert before[0] == before[1], "a run that failed has left instances: start `make run` anew"
         differ = {key for key in facts["original"].keys() | facts["ours"].keys()
                   if facts["original"].get(key) != facts["ours"].get(key)}
         known = {key: difference for key in differ for difference in DIFFERENCES

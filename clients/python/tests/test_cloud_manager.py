@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import botocore.session
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -126,6 +127,11 @@ async def test_the_host_s_form_of_tags_takes_none_of_the_api_s(client: AwsEc2Cli
     with pytest.raises(EC2InvalidParameterException):
         await client.add_tags(REGION, instance_id, {"ManagedBy": "somebody"})
     assert await client.get_tags(REGION, instance_id) == left
+
+
+def test_every_state_of_ec2_is_asked_for() -> None:
+    model = botocore.session.Session().get_component("data_loader").load_service_model("ec2", "service-2")
+    assert sorted(cloud_manager.STATES) == sorted(model["shapes"]["InstanceStateName"]["enum"])
 
 
 def test_what_the_api_keeps_is_what_no_caller_can_remove() -> None:
