@@ -43,6 +43,7 @@ class Server:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.answers: list[Answer | Script] = []
+        self._upstream = 0
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -62,9 +63,18 @@ class Server:
     def in_front_of(self, url: str) -> str:
         """The URL of the same API with this server before it. A call that no answer is written for is passed on."""
         parts = urlsplit(url)
-        upstream = parts.port or 80
-        self.answers.append(lambda asked: passed_on(asked, upstream))
+        self._upstream = parts.port or 80
+        self.answers.append(self.pass_on)
         return f"{parts.scheme}://{parts.hostname}:{self._http.server_port}{parts.path}"
+
+    def pass_on(self, asked: Asked) -> Answer:
+        """What the server behind this one answers to the same call: signature and host stay as they came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._upstream, timeout=60)
+        connection.request(asked.method, asked.path, asked.body, asked.headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return Answer(answer.status, content, {"content-type": answer.headers.get("content-type", "")})
 
     def answer(self, asked: Asked) -> Answer:
         self.asked.append(asked)
@@ -99,13 +109,3 @@ class Server:
                 pass
 
         return Handler
-
-
-def passed_on(asked: Asked, port: int) -> Answer:
-    """What a server on this machine answers to the same call: signature and host stay as they came."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request(asked.method, asked.path, asked.body, asked.headers)
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    return Answer(answer.status, content, {"content-type": answer.headers.get("content-type", "")})

@@ -147,8 +147,7 @@ def test_more_workers_than_a_call_takes_are_changed_in_parts(stack: dict[str, An
 def test_what_was_done_is_told_if_the_rest_fails(stack: dict[str, Any], server: Server) -> None:
     ids = [f"i-{number:017x}" for number in range(101)]
     api_url = server.in_front_of(stack["api_url"])
-    (pass_on,) = server.answers
-    server.answers = [pass_on, LOST]
+    server.answers = [server.pass_on, LOST]
     done = run("stop", *ids, "--json", CML_API_URL=api_url)
     assert (done.returncode, list(json.loads(done.stdout))) == (3, ids[:100])
     assert "what became of 1 workers is not known" in done.stderr
@@ -172,11 +171,9 @@ def test_the_time_to_wait_is_for_all_together(
 ) -> None:
     ids = [client.create_instance(launch(name)).instance_id for _ in range(3)]
     api_url = server.in_front_of(stack["api_url"])
-    (pass_on,) = server.answers
 
     def never_healthy(asked: Asked) -> Answer:
-        assert callable(pass_on)
-        answer = pass_on(asked)
+        answer = server.pass_on(asked)
         if not asked.path.endswith("/status"):
             return answer
         return Answer(200, json.loads(answer.body) | {"healthy": False})
@@ -263,12 +260,10 @@ def test_an_interrupted_wait_ends_at_once_and_keeps_what_it_said(
 ) -> None:
     instance_id = client.create_instance(launch(name)).instance_id
     api_url = server.in_front_of(stack["api_url"])
-    (pass_on,) = server.answers
     waiting = threading.Event()
 
     def never_healthy(asked: Asked) -> Answer:
-        assert callable(pass_on)
-        answer = pass_on(asked)
+        answer = server.pass_on(asked)
         if not asked.path.endswith("/status"):
             return answer
         waiting.set()

@@ -90,11 +90,9 @@ def test_a_launch_whose_answer_is_lost_launches_one_worker(
 ) -> None:
     name = f"lost-{time.monotonic_ns()}"
     api_url = server.in_front_of(stack["api_url"])
-    (pass_on,) = server.answers
 
     def carried_out(asked: Asked) -> Answer:
-        assert callable(pass_on)
-        assert pass_on(asked).status == 201
+        assert server.pass_on(asked).status == 201
         return LOST
 
     server.answers = [carried_out, *server.answers]
@@ -192,15 +190,13 @@ def test_credentials_that_expire_during_a_list_are_renewed(
     issue(tmp_path, [keys[0], *keys])
     site, ids = many(ec2, stack, 8)
     api_url = server.in_front_of(stack["api_url"])
-    (pass_on,) = server.answers
 
     def then_expire(asked: Asked) -> Answer:
-        assert callable(pass_on)
-        answer = pass_on(asked)
+        answer = server.pass_on(asked)
         iam.delete_access_key(UserName=name, AccessKeyId=keys[0]["AccessKeyId"])
         return answer
 
-    server.answers = [then_expire, pass_on]
+    server.answers = [then_expire, server.pass_on]
     assert {each.instance_id for each in make(api_url).get_all_instances(tag={"site": site}, page_size=5)} == ids
     used = [asked.headers["authorization"].partition("Credential=")[2].partition("/")[0] for asked in server.asked]
     assert (used[0], set(used[1:])) == (keys[0]["AccessKeyId"], {keys[1]["AccessKeyId"]})
@@ -375,17 +371,15 @@ def test_a_worker_that_is_slow_is_waited_for_beyond_the_api_s_time(
     make: Callable[..., Any], stack: dict[str, Any], server: Server, launch: Callable[..., Any], ec2: Any
 ) -> None:
     api_url = server.in_front_of(stack["api_url"])
-    (pass_on,) = server.answers
-    assert callable(pass_on)
 
     def not_yet(asked: Asked) -> Answer:
         """The API's time was up: 202, and the state so far."""
-        answer = pass_on(asked)
+        answer = server.pass_on(asked)
         assert parse_qs(urlsplit(asked.path).query)["wait"] == ["running"]
         return Answer(202, json.loads(answer.body) | {"state": "pending"})
 
     def pending(asked: Asked) -> Answer:
-        answer = pass_on(asked)
+        answer = server.pass_on(asked)
         return Answer(200, json.loads(answer.body) | {"state": "pending", "healthy": False})
 
     def hidden(asked: Asked) -> Answer:
