@@ -3,11 +3,25 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 OPERATIONS := $(notdir $(wildcard functions/*))
 MUTANTS := target/tools/bin/cargo-mutants
-# A panic aborts, and the binaries have no symbols: nobody reads their unwind tables, an eighth of a binary. A profile cannot leave
-# them out, and without a named target the flags would hold for build scripts too, which do unwind.
+
+# What the functions are built for, in Lambda's words: x86_64 or arm64. Unless it is said, what this machine is.
+ARCHITECTURE ?= $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+ifeq ($(filter x86_64 arm64,$(ARCHITECTURE)),)
+$(error ARCHITECTURE is $(ARCHITECTURE), but Lambda has x86_64 and arm64)
+endif
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-RELEASE := target/$(HOST)/release
-BUILD_RELEASE := RUSTFLAGS="-C force-unwind-tables=no" cargo build --release --target $(HOST)
+TARGET := $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)-unknown-linux-gnu
+# A panic aborts, and the binaries have no symbols: nobody reads their unwind tables, an eighth of a binary. A profile cannot leave
+# them out, and without a named target the flags would hold for build scripts too, which do unwind. The paths of this machine would
+# be in the binaries, and make them others than those of the same commit elsewhere.
+RELEASE_FLAGS := -C force-unwind-tables=no --remap-path-prefix=$(CURDIR)=/source \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+BUILD_RELEASE := RUSTFLAGS="$(RELEASE_FLAGS)" cargo build --release --target $(HOST)
+# cargo-lambda with zig links for another architecture, and with ZIG=1 for a glibc that is older than this machine's.
+CROSS := $(if $(filter $(HOST),$(TARGET)),$(ZIG),1)
+RELEASE := target/$(if $(CROSS),zig/)$(TARGET)/release
+BUILD_FOR_LAMBDA := $(if $(CROSS),RUSTFLAGS="$(RELEASE_FLAGS)" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build \
+	--release --disable-optimizations --target $(TARGET).2.34 --target-dir target/zig,$(BUILD_RELEASE))
 
 # What the client's wheel is made of. Its build writes two packages beside what is written by hand.
 CLIENT_MADE := clients/python/src/cml_workers/api clients/python/src/cml_workers/_sync
@@ -25,6 +39,12 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY),$(no_proxy)
 export no_proxy := $(NO_PROXY)
 
+# Each long step says how long make has been at work. The programs that make starts go on counting.
+ifndef BEGAN
+export BEGAN := $(shell date +%s)
+endif
+say = @seconds=$$(($$(date +%s) - $(BEGAN))); printf '[%d:%02d] %s\n' $$((seconds / 60)) $$((seconds % 60)) "$(strip $(1))"
+
 .DELETE_ON_ERROR:
 .PHONY: help run client dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
 	tables generate build deploy smoke watch
@@ -33,6 +53,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
 run: $(VENV)/client ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
+	$(call say,building: about five minutes if nothing is built yet)
 	cargo build --workspace
 	@target/debug/local
 
@@ -46,11 +67,16 @@ dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet a
 
 test: $(VENV)/client build ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(OPERATIONS:%=$(RELEASE)/%)
+	$(call say,tests in Python: a minute or two)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke tests/local
+	$(call say,building for the tests: about five minutes if nothing is built yet)
 	cargo build --workspace
+	cargo test --workspace --no-run
 	rm -rf $(JOURNAL)
+	$(call say,tests in Rust: about five minutes)
 	CML_TEST_JOURNAL=$(JOURNAL) cargo test --workspace
 	$(VENV)/bin/python -B tests/aws/read_back.py $(JOURNAL)
+	$(call say,all tests passed. Next: make run for a local AWS or make deploy for a real one)
 
 fuzz: $(VENV)/installed ## Try thousands of calls, texts and sequences [FUZZ_EXAMPLES=100 PROPTEST_CASES=5000 SEQUENCES=200]
 	cargo build --workspace
@@ -117,11 +143,12 @@ generate: ## Write anew what the operations' rows and types say: openapi.yaml, t
 	cargo build --workspace
 	@target/debug/generate
 
-build: ## Build the functions for AWS into target/lambda/<operation>/bootstrap
-	$(BUILD_RELEASE)
-	@for operation in $(OPERATIONS); do \
-		mkdir -p target/lambda/$$operation && ln -f $(RELEASE)/$$operation target/lambda/$$operation/bootstrap || exit; done
-	@sh tests/local/check-glibc.sh $(OPERATIONS:%=target/lambda/%/bootstrap)
+build: $(VENV)/installed ## Build the functions for AWS into target/lambda/<operation>/bootstrap [ARCHITECTURE=arm64 ZIG=1]
+	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)" || \
+		{ echo "Rust has no standard library for $(ARCHITECTURE) here: rustup target add $(TARGET)" >&2; exit 1; }
+	$(call say,building the functions for Lambda on $(ARCHITECTURE): about ten minutes if nothing is built yet)
+	$(BUILD_FOR_LAMBDA)
+	@$(VENV)/bin/python -B tests/local/packages.py target/lambda $(OPERATIONS:%=$(RELEASE)/%)
 
 deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [PARAMETERS="Key=value ..."]
 	$(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::os::unix::process::parent_id;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 use std::{env, fs, io, iter};
 
@@ -48,12 +49,21 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
 }
 
 async fn work() -> Result<()> {
-    let options = Options { ec2: ec2()?, demo: true, progress: |step| println!("{step}"), ..Options::default() };
+    let options = Options { ec2: ec2()?, demo: true, progress: say, ..Options::default() };
     match env::args().nth(1).as_deref() {
         None => run(options, End::new()?).await,
         Some("watch") => watch(options, End::new()?).await,
         Some(other) => Err(format!("unknown argument {other}: it is `watch` or nothing").into()),
     }
+}
+
+/// A step, with the time that it and the build before it began at, as the Makefile says its own.
+fn say(step: &str) {
+    static BEGAN: OnceLock<u64> = OnceLock::new();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let began = BEGAN.get_or_init(|| env::var("BEGAN").ok().and_then(|began| began.parse().ok()).unwrap_or(now));
+    let seconds = now.saturating_sub(*began);
+    println!("[{}:{:02}] {step}", seconds / 60, seconds % 60);
 }
 
 fn ec2() -> Result<Ec2> {
@@ -75,12 +85,13 @@ async fn run(options: Options, mut end: End) -> Result<()> {
 }
 
 async fn serve(stack: &mut Stack) -> Result<()> {
-    println!("waiting for the API's first answer");
+    say("waiting for the API's first answer");
     wait_for_answer(&stack.info).await.or_else(|error| stack.aws.check().and(Err(error)))?;
     let cloudwatch = cloudwatch(&stack.aws.endpoint());
     measurements::publish_past(&cloudwatch, &stack.aws.workers.demo, PAST_MINUTES).await?;
     print_calls(&stack.info, &stack.aws.workers.demo);
     println!("ready");
+    println!("Next: paste one of these lines into another terminal. Ctrl-C ends everything that was started here.");
     keep_up(&mut stack.aws, None).await
 }
 
@@ -106,6 +117,7 @@ async fn serve_watched(aws: &mut LocalAws) -> Result<()> {
         ("AWS_REGION", REGION),
         ("CARGO", &cargo),
     ];
+    say("starting cargo lambda watch");
     print_local_calls(&port, &aws.workers.demo);
     // The caller's own session would be signed with, beside a key that is not its.
     let without = ["env", "-u", "AWS_PROFILE", "-u", "AWS_SESSION_TOKEN"];
