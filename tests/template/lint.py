@@ -175,9 +175,14 @@ def overfull(resources):
 
 def faults_of_values(values, largest):
     """What is wrong with template.yaml deployed with these values."""
+    yield from own_faults_of_values(values, largest)
+    yield from linted(transformed(values), values)
+
+
+def own_faults_of_values(values, largest):
+    """Without cfn-lint, which takes longer than all the rest."""
     template = transformed(values)
     resources = resolved(template, values)["Resources"]
-    yield from linted(template, values)
     yield from credentials(template)
     yield from strayed_lists(resources)
     yield from fixed_fallback(resources)
@@ -300,7 +305,6 @@ def faults_of_texts(parameters):
 def faults_of_bootstrap(parameters):
     """iam/bootstrap.yaml makes the same policy from the same parameters."""
     bootstrap = read("iam/bootstrap.yaml")
-    yield from linted(bootstrap, PRINCIPAL)
     yield from faults_of_lists(bootstrap["Parameters"], LONGEST_PRINCIPAL)
     for name, parameter in bootstrap["Parameters"].items():
         for member in ("Type", "AllowedPattern", "ConstraintDescription", "Default", "MaxLength"):
@@ -321,6 +325,7 @@ def faults_of_bootstrap(parameters):
     role = resolved(bootstrap, known_to(bootstrap, others))["Resources"]["ManagerRole"]["Properties"]
     if "CMLWorkerLimits" not in [policy["PolicyName"] for policy in given(role["Policies"])]:
         yield "ManagerRole: with a PolicyArn it has no limits"
+    yield from linted(bootstrap, PRINCIPAL)
 
 
 def faults_of_audit():
