@@ -150,13 +150,14 @@ build: $(VENV)/installed ## Build the functions for AWS into target/lambda/<oper
 	$(BUILD_FOR_LAMBDA)
 	@$(VENV)/bin/python -B tests/local/packages.py target/lambda $(OPERATIONS:%=$(RELEASE)/%)
 
-deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [PARAMETERS="Key=value ..."]
+deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [ARCH=arm64 PARAMETERS="Key=value ..."]
 	$(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml
 	$(AWS) cloudformation deploy --template-file target/packaged.yaml --s3-bucket $(BUCKET) --stack-name $(STACK) \
-		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \
+		--parameter-overrides Architecture=$(or $(ARCH),x86_64) $(PARAMETERS)
 
 SMOKE = AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke --stack $(STACK) --bucket $(BUCKET) \
-	$(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
+	$(if $(ARCH),--architecture $(ARCH)) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
 	$(if $(SECURITY_GROUP),--security-group-id $(SECURITY_GROUP)) $(if $(IMAGE),--image-id $(IMAGE)) \
 	$(if $(TWO_VOLUME_IMAGE),--two-volume-image-id $(TWO_VOLUME_IMAGE)) $(if $(INSTANCE_TYPE),--instance-type $(INSTANCE_TYPE)) \
 	$(if $(INSTANCE_TYPES),--instance-types '$(INSTANCE_TYPES)') $(if $(CLEAN),--clean)

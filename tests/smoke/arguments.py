@@ -41,6 +41,8 @@ def deployed(made):
     made.add_argument("--confirm", metavar="ACCOUNT_ID", help="the account that may be changed; without it nothing is")
     made.add_argument("--template", type=pathlib.Path, default=REPOSITORY, metavar="FOLDER",
                       help="folder of template.yaml and the built functions (default: the repository)")
+    made.add_argument("--architecture", default="x86_64", choices=["x86_64", "arm64"],
+                      help="what the functions were built for (x86_64)")
     made.add_argument("--check", action="store_true", help="only look whether a run could begin, before the long build")
     made.add_argument("--clean", action="store_true", help="only remove what an earlier run of this stack has left")
 

@@ -24,6 +24,7 @@ class Failed(Exception):
 def parameters(run):
     images = f"arn:{run.partition}:ssm:{run.region}::parameter/aws/service/ami-amazon-linux-latest/*"
     values = {
+        "Architecture": run.arguments.architecture,
         "PolicyMode": "hardened", "NameSuffix": f"-{run.id}", "ManagedBy": run.managed_by, "ImageOwners": "amazon",
         "ImageParameterArns": images, "AllowedSourceCidrs": ",".join(EVERYWHERE), "HealthSchedule": "rate(1 minute)",
         # A sweep would write tags while the run compares a worker's.

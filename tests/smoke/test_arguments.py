@@ -1,8 +1,12 @@
 """The command line, and what is chosen where it says nothing."""
 
+from types import SimpleNamespace
+
 import pytest
 from arguments import REPOSITORY, parser
 from choice import default_of, size
+from deployment import parameters
+from run import Run
 
 
 def parse(*more):
@@ -11,6 +15,12 @@ def parse(*more):
 
 def test_nothing_is_confirmed_unless_it_is_said():
     assert parse().confirm is None and parse().minutes == 20 and parse().poll_seconds == 60
+
+
+@pytest.mark.parametrize(("more", "architecture"), [((), "x86_64"), (("--architecture", "arm64"), "arm64")])
+def test_the_stack_is_told_what_the_functions_are_built_for(more, architecture):
+    run = Run(parse(*more), SimpleNamespace(region_name="us-east-1"), {"Arn": "arn:aws:iam::123456789012:user/a"})
+    assert parameters(run)["Architecture"] == architecture
 
 
 @pytest.mark.parametrize("name", ["1st", "a_b", "a" * 30, "", "a-", "a--b"])

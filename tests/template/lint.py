@@ -173,6 +173,13 @@ def overfull(resources):
                 yield f"{name} has {used} bytes of environment, {MOST_OF_ENVIRONMENT} are the most"
 
 
+def other_architectures(resources, architecture):
+    """Functions that Lambda would run on another processor than the one that Architecture names."""
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Lambda::Function" and resource["Properties"]["Architectures"] != [architecture]:
+            yield f"{name}: its Architectures are {resource['Properties']['Architectures']} and not {[architecture]}"
+
+
 def faults_of_values(values, largest):
     """What is wrong with template.yaml deployed with these values."""
     yield from own_faults_of_values(values, largest)
@@ -192,6 +199,7 @@ def own_faults_of_values(values, largest):
     yield from monitoring.faults_of_stack(template, resources, values)
     yield from unsuffixed(resources, values.get("NameSuffix", ""))
     yield from oversized(resources, largest)
+    yield from other_architectures(resources, values.get("Architecture", "x86_64"))
     if set(TWO_ENTRIES) <= set(values):
         yield from policy_files.faults(resources, values)
     if set(TWO_ENTRIES) <= set(values) and values.get("PolicyMode") is None:

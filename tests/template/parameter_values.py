@@ -59,7 +59,7 @@ PARAMETER_SETS = {
     "two entries in every list": TWO_ENTRIES | {"Audit": "true"},
     "guardrail": {"PolicyMode": "guardrail"} | TWO_ENTRIES,
     "base": {"PolicyMode": "base"} | TWO_ENTRIES,
-    "a suffix": {"NameSuffix": "-lab", "PolicyMode": "guardrail"},
+    "a suffix, on Graviton": {"NameSuffix": "-lab", "PolicyMode": "guardrail", "Architecture": "arm64"},
     "every rule of the sweep": EVERY_RULE | TWO_ENTRIES | {"EventBusName": "cml/labs_1.a-b", "SweepConcurrency": "1"},
     "rules of the sweep that report": {"OnIdle": "report", "OnImpaired": "report", "OnOrphan": "report"} | TWO_ENTRIES,
     "no sweep": {"Sweep": "false"} | EVERY_RULE | TWO_ENTRIES | {"Audit": "true"},

@@ -53,6 +53,7 @@ TYPES = "(,[a-z0-9.*?-]{1,20}){0,19}$"
 
 # The file, its text, what stands there with the fault, who looks, and a word of what is said.
 FAULTS = [
+    ("template.yaml", "[!Ref Architecture]", "[x86_64]", deployed({"Architecture": "arm64"}), "Health: its Architectures"),
     ("template.yaml", "        Timer:\n", "        Schedule:\n", deployed_and_linted({}), "must not share name: HealthSchedule"),
     ("template.yaml", "        InvokeRole: NONE\n", "", deployed({}), "lambda:InvokeFunction"),
     ("template.yaml", "        InvokeRole: NONE\n", "        InvokeRole: !GetAtt WorkerRole.Arn\n", deployed({}), "credentials"),
