@@ -1,7 +1,8 @@
-"""`make deploy`: what it would run."""
+"""`make deploy`: what it would run; and samconfig.toml, so that `sam deploy` does the same."""
 
 import shlex
 import subprocess
+import tomllib
 
 import pytest
 
@@ -36,3 +37,46 @@ def test_the_template_is_uploaded_because_cloudformation_takes_51_200_bytes_inli
 def test_the_stack_is_told_what_the_functions_are_built_for(variables, architecture):
     _, deploy = commands(*variables, "PARAMETERS=MaxWorkers=3")
     assert values_of(deploy, "--parameter-overrides") == [f"Architecture={architecture}", "MaxWorkers=3"]
+
+
+# Options of `sam deploy` that were seen to work. The region and the keys are the caller's own.
+OPTIONS = {"template_file", "stack_name", "resolve_s3", "capabilities", "confirm_changeset", "fail_on_empty_changeset"}
+
+
+def differences(text):
+    """Where `sam deploy` would not do what `make deploy` does. SAM reads [<environment>.<command>.parameters]."""
+    config = tomllib.loads(text)
+    options = config["default"]["deploy"]["parameters"]
+    package, deploy = commands()
+    if (config["version"], set(config), set(config["default"])) != (0.1, {"version", "default"}, {"deploy"}):
+        yield "another environment, command or version"
+    if set(options) != OPTIONS:
+        yield f"options that were never seen to work, or are missing: {sorted(set(options) ^ OPTIONS)}"
+    if [options.get("template_file")] != values_of(package, "--template-file"):
+        yield "another template"
+    if options.get("capabilities") != values_of(deploy, "--capabilities"):
+        yield "other capabilities"
+    # `make deploy` uploads, asks nothing, and is content if nothing changed.
+    asked = [options.get(name) for name in ("resolve_s3", "confirm_changeset", "fail_on_empty_changeset")]
+    if asked != [True, False, False]:
+        yield "another course"
+
+
+SAMCONFIG = (REPOSITORY / "samconfig.toml").read_text(encoding="utf-8")
+
+
+def test_sam_deploys_as_make_does():
+    assert list(differences(SAMCONFIG)) == []
+
+
+@pytest.mark.parametrize(("good", "bad", "said"), [
+    ('template_file = "template.yaml"\n', "", "another template"),
+    ('"CAPABILITY_NAMED_IAM"', '"CAPABILITY_IAM"', "other capabilities"),
+    (', "CAPABILITY_AUTO_EXPAND"', "", "other capabilities"),
+    ("confirm_changeset = false", "confirm_changeset = true", "another course"),
+    ('stack_name = "cml-workers"\n', 'stack_name = "cml-workers"\nregion = "us-east-1"\n', "never seen to work"),
+    ("[default.deploy.parameters]", "[default.global.parameters]\nprofile = 'mine'\n\n[default.deploy.parameters]", "another environment"),
+])
+def test_another_deployment_is_noticed(good, bad, said):
+    assert good in SAMCONFIG
+    assert any(said in difference for difference in differences(SAMCONFIG.replace(good, bad, 1)))
