@@ -4,12 +4,15 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 OPERATIONS := $(notdir $(wildcard functions/*))
 MUTANTS := target/tools/bin/cargo-mutants
 
-# What the functions are built for, in Lambda's words: x86_64 or arm64. Unless it is said, what this machine is.
-ARCHITECTURE ?= $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+# What the functions are built for, as template.yaml's parameter has it: x86_64 or arm64.
+ARCHITECTURE ?= x86_64
 ifeq ($(filter x86_64 arm64,$(ARCHITECTURE)),)
 $(error ARCHITECTURE is $(ARCHITECTURE), but Lambda has x86_64 and arm64)
 endif
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+ifeq ($(HOST)$(filter help client,$(or $(MAKECMDGOALS),help)),)
+$(error Rust is missing: https://rustup.rs installs it)
+endif
 TARGET := $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)-unknown-linux-gnu
 # A panic aborts, and the binaries have no symbols: nobody reads their unwind tables, an eighth of a binary. A profile cannot leave
 # them out, and without a named target the flags would hold for build scripts too, which do unwind. The paths of this machine would
@@ -145,19 +148,19 @@ generate: ## Write anew what the operations' rows and types say: openapi.yaml, t
 
 build: $(VENV)/installed ## Build the functions for AWS into target/lambda/<operation>/bootstrap [ARCHITECTURE=arm64 ZIG=1]
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)" || \
-		{ echo "Rust has no standard library for $(ARCHITECTURE) here: rustup target add $(TARGET)" >&2; exit 1; }
+		{ echo "Rust cannot build for $(ARCHITECTURE) here yet: rustup target add $(TARGET), or name another ARCHITECTURE" >&2; exit 1; }
 	$(call say,building the functions for Lambda on $(ARCHITECTURE): about ten minutes if nothing is built yet)
 	$(BUILD_FOR_LAMBDA)
 	@$(VENV)/bin/python -B tests/local/packages.py target/lambda $(OPERATIONS:%=$(RELEASE)/%)
 
-deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [ARCH=arm64 PARAMETERS="Key=value ..."]
-	$(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml
+deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [ARCHITECTURE=arm64 PARAMETERS="Key=value ..."]
+	TZ=UTC0 $(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml
 	$(AWS) cloudformation deploy --template-file target/packaged.yaml --s3-bucket $(BUCKET) --stack-name $(STACK) \
 		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \
-		--parameter-overrides Architecture=$(or $(ARCH),x86_64) $(PARAMETERS)
+		--parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
 SMOKE = AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke --stack $(STACK) --bucket $(BUCKET) \
-	$(if $(ARCH),--architecture $(ARCH)) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
+	--architecture $(ARCHITECTURE) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
 	$(if $(SECURITY_GROUP),--security-group-id $(SECURITY_GROUP)) $(if $(IMAGE),--image-id $(IMAGE)) \
 	$(if $(TWO_VOLUME_IMAGE),--two-volume-image-id $(TWO_VOLUME_IMAGE)) $(if $(INSTANCE_TYPE),--instance-type $(INSTANCE_TYPE)) \
 	$(if $(INSTANCE_TYPES),--instance-types '$(INSTANCE_TYPES)') $(if $(CLEAN),--clean)

@@ -33,7 +33,7 @@ def test_the_template_is_uploaded_because_cloudformation_takes_51_200_bytes_inli
     assert "cloudformation deploy" in deploy and "--s3-bucket a-bucket" in deploy
 
 
-@pytest.mark.parametrize(("variables", "architecture"), [((), "x86_64"), (("ARCH=arm64",), "arm64")])
+@pytest.mark.parametrize(("variables", "architecture"), [((), "x86_64"), (("ARCHITECTURE=arm64",), "arm64")])
 def test_the_stack_is_told_what_the_functions_are_built_for(variables, architecture):
     _, deploy = commands(*variables, "PARAMETERS=MaxWorkers=3")
     assert values_of(deploy, "--parameter-overrides") == [f"Architecture={architecture}", "MaxWorkers=3"]
