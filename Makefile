@@ -2,6 +2,7 @@ VENV := .venv
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 OPERATIONS := $(notdir $(wildcard functions/*))
+PACKAGED := $(OPERATIONS:%=target/lambda/%/bootstrap)
 MUTANTS := target/tools/bin/cargo-mutants
 
 # What the functions are built for, as template.yaml's parameter has it: x86_64 or arm64.
@@ -22,9 +23,8 @@ RELEASE_FLAGS := -C force-unwind-tables=no --remap-path-prefix=$(CURDIR)=/source
 BUILD_RELEASE := RUSTFLAGS="$(RELEASE_FLAGS)" cargo build --release --target $(HOST)
 # cargo-lambda with zig links for another architecture, and with ZIG=1 for a glibc that is older than this machine's.
 CROSS := $(if $(filter $(HOST),$(TARGET)),$(ZIG),1)
-RELEASE := target/$(if $(CROSS),zig/)$(TARGET)/release
-BUILD_FOR_LAMBDA := $(if $(CROSS),RUSTFLAGS="$(RELEASE_FLAGS)" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build \
-	--release --disable-optimizations --target $(TARGET).2.34 --target-dir target/zig,$(BUILD_RELEASE))
+CROSS_BUILD := RUSTFLAGS="$(RELEASE_FLAGS)" CARGO_TARGET_DIR=target/zig PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build \
+	--release --disable-optimizations --target $(TARGET).2.34 --lambda-dir target/lambda
 
 # What the client's wheel is made of. Its build writes two packages beside what is written by hand.
 CLIENT_MADE := clients/python/src/cml_workers/api clients/python/src/cml_workers/_sync
@@ -69,7 +69,7 @@ dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet a
 		$(if $(PARAMETERS),--parameters $(PARAMETERS))
 
 test: $(VENV)/client build ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
-	$(VENV)/bin/python -B tests/local/sizes.py $(OPERATIONS:%=$(RELEASE)/%)
+	$(VENV)/bin/python -B tests/local/sizes.py $(PACKAGED)
 	$(call say,tests in Python: a minute or two)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke tests/local
 	$(call say,building for the tests: about five minutes if nothing is built yet)
@@ -150,8 +150,9 @@ build: $(VENV)/installed ## Build the functions for AWS into target/lambda/<oper
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)" || \
 		{ echo "Rust cannot build for $(ARCHITECTURE) here yet: rustup target add $(TARGET), or name another ARCHITECTURE" >&2; exit 1; }
 	$(call say,building the functions for Lambda on $(ARCHITECTURE): about ten minutes if nothing is built yet)
-	$(BUILD_FOR_LAMBDA)
-	@$(VENV)/bin/python -B tests/local/packages.py target/lambda $(OPERATIONS:%=$(RELEASE)/%)
+	$(if $(CROSS),$(CROSS_BUILD),$(BUILD_RELEASE))
+	@$(if $(CROSS),,for one in $(OPERATIONS); do install -D target/$(HOST)/release/$$one target/lambda/$$one/bootstrap || exit; done)
+	@$(VENV)/bin/python -B tests/local/packages.py $(PACKAGED)
 
 deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [ARCHITECTURE=arm64 PARAMETERS="Key=value ..."]
 	TZ=UTC0 $(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml

@@ -1,6 +1,6 @@
-"""Lays the functions out as what CloudFormation packages: FOLDER/<operation>/bootstrap, and says what they are.
+"""Says what the functions are that CloudFormation packages, and makes them ready for that.
 
-    packages.py FOLDER BINARY...
+    packages.py target/lambda/<operation>/bootstrap...
 
 Fails if one would not run on provided.al2023. Equal binaries make equal packages: `aws cloudformation package` writes a file's time
 and mode into the zip, so these are always the same, and it uploads under a name that is a hash of the zip.
@@ -9,7 +9,6 @@ and mode into the zip, so these are always the same, and it uploads under a name
 import hashlib
 import os
 import pathlib
-import shutil
 import sys
 
 from elftools.elf.dynamic import DynamicSection
@@ -41,6 +40,11 @@ def libraries(elf):
     return {tag.needed for section in dynamic for tag in section.iter_tags("DT_NEEDED")}
 
 
+def make_equal(package):
+    package.chmod(0o755)
+    os.utime(package, (TIME, TIME))
+
+
 def faults(name, elf):
     if architecture(elf) not in ARCHITECTURES.values():
         yield f"{name} is for {architecture(elf)}, and Lambda has {' and '.join(ARCHITECTURES.values())}"
@@ -51,29 +55,19 @@ def faults(name, elf):
         yield f"{name} needs {library}, which provided.al2023 may not have"
 
 
-def lay_out(folder, binary):
-    package = folder / binary.name
-    shutil.rmtree(package, ignore_errors=True)
-    package.mkdir(parents=True)
-    bootstrap = package / "bootstrap"
-    shutil.copyfile(binary, bootstrap)
-    bootstrap.chmod(0o755)
-    os.utime(bootstrap, (TIME, TIME))
-
-
 def main():
-    folder, *binaries = map(pathlib.Path, sys.argv[1:])
+    packages = sorted(map(pathlib.Path, sys.argv[1:]))
     found, architectures, everything = [], set(), hashlib.sha256()
-    for binary in sorted(binaries):
-        with binary.open("rb") as file:
+    for package in packages:
+        with package.open("rb") as file:
             elf = ELFFile(file)
-            found.extend(faults(binary.name, elf))
+            found.extend(faults(package.parent.name, elf))
             architectures.add(architecture(elf))
-        everything.update(hashlib.sha256(binary.read_bytes()).digest())
-        lay_out(folder, binary)
+        everything.update(hashlib.sha256(package.read_bytes()).digest())
+        make_equal(package)
     if found or len(architectures) != 1:
-        sys.exit("\n".join(found) or f"the binaries are for {architectures or 'nothing'}, not for one architecture")
-    print(f"{len(binaries)} functions for {architectures.pop()} are in {folder}, sha256 {everything.hexdigest()}")
+        sys.exit("\n".join(found) or f"the functions are for {architectures or 'nothing'}, not for one architecture")
+    print(f"{len(packages)} functions for {architectures.pop()}, sha256 {everything.hexdigest()}")
 
 
 if __name__ == "__main__":

@@ -30,16 +30,20 @@ def size(binary):
     return {"binary": binary.stat().st_size, "zip": package.tell()}
 
 
+def name(binary):
+    return binary.parent.name if binary.name == "bootstrap" else binary.name
+
+
 def sizes(binaries):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip((binary.name for binary in binaries), pool.map(size, binaries), strict=True))
+        return dict(zip(map(name, binaries), pool.map(size, binaries), strict=True))
 
 
 def too_large(sizes):
     return [
-        f"{name}: its {what} has {size[what]:,} bytes, {bound:,} at most"
-        for name, size in sizes.items()
-        for what, bound in LARGER.get(name, BOUNDS).items()
+        f"{operation}: its {what} has {size[what]:,} bytes, {bound:,} at most"
+        for operation, size in sizes.items()
+        for what, bound in LARGER.get(operation, BOUNDS).items()
         if size[what] > bound
     ]
 
@@ -50,8 +54,8 @@ def main():
     if "--json" in arguments:
         print(json.dumps(found))
         return
-    for name, one in found.items():
-        print(f"{name:36} binary {one['binary']:>10,} bytes, zip {one['zip']:>9,} bytes")
+    for operation, one in found.items():
+        print(f"{operation:36} binary {one['binary']:>10,} bytes, zip {one['zip']:>9,} bytes")
     if not found or too_large(found):
         sys.exit("\n".join(too_large(found)) or "no binary was named")
 

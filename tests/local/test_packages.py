@@ -2,6 +2,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 from awscli.customizations.cloudformation.artifact_exporter import make_zip
@@ -14,8 +15,9 @@ PROGRAM = pathlib.Path(sys.executable).resolve()
 
 
 @pytest.fixture
-def binary(tmp_path):
-    path = tmp_path / "start-instance"
+def package(tmp_path):
+    path = tmp_path / "start-instance/bootstrap"
+    path.parent.mkdir()
     path.write_bytes(PROGRAM.read_bytes())
     return path
 
@@ -31,27 +33,21 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def zipped(folder, name, monkeypatch, zone="UTC"):
-    monkeypatch.setenv("TZ", zone)
-    return pathlib.Path(make_zip(str(folder.parent / name), str(folder / "start-instance"))).read_bytes()
+def zipped(package, name, monkeypatch):
+    """As `aws cloudformation package` does it, under `make deploy`."""
+    monkeypatch.setenv("TZ", "UTC0")
+    time.tzset()
+    return pathlib.Path(make_zip(str(package.parent.parent / name), str(package.parent))).read_bytes()
 
 
-def test_the_same_binary_makes_the_same_package_at_another_time_with_another_mode(binary, tmp_path, monkeypatch):
-    packages.lay_out(tmp_path / "first", binary)
-    os.utime(binary, (1_700_000_000, 1_700_000_000))
-    binary.chmod(0o700)
-    packages.lay_out(tmp_path / "second", binary)
-    first, second = (zipped(tmp_path / name, name, monkeypatch) for name in ["first", "second"])
-    assert first == second
-    os.utime(tmp_path / "second/start-instance/bootstrap")
-    assert first != zipped(tmp_path / "second", "later", monkeypatch)
-
-
-def test_nothing_of_an_earlier_package_stays(binary, tmp_path):
-    packages.lay_out(tmp_path / "packages", binary)
-    (tmp_path / "packages/start-instance/old").touch()
-    packages.lay_out(tmp_path / "packages", binary)
-    assert [path.name for path in (tmp_path / "packages/start-instance").iterdir()] == ["bootstrap"]
+def test_the_same_binary_makes_the_same_package_at_another_time_with_another_mode(package, monkeypatch):
+    packages.make_equal(package)
+    first = zipped(package, "first", monkeypatch)
+    os.utime(package, (1_700_000_000, 1_700_000_000))
+    package.chmod(0o700)
+    assert zipped(package, "other", monkeypatch) != first
+    packages.make_equal(package)
+    assert zipped(package, "second", monkeypatch) == first
 
 
 def test_a_newer_glibc_is_refused_and_the_remedy_named(elf, monkeypatch):
@@ -76,7 +72,7 @@ def test_an_architecture_that_lambda_does_not_have_is_refused(elf, monkeypatch):
     assert any("Lambda has s390x" in fault for fault in packages.faults("health", elf))
 
 
-def test_what_is_no_binary_or_nothing_at_all_fails_the_run(binary, tmp_path):
-    assert run(tmp_path / "packages").returncode == 1
-    binary.write_text("no binary")
-    assert run(tmp_path / "packages", binary).returncode == 1
+def test_what_is_no_binary_or_nothing_at_all_fails_the_run(package):
+    assert run().returncode == 1
+    package.write_text("no binary")
+    assert run(package).returncode == 1

@@ -40,6 +40,13 @@ def test_a_binary_that_is_too_large_fails_the_run(binary):
         assert run(binary(b"\0" * bound, name)).returncode == 0
 
 
+def test_a_package_has_its_operations_bound(tmp_path):
+    package = tmp_path / "health/bootstrap"
+    package.parent.mkdir()
+    package.write_bytes(b"\0" * (sizes.BOUNDS["binary"] + 1))
+    assert run(package).returncode == 0 and run(package).stdout.startswith("health ")
+
+
 def test_a_package_that_is_too_large_fails_the_run(binary):
     # What cannot be compressed is as large as a package.
     answer = run(binary(os.urandom(sizes.BOUNDS["zip"] + 1)))
