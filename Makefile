@@ -50,7 +50,7 @@ say = @seconds=$$(($$(date +%s) - $(BEGAN))); printf '[%d:%02d] %s\n' $$((second
 
 .DELETE_ON_ERROR:
 .PHONY: help run client dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
-	requirements tables generate build deploy smoke watch
+	requirements sbom tables generate build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -71,7 +71,7 @@ dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet a
 test: $(VENV)/client build ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(PACKAGED)
 	$(call say,tests in Python: a minute or two)
-	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke tests/local
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke tests/local tests/supply
 	$(call say,building for the tests: about five minutes if nothing is built yet)
 	cargo build --workspace
 	cargo test --workspace --no-run
@@ -143,6 +143,9 @@ COMPILE := $(CURDIR)/$(VENV)/bin/uv pip compile --quiet --universal --python-ver
 requirements: $(VENV)/installed ## Write anew what tests/*.in ask for, with all that these need and their hashes [UPGRADE=1]
 	cd tests && for name in uv requirements; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) $$name.in --output-file $$name.txt || exit; done
+
+sbom: $(VENV)/installed build ## Write what is linked into each function to target/lambda/<operation>.cdx.json, as CycloneDX
+	@$(VENV)/bin/python -B tests/supply/bill_of_materials.py $(TARGET) target/lambda $(OPERATIONS)
 
 tables: $(VENV)/installed ## Write anew what follows AWS's data: the instance types that nest, a full instance; then run make generate
 	$(VENV)/bin/python -B tests/aws/instance_types.py
