@@ -212,16 +212,22 @@ ifneq ($(filter deploy smoke,$(MAKECMDGOALS)),)
 $(foreach name,STACK BUCKET,$(if $($(name)),,$(error make $(MAKECMDGOALS) needs STACK=<name of the CloudFormation stack> and BUCKET=<S3 bucket for the code>)))
 endif
 
-$(VENV)/installed: tests/requirements.txt
+UV_INSTALL := $(VENV)/bin/uv pip install --python $(VENV)
+
+$(VENV)/installed: tests/requirements.txt tests/uv.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 is missing: neither python3.11 nor python3 is it. Or: make PYTHON=<its path>" >&2; exit 1; }
-	@echo "Installing the local AWS into $(VENV): about 100 packages, a minute or two"
+	$(call say,installing the local AWS and the other tools in Python into $(VENV): about a minute)
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make $(VENV): its venv module is missing (Debian: apt install python3.11-venv)" >&2; exit 1; }
-	$(VENV)/bin/pip install --disable-pip-version-check -r tests/requirements.txt
+	@$(VENV)/bin/pip install --disable-pip-version-check --quiet --require-hashes -r tests/uv.txt
+	@# The first one fetches with a progress bar, the second one would list all the packages.
+	@$(VENV)/bin/uv run --no-project --isolated --python $(VENV)/bin/python --with-requirements tests/requirements.txt true
+	@$(UV_INSTALL) --quiet --require-hashes -r tests/requirements.txt
 	@touch $@
 
 # Built by what is installed already, and installed as its users install it.
 $(VENV)/client: $(VENV)/installed $(CLIENT_SOURCES)
-	rm -rf target/client
-	$(VENV)/bin/python -m build --quiet --wheel --no-isolation --outdir target/client clients/python
-	$(VENV)/bin/pip install --disable-pip-version-check --quiet --no-deps --force-reinstall target/client/*.whl
+	$(call say,building the client)
+	@rm -rf target/client
+	@$(VENV)/bin/python -m build --quiet --wheel --no-isolation --outdir target/client clients/python
+	@$(UV_INSTALL) --quiet --no-deps --force-reinstall target/client/*.whl
 	@touch $@
