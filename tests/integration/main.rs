@@ -48,5 +48,6 @@ mod soaking;
 mod sweep_deployment;
 mod sweeping;
 mod tagging;
+mod upgrade;
 mod waiting;
 mod world;
