@@ -73,6 +73,13 @@ fn sessions_of_identity_center_and_of_named_roles_are_people() {
     assert!(!read(&[(AWS_REGION, "us-east-1")]).unwrap().is_of_people("lab-users"));
 }
 
+/// For a moment of an update, Lambda runs new code with the variables of the version before, or the reverse.
+#[test]
+fn the_variables_of_another_version_stop_no_start() {
+    assert!(read(&[(AWS_REGION, "us-east-1")]).is_ok());
+    assert!(read(&[(AWS_REGION, "us-east-1"), ("CML_OF_ANOTHER_VERSION", "")]).is_ok());
+}
+
 #[test]
 fn a_given_empty_list_is_no_silent_default() {
     assert!(read(&[(AWS_REGION, "us-east-1"), (CML_ALLOWED_REGIONS, "")]).is_err());
