@@ -50,7 +50,7 @@ say = @seconds=$$(($$(date +%s) - $(BEGAN))); printf '[%d:%02d] %s\n' $$((second
 
 .DELETE_ON_ERROR:
 .PHONY: help run client dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
-	supply advisories requirements sbom tables generate build deploy smoke watch
+	supply advisories requirements sbom tables generate build deploy undeploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -186,6 +186,9 @@ deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 
 		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \
 		--parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
+undeploy: $(VENV)/installed ## Say what goes with a stack and what stays, and remove it: STACK=<stack name> [CONFIRM=<account id>]
+	@AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke/undeploy.py --stack $(STACK) $(if $(CONFIRM),--confirm $(CONFIRM))
+
 SMOKE = AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke --stack $(STACK) --bucket $(BUCKET) \
 	--architecture $(ARCHITECTURE) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
 	$(if $(SECURITY_GROUP),--security-group-id $(SECURITY_GROUP)) $(if $(IMAGE),--image-id $(IMAGE)) \
@@ -210,6 +213,9 @@ watch: $(VENV)/installed ## Serve the functions with `cargo lambda watch` agains
 AWS := AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/aws
 ifneq ($(filter deploy smoke,$(MAKECMDGOALS)),)
 $(foreach name,STACK BUCKET,$(if $($(name)),,$(error make $(MAKECMDGOALS) needs STACK=<name of the CloudFormation stack> and BUCKET=<S3 bucket for the code>)))
+endif
+ifneq ($(filter undeploy,$(MAKECMDGOALS)),)
+$(if $(STACK),,$(error make undeploy needs STACK=<name of the CloudFormation stack>))
 endif
 
 UV_INSTALL := $(VENV)/bin/uv pip install --python $(VENV)

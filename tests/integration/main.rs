@@ -48,6 +48,7 @@ mod soaking;
 mod sweep_deployment;
 mod sweeping;
 mod tagging;
+mod undeploy;
 mod upgrade;
 mod waiting;
 mod world;

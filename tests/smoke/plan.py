@@ -26,12 +26,16 @@ def is_aws(endpoint):
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
 
-def show(run, choice):
-    print(f"Account {run.account}, region {run.region}, as {run.caller['Arn']}")
+def show_account(run):
+    print(f"Account {run.account}, region {run.region}, as {run.caller['Arn']}", flush=True)
     # As the clients have it: an endpoint in the environment can be one that they are told to ignore.
     endpoints = sorted({run.client(service).meta.endpoint_url for service in ("cloudformation", "ec2", "iam", "sts")})
     if strange := [urllib.parse.urlsplit(one).netloc.rpartition("@")[2] for one in endpoints if not is_aws(one)]:
-        print(f"Not AWS itself, but {', '.join(strange)}")
+        print(f"Not AWS itself, but {', '.join(strange)}", flush=True)
+
+
+def show(run, choice):
+    show_account(run)
     if run.session.get_credentials().token:
         hours = (run.arguments.minutes + 2 * run.arguments.delivery_minutes + 30) / 60
         print(f"These keys are temporary: the run can take {hours:.1f} hours, and they must outlast it")

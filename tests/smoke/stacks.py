@@ -55,6 +55,10 @@ def remove(run, entry):
     # What a change set alone has made holds nothing.
     if stack["StackStatus"] != "REVIEW_IN_PROGRESS":
         keep_track(run, entry)
+    delete(run, entry, name)
+
+
+def delete(run, entry, name):
     # Again, because what failed for a moment, a throttled service say, fails the whole deletion.
     if not (is_deleted(run, entry, name) or is_deleted(run, entry, name)):
         for failure in failures(run, name, entry.region):

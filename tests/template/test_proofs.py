@@ -1,4 +1,4 @@
-"""docs/PROOFS.md and docs/MIGRATION.md quote AWS's API references; what is quoted from them is looked up in the service models that botocore ships.
+"""docs/PROOFS.md, DEPLOYING.md and MIGRATION.md quote AWS's API references; what is quoted from them is looked up in the service models that botocore ships.
 
 And the links of all pages, to a heading of one of them, lead to one that is there.
 """
@@ -13,8 +13,8 @@ from cloudformation import REPOSITORY
 
 SERVICES = ("apigateway", "cloudformation", "cloudtrail", "cloudwatch", "ec2", "iam", "logs", "ssm", "sts")
 QUOTED = re.compile(r'"([^"|]+)" \(\[[^]]*\]\(https://docs\.aws\.amazon\.com/[^)]*(?:APIReference|/goto/)[^)]*\)')
-QUOTING = ("docs/PROOFS.md", "docs/MIGRATION.md")
-QUOTATIONS = [each for page in QUOTING for each in QUOTED.findall((REPOSITORY / page).read_text(encoding="utf-8"))]
+QUOTING = ("docs/PROOFS.md", "docs/MIGRATION.md", "docs/DEPLOYING.md")
+QUOTATIONS = [" ".join(each.split()) for page in QUOTING for each in QUOTED.findall((REPOSITORY / page).read_text(encoding="utf-8"))]
 
 
 def texts(node):

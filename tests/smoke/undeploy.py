@@ -1,0 +1,185 @@
+"""The program behind `make undeploy`: says what goes with a stack and what stays behind, and removes it if that is confirmed.
+
+    .venv/bin/python tests/smoke/undeploy.py --stack NAME [--confirm ACCOUNT_ID]
+
+Exit status: 0 if the stack is gone, 1 if it is not, 2 if nothing was done.
+"""
+
+import argparse
+import collections
+import os
+import sys
+import time
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from samtranslator.yaml_helper import yaml_parse
+
+import log_groups
+import plan
+import removal
+import stacks
+import workers
+from arguments import stack_name
+from claims import one_line
+from ledger import Entry
+from progress import say, tell
+from run import Run
+
+
+class Refused(Exception):
+    """What stands in the way."""
+
+
+def entry(run, kind, name, **details):
+    return Entry(0, kind, name, run.region, run.account, "", time.time(), 0, details)
+
+
+def resources_of(run, stack):
+    pages = run.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+    # One that could not be made has no id.
+    return [one for page in pages for one in page["StackResourceSummaries"]
+            if one["ResourceStatus"] != "DELETE_COMPLETE" and one.get("PhysicalResourceId")]
+
+
+class Deployed:
+    """A stack with those inside it, and what belongs to it without being a part."""
+
+    def __init__(self, run, stack):
+        self.run, self.stack = run, entry(run, "stack", stack["StackName"], id=stack["StackId"])
+        self.parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+        self.stacks = [stack["StackId"], *stacks.nested(run, self.stack)]
+        self.resources = [(one, resource) for one in self.stacks for resource in resources_of(run, one)]
+        self.templates = {one: self.template_of(one) for one in self.stacks}
+
+    def template_of(self, stack):
+        answer = self.run.client("cloudformation").get_template(StackName=stack, TemplateStage="Processed")
+        body = answer["TemplateBody"]
+        # One that nothing transforms is given as it was written, which is YAML here.
+        return (yaml_parse(body) if isinstance(body, str) else body)["Resources"]
+
+    def physical_ids(self, kind):
+        return [resource["PhysicalResourceId"] for _, resource in self.resources if resource["ResourceType"] == kind]
+
+    def retained(self):
+        """What the templates themselves keep, by type and name."""
+        for stack, resource in self.resources:
+            policy = self.templates[stack].get(resource["LogicalResourceId"], {}).get("DeletionPolicy", "Delete")
+            if policy != "Delete":
+                yield resource["ResourceType"], resource["PhysicalResourceId"]
+
+    def code(self):
+        """The buckets of the functions' code. Its objects are named by their content: another stack can have the same ones."""
+        functions = [one for one in self.templates[self.stacks[0]].values() if one["Type"] == "AWS::Lambda::Function"]
+        return sorted({function["Properties"]["Code"]["S3Bucket"] for function in functions})
+
+    def workers(self):
+        """With their regions, those that are not terminated."""
+        for region in (self.parameters["AllowedRegions"] or self.run.region).split(","):
+            for instance in workers.with_tag(self.run, region, self.parameters["ManagedBy"]):
+                if workers.state(instance) not in workers.GONE_STATES:
+                    yield region, instance
+
+    def with_profile(self):
+        """Workers that run programs with the role that would go."""
+        profiles = {name.rpartition("/")[2] for name in self.physical_ids("AWS::IAM::InstanceProfile")}
+        for region, instance in self.workers():
+            if instance.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2] in profiles:
+                yield f"{instance['InstanceId']} in {region}"
+
+    def strangers(self):
+        """Who else has a policy of the stack: IAM removes none that somebody has."""
+        own = set(self.physical_ids("AWS::IAM::Role"))
+        for policy in self.physical_ids("AWS::IAM::ManagedPolicy"):
+            pages = self.run.client("iam").get_paginator("list_entities_for_policy").paginate(PolicyArn=policy)
+            for page in pages:
+                names = [("user", one["UserName"]) for one in page["PolicyUsers"]]
+                names += [("group", one["GroupName"]) for one in page["PolicyGroups"]]
+                names += [("role", one["RoleName"]) for one in page["PolicyRoles"] if one["RoleName"] not in own]
+                yield from (f"the {kind} {name} has {policy}" for kind, name in names)
+
+
+def show(run, deployed):
+    plan.show_account(run)
+    counts = collections.Counter(resource["ResourceType"] for _, resource in deployed.resources)
+    functions, groups = counts["AWS::Lambda::Function"], counts["AWS::Logs::LogGroup"]
+    tell(f"The stack {run.stack} would go: {len(deployed.resources)} resources, with {functions} functions, the API, and "
+         f"{groups} log groups with all their lines")
+    tell("What stays behind:")
+    for line in staying(deployed):
+        tell(f"  {line}")
+
+
+def staying(deployed):
+    for region, instance in deployed.workers():
+        yield (f"worker {instance['InstanceId']} in {region}, {workers.state(instance)}: it goes on, with its volumes and tags, "
+               "and is charged for")
+    for kind, name in deployed.retained():
+        yield f"{kind} {name}: the template keeps it"
+    for bucket in deployed.code():
+        yield f"the code and the templates in s3://{bucket}, which other stacks may use"
+    yield "what CloudWatch and X-Ray have recorded: metrics and traces, until they expire"
+
+
+def refuse(deployed):
+    """Looked at first, because CloudFormation would begin, and stop in the middle or break what runs."""
+    reasons = [f"worker {one} runs with the stack's instance profile: terminate it, or give it another profile"
+               for one in deployed.with_profile()]
+    reasons += [f"{one}: detach it" for one in deployed.strangers()]
+    if reasons:
+        raise Refused("; ".join(reasons))
+
+
+def remove(run, deployed):
+    """Whether the stack is gone."""
+    say(f"removing the stack {run.stack}")
+    stacks.settle(run, deployed.stack)
+    stacks.delete(run, deployed.stack, deployed.stack.details["id"])
+    groups = [entry(run, "log-group", name) for name in log_groups.wanted(run.stack)]
+    nested = [entry(run, "stack", name, id=name) for name in deployed.stacks[1:]]
+    left = removal.left(run, [deployed.stack, *nested, *groups])
+    for line in left:
+        tell(f"  left: {line}")
+    if not left:
+        say(f"the stack {run.stack} is gone")
+    return not left
+
+
+def start():
+    made = argparse.ArgumentParser(prog="tests/smoke/undeploy.py", description="Removes a stack that make deploy made.")
+    made.add_argument("--stack", type=stack_name, required=True, help="name of the stack")
+    made.add_argument("--confirm", metavar="ACCOUNT_ID", help="the account that may be changed; without it nothing is")
+    # The CLI and the other SDKs know AWS_REGION; boto3 alone does not.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    arguments = made.parse_args()
+    if not session.region_name:
+        raise SystemExit("no region: set AWS_REGION, such as AWS_REGION=us-east-1")
+    return Run(arguments, session, session.client("sts").get_caller_identity())
+
+
+def main():
+    run = start()
+    stack = stacks.describe(run, run.stack)
+    if stack is None:
+        raise SystemExit(f"there is no stack {run.stack} in {run.region}")
+    deployed = Deployed(run, stack)
+    show(run, deployed)
+    refuse(deployed)
+    if run.arguments.confirm != run.account:
+        plan.ask(run)
+        return 2
+    behind = list(staying(deployed))
+    gone = remove(run, deployed)
+    tell("Behind stay:")
+    for line in behind:
+        tell(f"  {line}")
+    return 0 if gone else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except NoCredentialsError:
+        raise SystemExit("no credentials: give them as to the AWS CLI, such as AWS_PROFILE=<a profile>") from None
+    except (BotoCoreError, ClientError, Refused) as error:
+        raise SystemExit(one_line(error)) from None
