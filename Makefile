@@ -168,9 +168,10 @@ tables: $(VENV)/installed ## Write anew what follows AWS's data: the instance ty
 	$(VENV)/bin/python -B tests/aws/instance_types.py
 	$(VENV)/bin/python -B tests/aws/full_instance.py
 
-generate: ## Write anew what the operations' rows and types say: openapi.yaml, tables of README and iam/README.md, watch routes
+generate: $(VENV)/installed ## Write anew what follows the operations' rows and types, and the drawing: openapi.yaml, tables, watch routes
 	cargo build --workspace
 	@target/debug/generate
+	$(VENV)/bin/d2 docs/architecture.d2 docs/architecture.svg
 
 build: $(VENV)/installed ## Build the functions for AWS into target/lambda/<operation>/bootstrap [ARCHITECTURE=arm64 ZIG=1]
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)" || \
