@@ -50,7 +50,7 @@ say = @seconds=$$(($$(date +%s) - $(BEGAN))); printf '[%d:%02d] %s\n' $$((second
 
 .DELETE_ON_ERROR:
 .PHONY: help run client dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
-	supply advisories requirements sbom tables generate build deploy undeploy smoke watch
+	docs supply advisories requirements sbom tables generate build deploy undeploy smoke watch
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -131,12 +131,18 @@ bench-binaries:
 lint: $(VENV)/client supply ## Check formatting, code, documentation, templates and policies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@$(MAKE) docs
 	$(VENV)/bin/cfn-lint template.yaml iam/bootstrap.yaml iam/audit.yaml monitoring.yaml
 	$(VENV)/bin/python tests/template/lint.py
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
 	cd clients/python && $(RUFF) check && $(RUFF) format --check && $(CURDIR)/$(VENV)/bin/mypy
+
+# Whoever reads this works on it, so the private items are documented, too, and the front page links to some.
+docs: $(VENV)/installed ## Build the documentation of the code and the API, and draw the deployment
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items
+	$(VENV)/bin/d2 docs/architecture.d2 target/doc/architecture.svg
+	@$(VENV)/bin/python -B tests/local/docs openapi.yaml target/doc
 
 MACHETE := target/tools/bin/cargo-machete
 

@@ -1,7 +1,7 @@
 //! What an IAM policy says to an AWS call, worked out without AWS.
 //!
 //! AWS judges a call by many single checks: an action on a resource, with what it knows of the request and of the resource
-//! (the context). [`expand`] turns a [`Request`], as the functions sent it, into those checks, with an [`Account`] for the
+//! (the context). [`expand()`] turns a [`Request`], as the functions sent it, into those checks, with an [`Account`] for the
 //! facts that AWS looks up itself. [`Policies`] judges one check; a call is allowed if each of its checks is.
 //! [`mutants`] are the policies with one element less or wider, for a proof that nothing in them is idle.
 //!
