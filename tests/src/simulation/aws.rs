@@ -4,7 +4,7 @@
 //! | what happens | who says so |
 //! |---|---|
 //! | an answer is lost before or after the work, cut, or late; a request arrives twice | every network |
-//! | an API has a bucket of tokens, which refills | "Request throttling for the Amazon EC2 API" (docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html): "throttled on the number of requests you make on a per-API basis"; how much of it the rest of the account leaves, nobody knows |
+//! | an API has a bucket of tokens, which refills | [`super::limits`]; in a history it is small, for how much of it the rest of the account leaves, nobody knows |
 //! | the SDK's stock of retries is used up | aws-smithy-runtime, `TokenBucket`: one for the whole process |
 //! | connect and read timeouts are the HTTP client's to keep | aws-smithy-http-client |
 
@@ -24,16 +24,20 @@ use tokio::time::{sleep, timeout};
 use super::clock::Clock;
 use super::ec2::{self, Ec2, Instance};
 use super::kind::{FAULTS, Fault, Kind, MOST_LATE};
+use super::limits::{Bucket, Share};
 use super::metrics;
 use super::wire::{self, Fields, MetricRequest, Protocol};
+
+/// The buckets of tokens, each with its region and its name.
+pub type Buckets = BTreeMap<(String, String), Bucket>;
 
 #[derive(Debug)]
 struct State {
     kind: Kind,
     random: fastrand::Rng,
     ec2: Ec2,
-    /// What an API's bucket holds, in half calls, and since when.
-    buckets: BTreeMap<String, (u64, u64)>,
+    /// Each with its region and its name; those of a history have no region.
+    buckets: Buckets,
     log: Vec<String>,
     arrived: Vec<(u64, String)>,
     counts: BTreeMap<String, u64>,
@@ -123,6 +127,11 @@ impl Aws {
         self.lock().ec2.failed_bindings()
     }
 
+    /// The buckets from which calls took tokens.
+    pub fn buckets(&self) -> Buckets {
+        self.lock().buckets.clone()
+    }
+
     /// How often each call was made, and met each fault.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.lock().counts.clone()
@@ -180,13 +189,14 @@ impl Call {
 
 impl State {
     /// What happens to a call on its way.
-    fn fault(&mut self, action: &str, now: u64) -> Option<Fault> {
-        *self.counts.entry(action.to_owned()).or_default() += 1;
+    fn fault(&mut self, call: &Call, now: u64) -> Option<Fault> {
+        let action = &call.action;
+        *self.counts.entry(action.clone()).or_default() += 1;
         if self.ec2.is_calm {
             return None;
         }
         let drawn = self.random.u8(0..100) < self.kind.faults;
-        let fault = if self.is_throttled(action, now) {
+        let fault = if self.is_throttled(call, now) {
             Some(Fault::Throttled)
         } else {
             drawn.then(|| FAULTS[self.random.usize(0..FAULTS.len())])
@@ -197,18 +207,25 @@ impl State {
         fault
     }
 
-    fn is_throttled(&mut self, action: &str, now: u64) -> bool {
-        let most = u64::from(self.kind.bucket) * 2;
-        if most == 0 {
-            return false;
+    /// Whether a bucket of the call is empty. If none is, the call takes from each.
+    fn is_throttled(&mut self, call: &Call, now: u64) -> bool {
+        let (kind, action) = (self.kind, &call.action);
+        let shares = kind.limits.map(|limits| limits.shares(action, &call.fields, now)).unwrap_or_default();
+        let shares = shares.into_iter().map(|share| (call.region.clone(), share));
+        let small = (kind.bucket > 0).then(|| {
+            let full = Bucket::new(u64::from(kind.bucket) * 1_000, 500, now);
+            (String::new(), Share { name: action.clone(), full, tokens: 1 })
+        });
+        let shares: Vec<_> = shares.chain(small).map(|(region, share)| ((region, share.name.clone()), share)).collect();
+        let mut is_enough = true;
+        for (key, share) in &shares {
+            let bucket = self.buckets.entry(key.clone()).or_insert_with(|| share.full.clone());
+            is_enough &= bucket.holds(share.tokens, now);
         }
-        let (held, since) = self.buckets.entry(action.to_owned()).or_insert((most, now));
-        let seconds = (now - *since) / 1_000;
-        *since += seconds * 1_000;
-        *held = (*held + seconds).min(most);
-        let left = held.checked_sub(2);
-        *held = left.unwrap_or(*held);
-        left.is_none()
+        for (key, share) in shares.iter().filter(|_| is_enough) {
+            self.buckets.entry(key.clone()).and_modify(|bucket| bucket.take(share.tokens, now));
+        }
+        !is_enough
     }
 
     fn work(&mut self, call: &Call, now: u64) -> (u16, Vec<u8>) {
@@ -246,7 +263,7 @@ impl Aws {
             let now = self.clock.milliseconds();
             let state = &mut *self.lock();
             state.arrived.push((now, call.action.clone()));
-            let fault = state.fault(&call.action, now);
+            let fault = state.fault(&call, now);
             let way = match (fault, state.kind.latency) {
                 (Some(Fault::Slow), _) => 1_000..8_000,
                 (_, 0) => 5..400,

@@ -1,7 +1,6 @@
 //! One history: the requests of a program against a simulated AWS, and afterwards, when all is calm, each launch once more.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +11,6 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, http_client_fn};
-use lambda_http::{Context, RequestExt};
 use serde_json::{Value, json};
 use shared::aws::clients::{Clients, settings};
 use shared::config::Config;
@@ -23,10 +21,8 @@ use super::clock::Clock;
 use super::ec2::{FOREIGN, STOPPED};
 use super::invariants::{Findings, Seen};
 use super::kind::START;
+use super::operation::Request;
 use super::program::{CALLERS, Call, Program, REGIONS, VARIABLES};
-
-/// What a function has for one invocation.
-pub const TIMEOUT: Duration = Duration::from_secs(27);
 
 /// What a call was answered.
 #[derive(Debug, Clone)]
@@ -217,32 +213,16 @@ impl World {
     }
 
     /// Makes a call. Each has an answer.
-    #[expect(clippy::expect_used, reason = "test support")]
     async fn call(&self, call: &Call) -> Answered {
         let (operation, path, query, body, ids) = self.request(call);
         let (caller, key) = match call {
             Call::Launch(launch) => (launch.caller, launch.key),
             _ => (0, None),
         };
-        let caller = &CALLERS[caller];
-        let headers = key.map_or(json!({}), |key| json!({"Idempotency-Key": [key]}));
-        let event = json!({
-            "resource": "/", "path": "/", "httpMethod": "POST", "headers": {}, "multiValueHeaders": headers, "pathParameters": path,
-            "multiValueQueryStringParameters": query, "body": body, "isBase64Encoded": false,
-            "requestContext": {"stage": "v1", "resourcePath": "/", "httpMethod": "POST",
-                               "identity": {"caller": caller.id, "userArn": caller.arn}},
-        });
-        let mut context = Context::default();
-        let due = self.clients.now() + TIMEOUT;
-        let due = due.duration_since(std::time::UNIX_EPOCH).expect("a time after 1970");
-        context.deadline = u64::try_from(due.as_millis()).expect("a time in this age");
-        let event = lambda_http::request::from_str(&event.to_string()).expect("an event").with_lambda_context(context);
+        let request = Request { operation, path, query, body, caller: &CALLERS[caller], key };
         self.aws.note(&format!("{call:?} {ids:?}"));
         let (from, calls, start) = (self.clock.milliseconds(), Arc::new(AtomicU64::new(0)), Instant::now());
-        // In a box: the compiler gives up on how deep the futures of all operations are.
-        let answer: Pin<Box<dyn Future<Output = _>>> =
-            Box::pin(super::operation::answer(operation, &self.clients, &event));
-        let response = CALLS.scope(calls.clone(), answer).await.expect("an operation").expect("a response");
+        let response = CALLS.scope(calls.clone(), request.send(&self.clients)).await;
         let to = from + u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let document: Value = serde_json::from_slice(response.body()).unwrap_or_default();
         let (call, status) = (call.clone(), response.status().as_u16());

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::ec2::{FOREIGN, Instance, MOST_LAG, SHOWN};
-use super::history::{Answered, TIMEOUT};
+use super::history::Answered;
 use super::kind::{Kind, MOST_LATE};
+use super::operation::TIMEOUT;
 use super::program::{CALLERS, Call, Launch, NO_KEY, REGIONS};
 
 /// What must be true.

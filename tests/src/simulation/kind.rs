@@ -1,5 +1,7 @@
 //! Which of the AWSes that there may be a history meets, and what can go wrong with a call of it.
 
+use super::limits::Limits;
+
 /// When the program starts, in milliseconds: what is there from the first moment on has been there for a while by then.
 pub const START: u64 = 60_000;
 
@@ -80,6 +82,8 @@ pub struct Kind {
     pub image_moves_at: [u64; 2],
     /// How many calls of an API can be made at once; one more each two seconds. No limit if 0.
     pub bucket: u32,
+    /// The limits of the account, if there are any.
+    pub limits: Option<Limits>,
     /// How long each call takes, in milliseconds; any time up to 800 if 0.
     pub latency: u64,
     /// How many retries the SDK has before it must earn more.
@@ -97,6 +101,7 @@ pub const KINDEST: Kind = Kind {
     full: 0,
     image_moves_at: [0, 0],
     bucket: 0,
+    limits: None,
     latency: 0,
     retries: 500,
 };

@@ -6,6 +6,7 @@ use super::ec2::{MOST_LAG, SUBNETS, image};
 use super::kind::{Kind, Tokens};
 
 /// A caller: its id and ARN as API Gateway says them, and who it is to `Idempotency-Key` and `CreatedBy`.
+#[derive(Debug)]
 pub struct Caller {
     pub id: &'static str,
     pub arn: &'static str,
@@ -182,6 +183,7 @@ impl Kind {
             full: one_of(random, &[0, 20, 60]),
             image_moves_at: one_of(random, &[[0, 0], [0, 0], [3_000, 0], [3_000, 50_000], [40_000, 0]]),
             bucket: one_of(random, &[0, 0, 2]),
+            limits: None,
             latency: 0,
             retries: one_of(random, &[500, 500, 20]),
         }

@@ -23,6 +23,10 @@ impl Ec2 {
         let (moment, tags_of) = self.moments(now);
         let (wanted, filters) = (wire::list(fields, "InstanceId"), wire::filters(fields));
         let shows = |instance: &&Instance| {
+            // First, for it costs least.
+            if !wanted.is_empty() && !wanted.contains(&instance.id) {
+                return false;
+            }
             let Some(state) = instance.state(moment).filter(|_| instance.region == region) else { return false };
             let tags = instance.tags(tags_of);
             filters.iter().all(|(name, values)| match name.as_str() {
@@ -38,10 +42,14 @@ impl Ec2 {
         if let Some(missing) = wanted.iter().find(|id| !found.iter().any(|instance| instance.id == **id)) {
             return unknown(missing);
         }
-        let found = found.into_iter().filter(|instance| wanted.is_empty() || wanted.contains(&instance.id));
-        let items: String = found.map(|instance| described(instance, moment, &instance.tags(tags_of))).collect();
+        let number = |name: &str| fields.get(name).and_then(|text| text.parse::<usize>().ok());
+        let (from, most) = (number("NextToken").unwrap_or(0), number("MaxResults").unwrap_or(usize::MAX));
+        let page = found.iter().skip(from).take(most);
+        let items: String = page.map(|instance| described(instance, moment, &instance.tags(tags_of))).collect();
         let reservation = wire::element("item", &wire::element("instancesSet", &items));
-        (200, wire::document("DescribeInstances", &wire::element("reservationSet", &reservation)))
+        let next = from.saturating_add(most);
+        let token = if next < found.len() { wire::text("nextToken", &next.to_string()) } else { String::new() };
+        (200, wire::document("DescribeInstances", &(wire::element("reservationSet", &reservation) + &token)))
     }
 
     pub(super) fn describe_status(&mut self, region: &str, fields: &Fields, now: u64) -> Answer {
