@@ -49,11 +49,10 @@ endif
 say = @seconds=$$(($$(date +%s) - $(BEGAN))); printf '[%d:%02d] %s\n' $$((seconds / 60)) $$((seconds % 60)) "$(strip $(1))"
 
 .DELETE_ON_ERROR:
-.PHONY: help run client dashboard test fuzz soak simulate stories replay mutants bench bench-binaries bench-guard sustained lint \
-	docs supply advisories requirements sbom tables generate build deploy undeploy smoke watch
+.PHONY: bench-binaries $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 run: $(VENV)/client ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
 	$(call say,building: about five minutes if nothing is built yet)
@@ -97,6 +96,10 @@ simulate: ## Let histories of requests happen in a simulated AWS, go on where an
 stories: ## Let workers live 14 days each under the sweep, in a simulated AWS, seeds FROM to STORIES [STORIES=1000 FROM=0]
 	cargo build --profile simulate -p tests --bin stories
 	@STORIES=$(STORIES) FROM=$(FROM) target/simulate/stories
+
+scale: ## Let fleets of 10 to 10,000 workers live an hour in a simulated AWS with AWS's limits [WORKERS=1000 REGIONS=10 READERS=10 DIVIDED_BY=1 IDS=filter]
+	cargo build --profile simulate -p tests --bin fleet
+	@WORKERS=$(WORKERS) REGIONS=$(REGIONS) READERS=$(READERS) DIVIDED_BY=$(DIVIDED_BY) IDS=$(IDS) target/simulate/fleet
 
 replay: ## Say what other rules of the sweep would have done with the workers of a log: LOG=<file> RULES="OnIdle=stop"
 	@$(if $(and $(LOG),$(RULES)),,$(error make replay needs LOG=<file of log lines> and RULES="OnIdle=stop": docs/SWEEP.md))

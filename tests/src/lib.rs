@@ -1,5 +1,6 @@
 //! The local AWS, and what the integration tests need around it.
 pub mod client;
+pub mod fleet;
 pub mod generate;
 pub mod iam;
 pub mod openapi;
