@@ -1,6 +1,6 @@
 //! Sweeps one region.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt};
 
@@ -92,18 +92,27 @@ async fn tell(clients: &Clients, bus: &Bus, region: &Region, all: &[Facts], repo
     let calls = all.iter().filter_map(|facts| {
         let (changes, seen) = changes(facts, is_own);
         let seen = seen?;
-        Some(async move {
-            let told = async {
-                bus.publish(&changes).await?;
-                actions::set_tag(clients, region, &facts.instance_id, SEEN_KEY, &seen).await
-            };
-            (facts, changes.len(), told.await)
+        Some(async move { (facts, changes.len(), seen, bus.publish(&changes).await) })
+    });
+    let mut told: BTreeMap<String, Vec<(&Facts, usize)>> = BTreeMap::new();
+    for (facts, count, seen, published) in stream::iter(calls).buffered(AT_ONCE).collect::<Vec<_>>().await {
+        match published {
+            Ok(()) => told.entry(seen).or_default().push((facts, count)),
+            Err(error) => report.failures.push(Failure::new(Some(&facts.instance_id), &error)),
+        }
+    }
+    let calls = told.iter().flat_map(|(seen, workers)| {
+        workers.chunks(fleet::MOST_IDS).map(move |some| async move {
+            let ids = some.iter().map(|(facts, _)| facts.instance_id.as_str());
+            (some, actions::set_tag_of_many(clients, region, ids, SEEN_KEY, seen).await)
         })
     });
-    for (facts, count, told) in stream::iter(calls).buffered(AT_ONCE).collect::<Vec<_>>().await {
-        match told {
-            Ok(()) => report.events += count,
-            Err(error) => report.failures.push(Failure::new(Some(&facts.instance_id), &error)),
+    for (workers, mut answers) in stream::iter(calls).buffered(AT_ONCE).collect::<Vec<_>>().await {
+        for (facts, count) in workers {
+            match answers.remove(&facts.instance_id) {
+                Some(error) => report.failures.push(Failure::new(Some(&facts.instance_id), &error)),
+                None => report.events += count,
+            }
         }
     }
 }

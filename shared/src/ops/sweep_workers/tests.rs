@@ -278,6 +278,38 @@ async fn a_change_that_eventbridge_refuses_is_not_remembered() {
 }
 
 #[tokio::test]
+async fn one_call_remembers_all_workers_and_one_that_is_gone_costs_the_others_nothing() {
+    const GONE: &str = "i-0fedcba9876543210";
+    for (answer, failed, again) in [(None, vec![], 0), (Some(GONE), vec![GONE], 1)] {
+        let all = mock!(Client::describe_instances).then_http_response(|| {
+            let item = |id| {
+                format!("<item><instanceId>{id}</instanceId><instanceState><name>stopped</name></instanceState></item>")
+            };
+            let items = item(ID) + &item(GONE);
+            let instances =
+                format!("<reservationSet><item><instancesSet>{items}</instancesSet></item></reservationSet>");
+            xml(200, format!("<DescribeInstancesResponse>{instances}</DescribeInstancesResponse>"))
+        });
+        let both =
+            mock!(Client::create_tags).match_requests(|r| r.resources() == [ID, GONE]).then_http_response(move || {
+                match answer {
+                    Some(id) => {
+                        ec2_error(400, "InvalidInstanceID.NotFound", &format!("The instance ID '{id}' does not exist"))
+                    }
+                    None => tags_changed("CreateTags"),
+                }
+            });
+        let one = mock!(Client::create_tags)
+            .match_requests(|r| r.resources() == [ID])
+            .then_http_response(|| tags_changed("CreateTags"));
+        let report = sweeper(&[&all, &both, &one], Rules::default()).sweep_workers().await;
+        let failures: Vec<&str> =
+            report.regions[0].failures.iter().filter_map(|one| one.instance_id.as_deref()).collect();
+        assert_eq!((failures, both.num_calls(), one.num_calls()), (failed, 1, again));
+    }
+}
+
+#[tokio::test]
 async fn an_event_that_is_not_understood_sweeps_nothing() {
     let sweeper = sweeper(&[], Rules::default());
     for event in [json!({"permissions": "true"}), json!({"permission": true}), json!([]), json!({"detail-type": "x"})] {

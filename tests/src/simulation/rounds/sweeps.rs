@@ -14,10 +14,11 @@ use super::*;
 /// What is special about a sweep of one running and one stopped worker, and its rounds. Both regions are swept at the same
 /// time; the other one has no worker.
 const SWEEPS: [(&[&str], &str); 6] = [
-    (&[], "2 DescribeInstances, DescribeInstanceStatus, 2 CreateTags"),
-    (&["idle"], "2 DescribeInstances, DescribeInstanceStatus, GetMetricStatistics, 2 CreateTags"),
+    // Both are remembered in one call, for the same is known of them.
+    (&[], "2 DescribeInstances, DescribeInstanceStatus, CreateTags"),
+    (&["idle"], "2 DescribeInstances, DescribeInstanceStatus, GetMetricStatistics, CreateTags"),
     // Both are marked.
-    (&["orphan"], "2 DescribeInstances, DescribeInstanceStatus, 2 CreateTags, 2 CreateTags, 2 PutEvents"),
+    (&["orphan"], "2 DescribeInstances, DescribeInstanceStatus, CreateTags, 2 CreateTags, 2 PutEvents"),
     // One after the other is terminated, each after a last read.
     (
         &["orphan", "again"],
