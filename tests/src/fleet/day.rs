@@ -148,18 +148,14 @@ async fn together(cloud: &Cloud, operation: &'static str, workers: Vec<&Worker>)
         let ids: Vec<String> =
             workers.iter().filter(|worker| worker.region == *region).map(|worker| worker.id.clone()).collect();
         let of_minute = ids.len().div_ceil(minutes).max(1);
-        let minutes: Vec<Vec<String>> = ids.chunks(of_minute).map(<[String]>::to_vec).collect();
-        minutes.into_iter().enumerate().map(move |(number, ids)| (moment(number, minutes_of_morning()), *region, ids))
+        let batches: Vec<Vec<String>> = ids.chunks(of_minute).map(<[String]>::to_vec).collect();
+        batches.into_iter().enumerate().map(move |(number, ids)| (moment(number, minutes), *region, ids))
     });
     let calls = calls.map(|(at, region, ids)| async move {
         until(cloud, at).await;
         join_all(ids.chunks(MOST_IDS).map(|ids| batch(cloud, operation, region, ids.to_vec()))).await;
     });
     join_all(calls).await;
-}
-
-fn minutes_of_morning() -> usize {
-    usize::try_from((MORNING.end - MORNING.start) / MINUTE).unwrap_or(1)
 }
 
 /// Sends a batch, and what it did not reach once more, as often as its answer says that it may succeed later.

@@ -35,7 +35,7 @@ pub fn of(cloud: &Cloud, sweeps: &[Sweep], longest_round: u64, launches: &[Launc
 }
 
 /// Launches that happened twice, or of which a caller was told although they did not happen.
-fn launched_wrongly(instances: &[Instance], launches: &[Launch]) -> Vec<String> {
+pub(super) fn launched_wrongly(instances: &[Instance], launches: &[Launch]) -> Vec<String> {
     let mut named: BTreeMap<String, usize> = BTreeMap::new();
     for one in instances.iter().filter(|one| one.begin() >= BEGIN) {
         let tags = one.tags.first().map(|(_, tags)| tags.clone()).unwrap_or_default();
@@ -50,7 +50,7 @@ fn launched_wrongly(instances: &[Instance], launches: &[Launch]) -> Vec<String> 
 }
 
 /// A worker that was changed otherwise than its role says.
-fn acted_on_wrongly(one: &Instance, role: Option<Role>) -> Option<String> {
+pub(super) fn acted_on_wrongly(one: &Instance, role: Option<Role>) -> Option<String> {
     let done: Vec<&str> = one.life.changed_at.iter().map(|(_, action)| action.as_str()).collect();
     let may = match role {
         Some(Role::Starts) => done.iter().all(|action| *action == "StartInstances") && done.len() < 2,
@@ -62,7 +62,7 @@ fn acted_on_wrongly(one: &Instance, role: Option<Role>) -> Option<String> {
 }
 
 /// How many workers a sweep did not see, of those that were there all the time.
-fn unseen(instances: &[Instance], sweep: &Sweep) -> usize {
+pub(super) fn unseen(instances: &[Instance], sweep: &Sweep) -> usize {
     let is_there = |one: &&Instance| one.is_alive(sweep.from) && one.is_alive(sweep.to);
     let is_seen = |one: &&Instance| sweep.seen.as_ref().is_some_and(|seen| seen.contains(&one.id));
     instances.iter().filter(is_there).filter(|one| !is_seen(one)).count()
