@@ -170,9 +170,6 @@ requirements: $(VENV)/installed ## Write anew what tests/*.in ask for, with all 
 	cd tests && for name in uv requirements; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) $$name.in --output-file $$name.txt || exit; done
 
-sbom: $(VENV)/installed build ## Write what is linked into each function to target/lambda/<operation>.cdx.json, as CycloneDX
-	@$(VENV)/bin/python -B tests/supply/bill_of_materials.py $(TARGET) target/lambda $(OPERATIONS)
-
 tables: $(VENV)/installed ## Write anew what follows AWS's data: the instance types that nest, a full instance; then run make generate
 	$(VENV)/bin/python -B tests/aws/instance_types.py
 	$(VENV)/bin/python -B tests/aws/full_instance.py
@@ -182,13 +179,14 @@ generate: $(VENV)/installed ## Write anew what follows the operations' rows and 
 	@target/debug/generate
 	$(VENV)/bin/d2 docs/architecture.d2 docs/architecture.svg
 
-build: $(VENV)/installed ## Build the functions for AWS into target/lambda/<operation>/bootstrap [ARCHITECTURE=arm64 ZIG=1]
+build: $(VENV)/installed ## Build the functions for AWS into target/lambda, and say what is linked into each [ARCHITECTURE=arm64 ZIG=1]
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)" || \
 		{ echo "Rust cannot build for $(ARCHITECTURE) here yet: rustup target add $(TARGET), or name another ARCHITECTURE" >&2; exit 1; }
 	$(call say,building the functions for Lambda on $(ARCHITECTURE): about ten minutes if nothing is built yet)
 	$(if $(CROSS),$(CROSS_BUILD),$(BUILD_RELEASE))
 	@$(if $(CROSS),,for one in $(OPERATIONS); do install -D target/$(HOST)/release/$$one target/lambda/$$one/bootstrap || exit; done)
 	@$(VENV)/bin/python -B tests/local/packages.py $(PACKAGED)
+	@$(VENV)/bin/python -B tests/supply/bill_of_materials.py $(TARGET) target/lambda $(OPERATIONS)
 
 deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [ARCHITECTURE=arm64 PARAMETERS="Key=value ..."]
 	TZ=UTC0 $(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml

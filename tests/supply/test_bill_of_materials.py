@@ -1,4 +1,4 @@
-"""What `make sbom` writes, against Cargo.lock."""
+"""What `make build` writes, against Cargo.lock."""
 
 import json
 import subprocess
