@@ -4,7 +4,7 @@
 //! answer needs. That Lambda lets what runs finish is AWS's sentence (`tests/local/updates_in_ministack.py`).
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -42,6 +42,7 @@ const CALLS: usize = 6;
 const WEST: &str = "/regions/us-west-2/instances";
 
 /// A stack of its own in the local AWS that the tests share.
+#[derive(Debug)]
 pub struct Deployed {
     pub name: String,
     /// Signs as a user who may invoke its whole API.
@@ -123,7 +124,7 @@ async fn stage(folder: &Path) {
     }
 }
 
-async fn rewrite(first: &PathBuf, second: &PathBuf) {
+async fn rewrite(first: &Path, second: &Path) {
     let mut python = Command::new(tool("python").unwrap());
     let status = python.args(["-c", REWRITE]).args([first, second]).arg(MARK).status().await.unwrap();
     assert!(status.success());
@@ -254,7 +255,8 @@ async fn a_second_version_over_the_first_loses_no_call_and_launches_nothing_twic
         .await;
     let lost = callers.lost.lock().unwrap().clone();
     assert!(lost.is_empty(), "{lost:?}");
-    for (name, _) in callers.launched.lock().unwrap().clone() {
+    let launched = callers.launched.lock().unwrap().clone();
+    for (name, _) in launched {
         assert_eq!(world().workers_named(&name).await, 1, "{name}");
     }
 }
