@@ -188,16 +188,34 @@ build: $(VENV)/installed ## Build the functions for AWS into target/lambda, and 
 	@$(VENV)/bin/python -B tests/local/packages.py $(PACKAGED)
 	@$(VENV)/bin/python -B tests/supply/bill_of_materials.py $(TARGET) target/lambda $(OPERATIONS)
 
-deploy: $(VENV)/installed build ## Deploy to AWS: STACK=<stack name> BUCKET=<S3 bucket for code> [ARCHITECTURE=arm64 PARAMETERS="Key=value ..."]
-	TZ=UTC0 $(AWS) cloudformation package --template-file template.yaml --s3-bucket $(BUCKET) --output-template-file target/packaged.yaml
-	$(AWS) cloudformation deploy --template-file target/packaged.yaml --s3-bucket $(BUCKET) --stack-name $(STACK) \
-		--capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \
+# An endpoint left in the environment by local work must not receive a deployment meant for AWS. The AWS CLI does not know AWS_REGION.
+ON_AWS := $(if $(AWS_REGION),AWS_DEFAULT_REGION=$(AWS_REGION)) AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true
+AWS := $(ON_AWS) $(VENV)/bin/aws
+AWS_PYTHON := $(ON_AWS) $(VENV)/bin/python -B
+ifneq ($(filter smoke undeploy,$(MAKECMDGOALS)),)
+$(if $(STACK),,$(error make $(MAKECMDGOALS) needs STACK=<name of the CloudFormation stack>))
+endif
+ifneq ($(filter smoke,$(MAKECMDGOALS)),)
+$(if $(BUCKET),,$(error make smoke needs BUCKET=<S3 bucket for the code>))
+endif
+
+deploy: $(VENV)/installed ## Deploy to AWS, or update [STACK=cml-workers BUCKET=<S3 bucket for code> ARCHITECTURE=arm64 PARAMETERS="Key=value ..."]
+	$(call say,looking for the credentials and the bucket for the code)
+	@mkdir -p target && $(AWS_PYTHON) tests/smoke/code_bucket.py $(BUCKET) > target/bucket
+	@$(MAKE) build
+	TZ=UTC0 $(AWS) cloudformation package --template-file template.yaml --s3-bucket "$$(cat target/bucket)" \
+		--output-template-file target/packaged.yaml
+	$(call say,deploying: about five minutes for a new stack)
+	$(AWS) cloudformation deploy --template-file target/packaged.yaml --s3-bucket "$$(cat target/bucket)" \
+		--stack-name $(or $(STACK),cml-workers) --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \
 		--parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
+	@$(AWS) cloudformation describe-stacks --stack-name $(or $(STACK),cml-workers) --output table --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]'
+	$(call say,deployed. Next: give callers one of the policies above; README.md says how they call)
 
 undeploy: $(VENV)/installed ## Say what goes with a stack and what stays, and remove it: STACK=<stack name> [CONFIRM=<account id>]
-	@AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke/undeploy.py --stack $(STACK) $(if $(CONFIRM),--confirm $(CONFIRM))
+	@$(AWS_PYTHON) tests/smoke/undeploy.py --stack $(STACK) $(if $(CONFIRM),--confirm $(CONFIRM))
 
-SMOKE = AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/python -B tests/smoke --stack $(STACK) --bucket $(BUCKET) \
+SMOKE = $(AWS_PYTHON) tests/smoke --stack $(STACK) --bucket $(BUCKET) \
 	--architecture $(ARCHITECTURE) $(if $(CONFIRM),--confirm $(CONFIRM)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SUBNET),--subnet-id $(SUBNET)) \
 	$(if $(SECURITY_GROUP),--security-group-id $(SECURITY_GROUP)) $(if $(IMAGE),--image-id $(IMAGE)) \
 	$(if $(TWO_VOLUME_IMAGE),--two-volume-image-id $(TWO_VOLUME_IMAGE)) $(if $(INSTANCE_TYPE),--instance-type $(INSTANCE_TYPE)) \
@@ -216,15 +234,6 @@ endif
 watch: $(VENV)/installed ## Serve the functions with `cargo lambda watch` against a local AWS, rebuilt on change [EC2=ministack]
 	cargo build --workspace
 	@target/debug/local watch
-
-# An endpoint left in the environment by local work must not receive a deployment meant for AWS.
-AWS := AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true $(VENV)/bin/aws
-ifneq ($(filter deploy smoke,$(MAKECMDGOALS)),)
-$(foreach name,STACK BUCKET,$(if $($(name)),,$(error make $(MAKECMDGOALS) needs STACK=<name of the CloudFormation stack> and BUCKET=<S3 bucket for the code>)))
-endif
-ifneq ($(filter undeploy,$(MAKECMDGOALS)),)
-$(if $(STACK),,$(error make undeploy needs STACK=<name of the CloudFormation stack>))
-endif
 
 UV_INSTALL := $(VENV)/bin/uv pip install --python $(VENV)
 

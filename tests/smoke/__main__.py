@@ -6,10 +6,8 @@ Without the account's id it only says what it would do. Exit status: 0 if nothin
 nothing is left, 1 if not, 2 if nothing was done.
 """
 
-import os
 import sys
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 import audit
@@ -35,7 +33,7 @@ from arguments import REPOSITORY, parser
 from claims import Claims, one_line
 from interruption import Interrupted, Interruption
 from progress import say, tell
-from run import Run, has_code
+from run import Run, has_code, session_in_region
 
 FOLDER = REPOSITORY / "target/smoke"
 
@@ -128,10 +126,7 @@ def refuse_other_stack(run):
 
 def start():
     arguments = parser().parse_args()
-    # The CLI and the other SDKs know AWS_REGION; boto3 alone does not.
-    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
-    if not session.region_name:
-        raise SystemExit("no region: set AWS_REGION, such as AWS_REGION=us-east-1")
+    session = session_in_region()
     caller = session.client("sts").get_caller_identity()
     return Run(arguments, session, caller, claims=Claims())
 

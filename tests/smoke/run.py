@@ -1,5 +1,6 @@
 """One run: who runs it, where, under which names, and what it has come to know."""
 
+import os
 import secrets
 from dataclasses import dataclass, field
 
@@ -9,6 +10,14 @@ from botocore.exceptions import ClientError
 
 # On every stack and role of a run, and on what CloudFormation makes for them.
 TAG = "smoke-run"
+
+
+def session_in_region():
+    # The CLI and the other SDKs know AWS_REGION; boto3 alone does not.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    if not session.region_name:
+        raise SystemExit("no region: set AWS_REGION, such as AWS_REGION=us-east-1")
+    return session
 
 
 @dataclass

@@ -7,11 +7,9 @@ Exit status: 0 if the stack is gone, 1 if it is not, 2 if nothing was done.
 
 import argparse
 import collections
-import os
 import sys
 import time
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from samtranslator.yaml_helper import yaml_parse
 
@@ -24,7 +22,7 @@ from arguments import stack_name
 from claims import one_line
 from ledger import Entry
 from progress import say, tell
-from run import Run
+from run import Run, session_in_region
 
 
 class Refused(Exception):
@@ -149,11 +147,8 @@ def start():
     made = argparse.ArgumentParser(prog="tests/smoke/undeploy.py", description="Removes a stack that make deploy made.")
     made.add_argument("--stack", type=stack_name, required=True, help="name of the stack")
     made.add_argument("--confirm", metavar="ACCOUNT_ID", help="the account that may be changed; without it nothing is")
-    # The CLI and the other SDKs know AWS_REGION; boto3 alone does not.
-    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    session = session_in_region()
     arguments = made.parse_args()
-    if not session.region_name:
-        raise SystemExit("no region: set AWS_REGION, such as AWS_REGION=us-east-1")
     return Run(arguments, session, session.client("sts").get_caller_identity())
 
 

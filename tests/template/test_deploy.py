@@ -1,5 +1,6 @@
 """`make deploy`: what it would run; and samconfig.toml, so that `sam deploy` does the same."""
 
+import re
 import shlex
 import subprocess
 import tomllib
@@ -9,10 +10,14 @@ import pytest
 from cloudformation import REPOSITORY
 
 
-def commands(*variables):
+def recipe(*variables):
     make = ["make", "--dry-run", "--always-make", "--no-print-directory", "deploy", "STACK=a-stack", "BUCKET=a-bucket", *variables]
     output = subprocess.run(make, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
-    return [line for line in output.replace("\\\n", " ").splitlines() if " cloudformation " in line]
+    return output.replace("\\\n", " ").splitlines()
+
+
+def commands(*variables):
+    return [line for line in recipe(*variables) if re.search(" cloudformation (package|deploy) ", line)]
 
 
 def values_of(command, option):
@@ -29,8 +34,15 @@ def values_of(command, option):
 def test_the_template_is_uploaded_because_cloudformation_takes_51_200_bytes_inline():
     """The packaged template is near that size, and `aws cloudformation deploy` without --s3-bucket refuses a longer one."""
     package, deploy = commands()
-    assert "cloudformation package" in package and "--s3-bucket a-bucket" in package
-    assert "cloudformation deploy" in deploy and "--s3-bucket a-bucket" in deploy
+    for command in (package, deploy):
+        assert values_of(command, "--s3-bucket") == ["$(cat target/bucket)"]
+
+
+def test_credentials_and_bucket_are_looked_at_before_the_long_build():
+    lines = recipe()
+    [bucket] = [number for number, line in enumerate(lines) if "code_bucket.py a-bucket > target/bucket" in line]
+    [build] = [number for number, line in enumerate(lines) if "cargo build --release" in line]
+    assert bucket < build
 
 
 @pytest.mark.parametrize(("variables", "architecture"), [((), "x86_64"), (("ARCHITECTURE=arm64",), "arm64")])

@@ -1,0 +1,51 @@
+"""Prints the S3 bucket that `make deploy` uploads the code to. Without a name it is one of this account, made when it is first needed.
+
+    .venv/bin/python tests/smoke/code_bucket.py [BUCKET]
+"""
+
+import sys
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from claims import one_line
+from run import has_code, session_in_region
+
+
+def is_there(s3, bucket, account):
+    """Names are the whole world's: whoever made one of ours before us would be given the code, and could exchange it."""
+    try:
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+    except ClientError as error:
+        if has_code(error, "403"):
+            raise SystemExit(f"the bucket {bucket} is not of the account {account}: name one that is, BUCKET=<name>") from None
+        if has_code(error, "404"):
+            return False
+        raise
+    return True
+
+
+def make(s3, bucket, account, region):
+    # S3 takes no constraint to its first region.
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, **where)
+    s3.get_waiter("bucket_exists").wait(Bucket=bucket, ExpectedBucketOwner=account)
+
+
+def code_bucket(session, named):
+    account = session.client("sts").get_caller_identity()["Account"]
+    s3 = session.client("s3")
+    bucket = named or f"cml-workers-code-{account}-{session.region_name}"
+    if not is_there(s3, bucket, account):
+        if named:
+            raise SystemExit(f"there is no bucket {bucket}: make it, or let make deploy make one, without BUCKET")
+        make(s3, bucket, account, session.region_name)
+    return bucket
+
+
+if __name__ == "__main__":
+    try:
+        print(code_bucket(session_in_region(), "".join(sys.argv[1:])))
+    except NoCredentialsError:
+        raise SystemExit("no credentials: give them as to the AWS CLI, such as AWS_PROFILE=<a profile>") from None
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(one_line(error)) from None

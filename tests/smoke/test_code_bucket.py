@@ -1,0 +1,53 @@
+"""The bucket for the code, in an account that moto plays."""
+
+import boto3
+import moto
+import pytest
+from botocore.exceptions import ClientError
+from code_bucket import code_bucket
+
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(params=["us-east-1", "eu-west-1"])
+def session(request, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with moto.mock_aws():
+        yield boto3.Session(region_name=request.param)
+
+
+def buckets(session):
+    return [bucket["Name"] for bucket in session.client("s3").list_buckets()["Buckets"]]
+
+
+def test_one_is_made_and_found_again(session):
+    made = code_bucket(session, "")
+    assert made == f"cml-workers-code-{ACCOUNT}-{session.region_name}" and buckets(session) == [made]
+    assert session.client("s3").head_bucket(Bucket=made)["BucketRegion"] == session.region_name
+    assert code_bucket(session, "") == made and buckets(session) == [made]
+
+
+def test_one_that_is_named_must_be_there_and_is_not_made(session):
+    with pytest.raises(SystemExit, match="there is no bucket mine: make it"):
+        code_bucket(session, "mine")
+    assert buckets(session) == []
+    where = {} if session.region_name == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": session.region_name}}
+    session.client("s3").create_bucket(Bucket="mine", **where)
+    assert code_bucket(session, "mine") == "mine"
+
+
+def test_a_bucket_of_that_name_that_is_somebody_elses_is_refused(session, monkeypatch):
+    """S3 answers 403 if the owner is not the expected one; moto asks for no owner."""
+    asked = []
+
+    class S3:
+        def head_bucket(self, **parameters):
+            asked.append(parameters)
+            raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadBucket")
+
+    client = session.client
+    monkeypatch.setattr(session, "client", lambda service: S3() if service == "s3" else client(service))
+    with pytest.raises(SystemExit, match="is not of the account 123456789012: name one that is"):
+        code_bucket(session, "")
+    assert asked == [{"Bucket": f"cml-workers-code-{ACCOUNT}-{session.region_name}", "ExpectedBucketOwner": ACCOUNT}]
