@@ -235,7 +235,8 @@ watch: $(VENV)/installed ## Serve the functions with `cargo lambda watch` agains
 	cargo build --workspace
 	@target/debug/local watch
 
-UV_INSTALL := $(VENV)/bin/uv pip install --python $(VENV)
+# Compiled here, because what runs with `python -B` would compile it again each time.
+UV_INSTALL := $(VENV)/bin/uv pip install --compile-bytecode --python $(VENV)
 
 $(VENV)/installed: tests/requirements.txt tests/uv.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 is missing: neither python3.11 nor python3 is it. Or: make PYTHON=<its path>" >&2; exit 1; }
