@@ -24,12 +24,9 @@ use tokio::time::{sleep, timeout};
 use super::clock::Clock;
 use super::ec2::{self, Ec2, Instance};
 use super::kind::{FAULTS, Fault, Kind, MOST_LATE};
-use super::limits::{Bucket, Share};
+use super::limits::{Buckets, Share, take};
 use super::metrics;
 use super::wire::{self, Fields, MetricRequest, Protocol};
-
-/// The buckets of tokens, each with its region and its name.
-pub type Buckets = BTreeMap<(String, String), Bucket>;
 
 #[derive(Debug)]
 struct State {
@@ -209,23 +206,11 @@ impl State {
 
     /// Whether a bucket of the call is empty. If none is, the call takes from each.
     fn is_throttled(&mut self, call: &Call, now: u64) -> bool {
-        let (kind, action) = (self.kind, &call.action);
-        let shares = kind.limits.map(|limits| limits.shares(action, &call.fields, now)).unwrap_or_default();
+        let kind = self.kind;
+        let shares = kind.limits.map(|limits| limits.shares(&call.action, &call.fields, now)).unwrap_or_default();
         let shares = shares.into_iter().map(|share| (call.region.clone(), share));
-        let small = (kind.bucket > 0).then(|| {
-            let full = Bucket::new(u64::from(kind.bucket) * 1_000, 500, now);
-            (String::new(), Share { name: action.clone(), full, tokens: 1 })
-        });
-        let shares: Vec<_> = shares.chain(small).map(|(region, share)| ((region, share.name.clone()), share)).collect();
-        let mut is_enough = true;
-        for (key, share) in &shares {
-            let bucket = self.buckets.entry(key.clone()).or_insert_with(|| share.full.clone());
-            is_enough &= bucket.holds(share.tokens, now);
-        }
-        for (key, share) in shares.iter().filter(|_| is_enough) {
-            self.buckets.entry(key.clone()).and_modify(|bucket| bucket.take(share.tokens, now));
-        }
-        !is_enough
+        let small = (kind.bucket > 0).then(|| (String::new(), Share::of_history(&call.action, kind.bucket, now)));
+        !take(&mut self.buckets, &shares.chain(small).collect::<Vec<_>>(), now)
     }
 
     fn work(&mut self, call: &Call, now: u64) -> (u16, Vec<u8>) {

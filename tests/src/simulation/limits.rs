@@ -10,6 +10,8 @@
 //! | CloudWatch | "CloudWatch service quotas" (…/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html): Rate of GetMetricStatistics requests, "400 per second" |
 //! | EventBridge | "Amazon EventBridge quotas" (…/eventbridge/latest/userguide/eb-quota.html): PutEvents, "us-east-1: 10,000 per second", which is the stack's region here; other regions have less |
 
+use std::collections::BTreeMap;
+
 use super::wire::{self, Fields};
 
 /// The tokens of a bucket are counted in thousandths.
@@ -65,6 +67,30 @@ pub struct Share {
     pub full: Bucket,
     /// How much the call takes.
     pub tokens: u64,
+}
+
+/// The buckets, each with its region and its name.
+pub type Buckets = BTreeMap<(String, String), Bucket>;
+
+impl Share {
+    /// One token of a bucket in a history: half a token comes back each second.
+    pub fn of_history(action: &str, size: u32, now: u64) -> Self {
+        Self { name: action.to_owned(), full: Bucket::new(u64::from(size) * TOKEN, TOKEN / 2, now), tokens: 1 }
+    }
+}
+
+/// Takes all shares, each from a bucket of its region; or none and `false`, if one of the buckets holds too little.
+pub fn take(buckets: &mut Buckets, shares: &[(String, Share)], now: u64) -> bool {
+    let key = |region: &String, share: &Share| (region.clone(), share.name.clone());
+    let mut is_enough = true;
+    for (region, share) in shares {
+        let bucket = buckets.entry(key(region, share)).or_insert_with(|| share.full.clone());
+        is_enough &= bucket.holds(share.tokens, now);
+    }
+    for (region, share) in shares.iter().filter(|_| is_enough) {
+        buckets.entry(key(region, share)).and_modify(|bucket| bucket.take(share.tokens, now));
+    }
+    is_enough
 }
 
 impl Limits {

@@ -20,12 +20,12 @@ mod rounds;
 mod tests;
 mod wire;
 
-pub use aws::{Aws, Buckets};
+pub use aws::Aws;
 pub use clock::Clock;
 pub use ec2::{Instance, Life};
 pub use history::{clients_with, common, happen, settings_of};
 pub use kind::{KINDEST, Kind};
-pub use limits::{Bucket, DOCUMENTED, Limits};
+pub use limits::{Bucket, Buckets, DOCUMENTED, Limits};
 pub use metrics::{DELAY, PERIOD, average};
 pub use operation::Request;
 pub use program::{CALLERS, Program};
