@@ -69,11 +69,11 @@ dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet a
 
 test: $(VENV)/client build ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(PACKAGED)
-	$(call say,tests in Python: a minute or two)
-	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/template tests/smoke tests/local tests/supply
 	$(call say,building for the tests: about five minutes if nothing is built yet)
 	cargo build --workspace
 	cargo test --workspace --no-run
+	$(call say,tests in Python: about a minute)
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/docs tests/local tests/smoke tests/supply tests/template
 	rm -rf $(JOURNAL)
 	$(call say,tests in Rust: about five minutes)
 	CML_TEST_JOURNAL=$(JOURNAL) cargo test --workspace

@@ -80,6 +80,14 @@ async fn commands(printed: &[String]) -> (String, String) {
     outputs.try_into().map(|[listed, created]: [String; 2]| (listed, created)).unwrap()
 }
 
+/// The steps of a start that the page shows, without their times.
+fn steps(page: &str) -> Vec<&str> {
+    let steps: Vec<_> =
+        page.lines().filter_map(|line| line.strip_prefix('[')?.split_once("] ")).map(|(_, step)| step).collect();
+    assert!(steps.len() >= 3, "{steps:?}");
+    steps
+}
+
 /// The processes that have anything of this folder in their command line.
 fn processes_of(folder: &str) -> Vec<String> {
     let processes =
@@ -102,6 +110,10 @@ async fn make_run_prints_working_curl_lines_and_leaves_no_process() {
     assert_eq!(stack.as_object().unwrap().keys().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(KEYS));
     let pids = stack["pids"].as_array().unwrap();
     assert!(pids.len() >= 2 && pids.iter().all(is_alive), "{pids:?}");
+
+    for line in steps(&fs::read_to_string(repository().join("docs/TESTING.md")).unwrap()) {
+        assert!(printed.iter().any(|printed| printed.ends_with(line)), "docs/TESTING.md: {line}: {printed:?}");
+    }
 
     let curls: Vec<_> = printed.iter().filter(|line| line.starts_with("curl ")).collect();
     assert_eq!(curls.len(), 3);

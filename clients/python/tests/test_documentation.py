@@ -1,8 +1,10 @@
-"""The examples of docs/CLIENT.md: each is run, and what it is said to print is printed."""
+"""The examples of the pages that need an API: each is run, and what it is said to print is printed."""
 
+import json
 import os
 import re
 import shlex
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,14 +28,13 @@ CHANGING = [
 ]
 
 
-def examples(language: str) -> list[str]:
-    page = (REPOSITORY / "docs" / "CLIENT.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+def examples(language: str, page: str = "docs/CLIENT.md") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (REPOSITORY / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Each command, and the lines that it is said to print."""
-    for example in examples("console"):
+    for example in examples("console") + examples("console", "README.md"):
         for command, *lines in (part.splitlines() for part in re.split(r"^\$ ", example, flags=re.MULTILINE)[1:]):
             yield command, lines
 
@@ -73,7 +74,18 @@ def test_the_commands_print_what_the_page_says(
         printed = {plain(line) for line in (done.stdout + done.stderr).splitlines()}
         assert [line for line in lines if plain(line) not in printed] == [], f"{command}: {done.stdout}{done.stderr}"
         count += 1
-    assert count >= 12
+    assert count >= 14
+
+
+def test_the_call_with_curl_is_signed_as_the_readme_says(stack: dict[str, Any], tmp_path: Path) -> None:
+    (call,) = examples("sh", "README.md")
+    # Not every resolver knows that a name under .localhost is this machine.
+    (tmp_path / ".curlrc").write_text(f"silent\nresolve = {stack['host']}:{stack['port']}:127.0.0.1\n")
+    own = {**settings(stack), "API_URL": stack["api_url"], "CURL_HOME": str(tmp_path)}
+    for secret, code in [(stack["secret_access_key"], "instance_not_found"), ("wrong", None)]:
+        environment = {**os.environ, **own, "AWS_SECRET_ACCESS_KEY": secret}
+        done = subprocess.run(["sh", "-c", call], env=environment, capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout).get("code") == code, done.stdout
 
 
 def test_the_code_runs(stack: dict[str, Any], ec2: Any) -> None:
