@@ -49,7 +49,7 @@ endif
 say = @seconds=$$(($$(date +%s) - $(BEGAN))); printf '[%d:%02d] %s\n' $$((seconds / 60)) $$((seconds % 60)) "$(strip $(1))"
 
 .DELETE_ON_ERROR:
-.PHONY: bench-binaries $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
+.PHONY: bench-binaries test-binaries $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -67,18 +67,23 @@ dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet a
 	@$(VENV)/bin/python -B tests/local/dashboard $(if $(STACK_FILE),--stack-file '$(STACK_FILE)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PARAMETERS),--parameters $(PARAMETERS))
 
-test: $(VENV)/client build ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
+# Many tests wait for a deadline that passes, or for a stack; each core has time for several.
+TEST_THREADS := $(or $(RUST_TEST_THREADS),8)
+
+test: $(VENV)/client build test-binaries ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(PACKAGED)
-	$(call say,building for the tests: about five minutes if nothing is built yet)
-	cargo build --workspace
-	cargo test --workspace --no-run
 	$(call say,tests in Python: about a minute)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/docs tests/local tests/smoke tests/supply tests/template
 	rm -rf $(JOURNAL)
 	$(call say,tests in Rust: about five minutes)
-	CML_TEST_JOURNAL=$(JOURNAL) cargo test --workspace
+	CML_TEST_JOURNAL=$(JOURNAL) RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace
 	$(VENV)/bin/python -B tests/aws/read_back.py $(JOURNAL)
 	$(call say,all tests passed. Next: make run for a local AWS or make deploy for a real one)
+
+test-binaries: $(VENV)/client
+	$(call say,building for the tests: about five minutes if nothing is built yet)
+	cargo build --workspace
+	cargo test --workspace --no-run
 
 fuzz: $(VENV)/installed ## Try thousands of calls, texts and sequences [FUZZ_EXAMPLES=100 PROPTEST_CASES=5000 SEQUENCES=200]
 	cargo build --workspace

@@ -28,8 +28,8 @@ def recipe(target):
 
 
 def is_run_by_ci(command):
-    """`make lint` stands in .ci/run; what its recipe runs is run, too."""
-    if command in CI.splitlines() or command == "make test":
+    """`make lint` and `make test` stand in .ci/run; what the recipe of the first runs is run, too."""
+    if command in [f"make {target}" for target in CI.splitlines()[-1].split()[2:]]:
         return True
     lint = recipe("lint")
     return command in [line.strip() for line in lint.splitlines()] or command.replace("make ", "@$(MAKE) ") in lint
