@@ -34,7 +34,8 @@ impl Cli {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let words: Vec<_> = command.split_whitespace().collect();
         let name = format!("aws-{call}-{}", words.iter().take(2).copied().collect::<Vec<_>>().join("-"));
-        let [python, aws] = [tool("python")?, repository().join("tests/local/aws.py")].map(|path| path.display().to_string());
+        let [python, aws] =
+            [tool("python")?, repository().join("tests/local/aws.py")].map(|path| path.display().to_string());
         let command = [&[python.as_str(), &aws], words.as_slice(), arguments].concat();
         let environment = [
             ("AWS_ACCESS_KEY_ID", ROOT_ACCESS_KEY_ID),
