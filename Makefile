@@ -144,6 +144,7 @@ lint: $(VENV)/client supply ## Check formatting, code, documentation, templates 
 	$(VENV)/bin/python tests/template/lint.py
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
+	$(RUFF) check --no-cache --select F tests iam
 	cd clients/python && $(RUFF) check && $(RUFF) format --check && $(CURDIR)/$(VENV)/bin/mypy
 
 # Whoever reads this works on it, so the private items are documented, too, and the front page links to some.

@@ -4,7 +4,6 @@ import json
 
 import processed
 import removal
-import stacks
 from botocore.exceptions import ClientError, WaiterError
 from claims import claim
 from deployment import EVERYWHERE, PATIENCE, request

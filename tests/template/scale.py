@@ -6,7 +6,7 @@ import sys
 import scale_limits as aws
 import scale_model as model
 from cloudformation import REPOSITORY
-from scale_model import CALLS, FLEETS, GUESS, GUESSES, Call, Sweep
+from scale_model import CALLS, FLEETS, GUESS, GUESSES, Sweep
 
 PAGE = REPOSITORY / "docs/SCALE.md"
 BLOCK = re.compile(r"(<!-- scale\.py: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -2,7 +2,7 @@
 
 import json
 
-from cloudformation import given, read, resolved, transformed
+from cloudformation import given, resolved, transformed
 from parameter_values import EVERY_RULE, TWO_ENTRIES
 
 # The statements of its policy: those without a rule, and those that the rules add.
