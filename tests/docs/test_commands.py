@@ -28,8 +28,8 @@ def recipe(target):
 
 
 def is_run_by_ci(command):
-    """`make lint` and `make test` stand in .ci/run; what the recipe of the first runs is run, too."""
-    if command in [f"make {target}" for target in CI.splitlines()[-1].split()[2:]]:
+    """`make lint` and `make test` stand in .ci/run, and what the recipe of the first runs is run, too."""
+    if command in [f"make {target}" for line in re.findall(r"^make ([\w -]+)", CI, re.MULTILINE) for target in line.split()]:
         return True
     lint = recipe("lint")
     return command in [line.strip() for line in lint.splitlines()] or command.replace("make ", "@$(MAKE) ") in lint

@@ -188,7 +188,7 @@ mod tests {
     fn a_call_takes_from_the_buckets_that_the_page_says() {
         let (ids, filter) = ([("InstanceId.1", "i-1"), ("InstanceId.2", "i-2")], [("Filter.1.Name", "instance-id")]);
         let small = one("DescribeInstances without a filter", 50, 1);
-        assert_eq!(taken(DOCUMENTED, "DescribeInstances", &[]), [small.clone()]);
+        assert_eq!(taken(DOCUMENTED, "DescribeInstances", &[]), std::slice::from_ref(&small));
         assert_eq!(taken(DOCUMENTED, "DescribeInstances", &ids), [small]);
         for large in [filter, [("MaxResults", "5")]] {
             assert_eq!(taken(DOCUMENTED, "DescribeInstances", &large), [one("DescribeInstances", 100, 1)]);
