@@ -1,5 +1,6 @@
 """`make deploy`: what it would run; and samconfig.toml, so that `sam deploy` does the same."""
 
+import functools
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from cloudformation import REPOSITORY
 
 
+@functools.cache
 def recipe(*variables):
     make = ["make", "--dry-run", "--always-make", "--no-print-directory", "deploy", "STACK=a-stack", "BUCKET=a-bucket", *variables]
     output = subprocess.run(make, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout

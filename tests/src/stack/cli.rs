@@ -31,12 +31,23 @@ impl Cli {
     /// # Errors
     /// It failed: the end of what it said.
     pub async fn run(&self, command: &str, arguments: &[&str]) -> Result<String> {
+        let words: Vec<_> = command.split_whitespace().chain(arguments.iter().copied()).collect();
+        self.script("aws.py", &words).await
+    }
+
+    /// Runs a script of `tests/local`, likewise.
+    ///
+    /// # Errors
+    /// It failed: the end of what it said.
+    pub async fn script(&self, file: &str, arguments: &[&str]) -> Result<String> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let words: Vec<_> = command.split_whitespace().collect();
-        let name = format!("aws-{call}-{}", words.iter().take(2).copied().collect::<Vec<_>>().join("-"));
-        let [python, aws] =
-            [tool("python")?, repository().join("tests/local/aws.py")].map(|path| path.display().to_string());
-        let command = [&[python.as_str(), &aws], words.as_slice(), arguments].concat();
+        // The name of its files: a policy is no part of it.
+        let is_word = |text: &&&str| text.chars().all(|one| one.is_ascii_alphanumeric() || one == '-');
+        let beginning = arguments.iter().take(2).filter(is_word).copied().collect::<Vec<_>>().join("-");
+        let name = format!("{file}-{call}-{beginning}");
+        let script = repository().join("tests/local").join(file).display().to_string();
+        let python = tool("python")?.display().to_string();
+        let command = [&[python.as_str(), &script], arguments].concat();
         let environment = [
             ("AWS_ACCESS_KEY_ID", ROOT_ACCESS_KEY_ID),
             ("AWS_SECRET_ACCESS_KEY", ROOT_SECRET_ACCESS_KEY),
