@@ -48,6 +48,11 @@ export BEGAN := $(shell date +%s)
 endif
 say = @seconds=$$(($$(date +%s) - $(BEGAN))); printf '[%d:%02d] %s\n' $$((seconds / 60)) $$((seconds % 60)) "$(strip $(1))"
 
+define build-workspace
+$(call say,building: about five minutes if nothing is built yet)
+cargo build --workspace
+endef
+
 .DELETE_ON_ERROR:
 .PHONY: bench-binaries test-binaries $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
@@ -55,15 +60,14 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 run: $(VENV)/client ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
-	$(call say,building: about five minutes if nothing is built yet)
-	cargo build --workspace
+	$(build-workspace)
 	@target/debug/local
 
 client: $(VENV)/client ## Build the Python client and its command line, cml-workers, as a wheel in target/client
 	@echo "pip install $$(ls target/client/*.whl)"
 
 dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet as one page [STACK_FILE=target/local/stack.json ROUNDS=24 PARAMETERS="Key=value"]
-	$(if $(STACK_FILE),,cargo build --workspace)
+	$(if $(STACK_FILE),,$(build-workspace))
 	@$(VENV)/bin/python -B tests/local/dashboard $(if $(STACK_FILE),--stack-file '$(STACK_FILE)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(PARAMETERS),--parameters $(PARAMETERS))
 
@@ -81,17 +85,16 @@ test: $(VENV)/client build test-binaries ## Run the template tests, the unit tes
 	$(call say,all tests passed. Next: make run for a local AWS or make deploy for a real one)
 
 test-binaries: $(VENV)/client
-	$(call say,building for the tests: about five minutes if nothing is built yet)
-	cargo build --workspace
+	$(build-workspace)
 	cargo test --workspace --no-run
 
 fuzz: $(VENV)/installed ## Try thousands of calls, texts and sequences [FUZZ_EXAMPLES=100 PROPTEST_CASES=5000 SEQUENCES=200]
-	cargo build --workspace
+	$(build-workspace)
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) PROPTEST_CASES=$(or $(PROPTEST_CASES),5000) SEQUENCES=$(or $(SEQUENCES),200) \
 		cargo test --workspace -- proptests:: fuzzing:: sequences::no_sequence
 
 soak: $(VENV)/installed ## Run each function warm for 20,000 invocations with AWS failing now and then [INVOCATIONS=1000]
-	cargo build --workspace
+	$(build-workspace)
 	@target/debug/soak
 
 simulate: ## Let histories of requests happen in a simulated AWS, go on where an ended run was [HISTORIES=100000 FROM=0]
@@ -108,7 +111,7 @@ scale: ## Let fleets of 10 to 10,000 workers live an hour in a simulated AWS wit
 
 replay: ## Say what other rules of the sweep would have done with the workers of a log: LOG=<file> RULES="OnIdle=stop"
 	@$(if $(and $(LOG),$(RULES)),,$(error make replay needs LOG=<file of log lines> and RULES="OnIdle=stop": docs/SWEEP.md))
-	cargo build --workspace
+	$(build-workspace)
 	@LOG='$(LOG)' RULES='$(RULES)' target/debug/replay
 
 mutants: $(VENV)/installed ## Change the code in small ways and see what no test notices, go on where an ended run was [PART=1/8 or check]
@@ -137,15 +140,18 @@ bench-binaries:
 	$(BUILD_RELEASE) -p sdk-defaults
 
 lint: $(VENV)/client supply ## Check formatting, code, documentation, templates and policies
+	$(call say,checking code and documentation: about three minutes if nothing is checked yet)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@$(MAKE) docs
+	$(call say,checking templates and policies: about a minute)
 	$(VENV)/bin/cfn-lint template.yaml iam/bootstrap.yaml iam/audit.yaml monitoring.yaml
 	$(VENV)/bin/python tests/template/lint.py
 	$(VENV)/bin/python -W ignore iam/lint.py
 	$(VENV)/bin/openapi-spec-validator openapi.yaml
 	$(RUFF) check --no-cache --select F tests iam
 	cd clients/python && $(RUFF) check && $(RUFF) format --check && $(CURDIR)/$(VENV)/bin/mypy
+	$(call say,nothing to complain about. Next: make test)
 
 # Whoever reads this works on it, so the private items are documented, too, and the front page links to some.
 docs: $(VENV)/installed ## Build the documentation of the code and the API, and draw the deployment
@@ -181,7 +187,7 @@ tables: $(VENV)/installed ## Write anew what follows AWS's data: the instance ty
 	$(VENV)/bin/python -B tests/aws/full_instance.py
 
 generate: $(VENV)/installed ## Write anew what follows the operations' rows and types, and the drawing: openapi.yaml, tables, watch routes
-	cargo build --workspace
+	$(build-workspace)
 	@target/debug/generate
 	$(VENV)/bin/d2 docs/architecture.d2 docs/architecture.svg
 
@@ -238,7 +244,7 @@ endif
 	@$(SMOKE)
 
 watch: $(VENV)/installed ## Serve the functions with `cargo lambda watch` against a local AWS, rebuilt on change [EC2=ministack]
-	cargo build --workspace
+	$(build-workspace)
 	@target/debug/local watch
 
 # Compiled here, because what runs with `python -B` would compile it again each time.
