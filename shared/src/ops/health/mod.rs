@@ -32,7 +32,7 @@ pub const OPERATION: Operation = Operation {
     routes: &[Route {
         method: "GET",
         path: "/health",
-        summary: "Check that EC2 and CloudWatch can be reached and, with `permissions=true`, check every permission.",
+        summary: "Check that EC2 and CloudWatch can be reached.",
         takes: "`permissions`",
         answers: "`status` `regions` `checks` `credentials` `warnings` `permissions`; 503 if all checks fail",
     }],
