@@ -11,17 +11,17 @@ from claims import one_line
 from run import has_code, session_in_region
 
 
-def is_there(s3, bucket, account):
-    """Names are the whole world's: whoever made one of ours before us would be given the code, and could exchange it."""
+def region_of(s3, bucket, account):
+    """Nothing if there is none. Names are the whole world's: whoever made one of ours before us could exchange the code."""
     try:
-        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+        answer = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
         if has_code(error, "403"):
             raise SystemExit(f"the bucket {bucket} is not of the account {account}: name one that is, BUCKET=<name>") from None
         if has_code(error, "404"):
-            return False
+            return None
         raise
-    return True
+    return answer.get("BucketRegion", s3.meta.region_name)
 
 
 def make(s3, bucket, account, region):
@@ -35,10 +35,13 @@ def code_bucket(session, named):
     account = session.client("sts").get_caller_identity()["Account"]
     s3 = session.client("s3")
     bucket = named or f"cml-workers-code-{account}-{session.region_name}"
-    if not is_there(s3, bucket, account):
-        if named:
-            raise SystemExit(f"there is no bucket {bucket}: make it, or let make deploy make one, without BUCKET")
+    where = region_of(s3, bucket, account)
+    if where is None and named:
+        raise SystemExit(f"there is no bucket {bucket}: make it, or let make deploy make one, without BUCKET")
+    if where is None:
         make(s3, bucket, account, session.region_name)
+    elif where != session.region_name:
+        raise SystemExit(f"the bucket {bucket} is in {where}: Lambda takes code from a bucket in {session.region_name}")
     return bucket
 
 

@@ -21,6 +21,11 @@ def buckets(session):
     return [bucket["Name"] for bucket in session.client("s3").list_buckets()["Buckets"]]
 
 
+def create(session, bucket, region):
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    session.client("s3", region).create_bucket(Bucket=bucket, **where)
+
+
 def test_one_is_made_and_found_again(session):
     made = code_bucket(session, "")
     assert made == f"cml-workers-code-{ACCOUNT}-{session.region_name}" and buckets(session) == [made]
@@ -32,9 +37,14 @@ def test_one_that_is_named_must_be_there_and_is_not_made(session):
     with pytest.raises(SystemExit, match="there is no bucket mine: make it"):
         code_bucket(session, "mine")
     assert buckets(session) == []
-    where = {} if session.region_name == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": session.region_name}}
-    session.client("s3").create_bucket(Bucket="mine", **where)
+    create(session, "mine", session.region_name)
     assert code_bucket(session, "mine") == "mine"
+
+
+def test_one_in_another_region_is_refused(session):
+    create(session, "far", "ap-south-1")
+    with pytest.raises(SystemExit, match=f"far is in ap-south-1: Lambda takes code from a bucket in {session.region_name}"):
+        code_bucket(session, "far")
 
 
 def test_a_bucket_of_that_name_that_is_somebody_elses_is_refused(session, monkeypatch):
