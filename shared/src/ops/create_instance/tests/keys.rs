@@ -158,18 +158,22 @@ async fn a_launch_is_ours_only_with_the_fingerprint_of_this_request() {
     };
     let own = tagged(&caller.keyed_request.as_ref().unwrap().fingerprint);
     for (tags, seconds, expected) in [
-        (tagged("another's"), 9, Err(false)),
-        (own.clone(), 9, Ok(false)),
+        (tagged("another's"), 90, Err(false)),
+        (own.clone(), 90, Ok(false)),
         (own, 0, Ok(true)),
         // Nobody can say yet whose instance it is.
-        (String::new(), 9, Err(true)),
+        (String::new(), 90, Err(true)),
     ] {
-        let document = format!(
-            "<RunInstancesResponse><instancesSet><item><instanceId>{ID}</instanceId><instanceState><name>pending</name>\
-             </instanceState><launchTime>{}</launchTime>{tags}</item></instancesSet></RunInstancesResponse>",
-            launched_at(seconds)
-        );
-        let run = mock!(Client::run_instances).then_http_response(move || xml(200, document.clone()));
+        let shown = tags.clone();
+        // By the time of the answer: a busy machine may take seconds to get there.
+        let document = move || {
+            format!(
+                "<RunInstancesResponse><instancesSet><item><instanceId>{ID}</instanceId><instanceState><name>pending</name>\
+                 </instanceState><launchTime>{}</launchTime>{shown}</item></instancesSet></RunInstancesResponse>",
+                launched_at(seconds)
+            )
+        };
+        let run = mock!(Client::run_instances).then_http_response(move || xml(200, document()));
         let clients = testing::clients(&[&images, &run, &nothing]);
         let (region, wanted) = (region(), wanted());
         let launching = Launching::new(&clients, &region, &wanted.launch, &caller).unwrap();
