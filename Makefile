@@ -1,3 +1,6 @@
+ifneq ($(words $(CURDIR) $(HOME)),2)
+$(error make, cargo and their tools cannot work with a space in a path: $(CURDIR), $(HOME))
+endif
 VENV := .venv
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
@@ -26,7 +29,8 @@ CROSS := $(if $(filter $(HOST),$(TARGET)),$(ZIG),1)
 CROSS_BUILD := RUSTFLAGS="$(RELEASE_FLAGS)" CARGO_TARGET_DIR=target/zig PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build \
 	--release --disable-optimizations --target $(TARGET).2.34 --lambda-dir target/lambda
 
-# What the client's wheel is made of. Its build writes two packages beside what is written by hand.
+# Beside the wheel, so that it goes with it. And what the wheel is made of. Its build writes two packages beside what is written by hand.
+CLIENT := target/client/installed
 CLIENT_MADE := clients/python/src/cml_workers/api clients/python/src/cml_workers/_sync
 CLIENT_SOURCES := openapi.yaml $(shell find clients/python -type f \( -name '*.py' -o -name '*.toml' -o -name '*.yaml' -o -name '*.md' \) \
 	-not -path '*/tests/*' $(CLIENT_MADE:%=-not -path '%/*'))
@@ -59,11 +63,11 @@ endef
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
-run: $(VENV)/client ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
+run: $(CLIENT) ## Start a local AWS, deploy template.yaml to it, print how to call it [EC2=ministack]
 	$(build-workspace)
 	@target/debug/local
 
-client: $(VENV)/client ## Build the Python client and its command line, cml-workers, as a wheel in target/client
+client: $(CLIENT) ## Build the Python client and its command line, cml-workers, as a wheel in target/client
 	@echo "pip install $$(ls target/client/*.whl)"
 
 dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet as one page [STACK_FILE=target/local/stack.json ROUNDS=24 PARAMETERS="Key=value"]
@@ -74,7 +78,7 @@ dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet a
 # Many tests wait for a deadline that passes, or for a stack; each core has time for several.
 TEST_THREADS := $(or $(RUST_TEST_THREADS),8)
 
-test: $(VENV)/client build test-binaries ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
+test: $(CLIENT) build test-binaries ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(PACKAGED)
 	$(call say,tests in Python: about a minute)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/docs tests/local tests/smoke tests/supply tests/template
@@ -84,7 +88,7 @@ test: $(VENV)/client build test-binaries ## Run the template tests, the unit tes
 	$(VENV)/bin/python -B tests/aws/read_back.py $(JOURNAL)
 	$(call say,all tests passed. Next: make run for a local AWS or make deploy for a real one)
 
-test-binaries: $(VENV)/client
+test-binaries: $(CLIENT)
 	$(build-workspace)
 	cargo test --workspace --no-run
 
@@ -139,7 +143,7 @@ bench-binaries:
 	$(BUILD_RELEASE) -p hello
 	$(BUILD_RELEASE) -p sdk-defaults
 
-lint: $(VENV)/client supply ## Check formatting, code, documentation, templates and policies
+lint: $(CLIENT) supply ## Check formatting, code, documentation, templates and policies
 	$(call say,checking code and documentation: about three minutes if nothing is checked yet)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -197,7 +201,7 @@ build: $(VENV)/installed ## Build the functions for AWS into target/lambda, and 
 	$(call say,building the functions for Lambda on $(ARCHITECTURE): about ten minutes if nothing is built yet)
 	$(if $(CROSS),$(CROSS_BUILD),$(BUILD_RELEASE))
 	@$(if $(CROSS),,for one in $(OPERATIONS); do install -D target/$(HOST)/release/$$one target/lambda/$$one/bootstrap || exit; done)
-	@$(VENV)/bin/python -B tests/local/packages.py $(PACKAGED)
+	@$(VENV)/bin/python -B tests/local/packages.py $(ARCHITECTURE) $(PACKAGED)
 	@$(VENV)/bin/python -B tests/supply/bill_of_materials.py $(TARGET) target/lambda $(OPERATIONS)
 
 # An endpoint left in the environment by local work must not receive a deployment meant for AWS. The AWS CLI does not know AWS_REGION.
@@ -211,17 +215,21 @@ ifneq ($(filter smoke,$(MAKECMDGOALS)),)
 $(if $(BUCKET),,$(error make smoke needs BUCKET=<S3 bucket for the code>))
 endif
 
+# A folder for each stack, for two may be deployed at the same time.
+DEPLOYED_STACK := $(or $(STACK),cml-workers)
+DEPLOYED := target/deploy/$(DEPLOYED_STACK)
+
 deploy: $(VENV)/installed ## Deploy to AWS, or update [STACK=cml-workers BUCKET=<S3 bucket for code> ARCHITECTURE=arm64 PARAMETERS="Key=value ..."]
 	$(call say,looking for the credentials and the bucket for the code)
-	@mkdir -p target && $(AWS_PYTHON) tests/smoke/code_bucket.py $(BUCKET) > target/bucket
+	@mkdir -p $(DEPLOYED) && $(AWS_PYTHON) tests/smoke/code_bucket.py $(BUCKET) > $(DEPLOYED)/bucket
 	@$(MAKE) build
-	TZ=UTC0 $(AWS) cloudformation package --template-file template.yaml --s3-bucket "$$(cat target/bucket)" \
-		--output-template-file target/packaged.yaml
+	TZ=UTC0 $(AWS) cloudformation package --template-file template.yaml --s3-bucket "$$(cat $(DEPLOYED)/bucket)" \
+		--output-template-file $(DEPLOYED)/packaged.yaml
 	$(call say,deploying: about five minutes for a new stack)
-	$(AWS) cloudformation deploy --template-file target/packaged.yaml --s3-bucket "$$(cat target/bucket)" \
-		--stack-name $(or $(STACK),cml-workers) --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \
+	$(AWS) cloudformation deploy --template-file $(DEPLOYED)/packaged.yaml --s3-bucket "$$(cat $(DEPLOYED)/bucket)" \
+		--stack-name $(DEPLOYED_STACK) --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \
 		--parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
-	@$(AWS) cloudformation describe-stacks --stack-name $(or $(STACK),cml-workers) --output table --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]'
+	@$(AWS) cloudformation describe-stacks --stack-name $(DEPLOYED_STACK) --output table --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]'
 	$(call say,deployed. Next: give callers one of the policies above; README.md says how they call)
 
 undeploy: $(VENV)/installed ## Say what goes with a stack and what stays, and remove it: STACK=<stack name> [CONFIRM=<account id>]
@@ -261,7 +269,7 @@ $(VENV)/installed: tests/requirements.txt tests/uv.txt
 	@touch $@
 
 # Built by what is installed already, and installed as its users install it.
-$(VENV)/client: $(VENV)/installed $(CLIENT_SOURCES)
+$(CLIENT): $(VENV)/installed $(CLIENT_SOURCES)
 	$(call say,building the client)
 	@rm -rf target/client
 	@$(VENV)/bin/python -m build --quiet --wheel --no-isolation --outdir target/client clients/python

@@ -89,6 +89,14 @@ async fn a_confirmed_removal_leaves_the_workers_and_nothing_of_the_stack() {
     assert!(status == Some(1) && text.contains("there is no stack"), "{text}");
 }
 
+/// A policy that an organization attaches to every role.
+const OF_THE_ORGANIZATION: [&str; 4] = [
+    "--policy-name",
+    "OfTheOrganization",
+    "--policy-document",
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}"#,
+];
+
 #[tokio::test]
 async fn a_stack_whose_role_or_policies_are_in_use_is_not_removed() {
     let stack = Deployed::first("used", &[]).await;
@@ -100,15 +108,20 @@ async fn a_stack_whose_role_or_policies_are_in_use_is_not_removed() {
     let policy = format!("arn:aws:iam::{ACCOUNT_ID}:policy/CMLWorkerCallerReader-{}", stack.name);
     let user = ["--user-name", stack.name.as_str(), "--policy-arn", &policy];
     world().stack.run_aws("iam attach-user-policy", &user).await.unwrap();
+    let everybodys = world().aws("iam create-policy", &OF_THE_ORGANIZATION).await["Policy"]["Arn"].clone();
+    let role = ["--role-name", &profile, "--policy-arn", everybodys.as_str().unwrap()];
+    world().stack.run_aws("iam attach-role-policy", &role).await.unwrap();
     let before = left_of(&stack.name).await;
 
     let (status, text) = undeploy(&stack.name, &["--confirm", ACCOUNT_ID]).await;
     assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains(&format!("the role {profile} has {}", everybodys.as_str().unwrap())), "{text}");
     assert!(text.contains(&format!("worker {worker} in {REGION} runs with the stack's instance profile")), "{text}");
     assert!(text.contains(&format!("the user {} has {policy}", stack.name)), "{text}");
     assert_eq!(left_of(&stack.name).await, before);
 
     world().stack.run_aws("iam detach-user-policy", &user).await.unwrap();
+    world().stack.run_aws("iam detach-role-policy", &role).await.unwrap();
     assert_ok(&stack.api.request("DELETE", &format!("/regions/{REGION}/instances/{worker}"), None).await, 200);
     let (status, text) = undeploy(&stack.name, &["--confirm", ACCOUNT_ID]).await;
     assert_eq!(status, Some(0), "{text}");

@@ -12,7 +12,7 @@ wait = botocore.waiter.Waiter.wait
 
 
 def wait_and_look_often(waiter, **arguments):
-    wait(waiter, **arguments | {"WaiterConfig": {"Delay": 0.2, "MaxAttempts": 1000}})
+    wait(waiter, **arguments | {"WaiterConfig": {"Delay": 0.2, "MaxAttempts": 1500}})
 
 
 botocore.waiter.Waiter.wait = wait_and_look_often

@@ -1,14 +1,15 @@
 """Says what the functions are that CloudFormation packages, and makes them ready for that.
 
-    packages.py target/lambda/<operation>/bootstrap...
+    packages.py ARCHITECTURE target/lambda/<operation>/bootstrap...
 
-Fails if one would not run on provided.al2023. Equal binaries make equal packages: `aws cloudformation package` writes a file's time
+Fails if one would not run on provided.al2023 and that architecture. Equal binaries make equal packages: `aws cloudformation package` writes a file's time
 and mode into the zip, so these are always the same, and it uploads under a name that is a hash of the zip.
 """
 
 import hashlib
 import os
 import pathlib
+import re
 import sys
 
 from elftools.elf.dynamic import DynamicSection
@@ -27,12 +28,17 @@ def architecture(elf):
     return ARCHITECTURES.get(elf["e_machine"], elf["e_machine"])
 
 
-def glibc(elf):
-    """The newest glibc that a symbol of the binary asks for."""
+def versions(elf):
+    """What the binary's symbols ask of glibc."""
     needed = [section for section in elf.iter_sections() if isinstance(section, GNUVerNeedSection)]
-    names = [version.name for section in needed for _, versions in section.iter_versions() for version in versions]
-    versions = [tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in names if name.startswith("GLIBC_2")]
-    return max(versions, default=(2, 0))
+    names = {version.name for section in needed for _, versions in section.iter_versions() for version in versions}
+    return {name for name in names if name.startswith("GLIBC_")}
+
+
+def is_newer(version):
+    """Also if it is none: a new linker asks for GLIBC_ABI_DT_RELR, which glibc has since 2.36."""
+    number = re.fullmatch(r"GLIBC_(\d+(?:\.\d+)+)", version)
+    return number is None or tuple(map(int, number[1].split("."))) > NEWEST_GLIBC
 
 
 def libraries(elf):
@@ -45,29 +51,27 @@ def make_equal(package):
     os.utime(package, (TIME, TIME))
 
 
-def faults(name, elf):
-    if architecture(elf) not in ARCHITECTURES.values():
-        yield f"{name} is for {architecture(elf)}, and Lambda has {' and '.join(ARCHITECTURES.values())}"
-    if glibc(elf) > NEWEST_GLIBC:
-        needed, newest = (".".join(map(str, version)) for version in (glibc(elf), NEWEST_GLIBC))
-        yield f"{name} needs glibc {needed}, and provided.al2023 has {newest}: `make build ZIG=1` builds for that one"
+def faults(name, elf, wanted):
+    if architecture(elf) != wanted:
+        yield f"{name} is for {architecture(elf)}, and not for {wanted}"
+    for version in sorted(filter(is_newer, versions(elf))):
+        newest = ".".join(map(str, NEWEST_GLIBC))
+        yield f"{name} needs {version}, and provided.al2023 has glibc {newest}: `make build ZIG=1` builds for that one"
     for library in sorted(libraries(elf) - LIBRARIES):
         yield f"{name} needs {library}, which provided.al2023 may not have"
 
 
 def main():
-    packages = sorted(map(pathlib.Path, sys.argv[1:]))
-    found, architectures, everything = [], set(), hashlib.sha256()
-    for package in packages:
+    wanted, *packages = sys.argv[1:]
+    found, everything = [], hashlib.sha256()
+    for package in sorted(map(pathlib.Path, packages)):
         with package.open("rb") as file:
-            elf = ELFFile(file)
-            found.extend(faults(package.parent.name, elf))
-            architectures.add(architecture(elf))
+            found.extend(faults(package.parent.name, ELFFile(file), wanted))
         everything.update(hashlib.sha256(package.read_bytes()).digest())
         make_equal(package)
-    if found or len(architectures) != 1:
-        sys.exit("\n".join(found) or f"the functions are for {architectures or 'nothing'}, not for one architecture")
-    print(f"{len(packages)} functions for {architectures.pop()}, sha256 {everything.hexdigest()}")
+    if found or not packages:
+        sys.exit("\n".join(found) or "no function was named")
+    print(f"{len(packages)} functions for {wanted}, sha256 {everything.hexdigest()}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     .venv/bin/python tests/smoke/code_bucket.py [BUCKET]
 """
 
+import contextlib
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
@@ -17,7 +18,9 @@ def region_of(s3, bucket, account):
         answer = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
         if has_code(error, "403"):
-            raise SystemExit(f"the bucket {bucket} is not of the account {account}: name one that is, BUCKET=<name>") from None
+            raise SystemExit(
+                f"the bucket {bucket} is not of the account {account}, or you lack s3:ListBucket on it: name another one, BUCKET=<name>"
+            ) from None
         if has_code(error, "404"):
             return None
         raise
@@ -27,7 +30,9 @@ def region_of(s3, bucket, account):
 def make(s3, bucket, account, region):
     # S3 takes no constraint to its first region.
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    s3.create_bucket(Bucket=bucket, **where)
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        # Another deployment may be making it.
+        s3.create_bucket(Bucket=bucket, **where)
     s3.get_waiter("bucket_exists").wait(Bucket=bucket, ExpectedBucketOwner=account)
 
 

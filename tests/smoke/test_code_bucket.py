@@ -58,6 +58,6 @@ def test_a_bucket_of_that_name_that_is_somebody_elses_is_refused(session, monkey
 
     client = session.client
     monkeypatch.setattr(session, "client", lambda service: S3() if service == "s3" else client(service))
-    with pytest.raises(SystemExit, match="is not of the account 123456789012: name one that is"):
+    with pytest.raises(SystemExit, match="is not of the account 123456789012, or you lack"):
         code_bucket(session, "")
     assert asked == [{"Bucket": f"cml-workers-code-{ACCOUNT}-{session.region_name}", "ExpectedBucketOwner": ACCOUNT}]

@@ -7,6 +7,7 @@ Exit status: 0 if the stack is gone, 1 if it is not, 2 if nothing was done.
 
 import argparse
 import collections
+import functools
 import sys
 import time
 
@@ -71,12 +72,26 @@ class Deployed:
         functions = [one for one in self.templates[self.stacks[0]].values() if one["Type"] == "AWS::Lambda::Function"]
         return sorted({function["Properties"]["Code"]["S3Bucket"] for function in functions})
 
+    @functools.cached_property
+    def regions(self):
+        """Where workers are looked for. An earlier deployment may have allowed others."""
+        return (self.parameters["AllowedRegions"] or self.run.region).split(",")
+
+    @functools.cached_property
+    def found(self):
+        """The workers that are not terminated, by region; or why a region does not say, as one that is not switched on."""
+        return {region: self.look(region) for region in self.regions}
+
+    def look(self, region):
+        try:
+            found = list(workers.with_tag(self.run, region, self.parameters["ManagedBy"]))
+        except (BotoCoreError, ClientError) as error:
+            return one_line(error)
+        return [instance for instance in found if workers.state(instance) not in workers.GONE_STATES]
+
     def workers(self):
-        """With their regions, those that are not terminated."""
-        for region in (self.parameters["AllowedRegions"] or self.run.region).split(","):
-            for instance in workers.with_tag(self.run, region, self.parameters["ManagedBy"]):
-                if workers.state(instance) not in workers.GONE_STATES:
-                    yield region, instance
+        """With their regions."""
+        return [(region, instance) for region, found in self.found.items() if isinstance(found, list) for instance in found]
 
     def with_profile(self):
         """Workers that run programs with the role that would go."""
@@ -94,7 +109,16 @@ class Deployed:
                 names = [("user", one["UserName"]) for one in page["PolicyUsers"]]
                 names += [("group", one["GroupName"]) for one in page["PolicyGroups"]]
                 names += [("role", one["RoleName"]) for one in page["PolicyRoles"] if one["RoleName"] not in own]
-                yield from (f"the {kind} {name} has {policy}" for kind, name in names)
+                yield from (f"the {kind} {name} has {policy}: detach it" for kind, name in names)
+
+    def attached(self):
+        """Policies of others that a role of the stack has, as some organizations attach to every role: IAM deletes no such role."""
+        iam, own = self.run.client("iam"), set(self.physical_ids("AWS::IAM::ManagedPolicy"))
+        kept = {name for _, name in self.retained()}
+        for role in sorted(set(self.physical_ids("AWS::IAM::Role")) - kept):
+            for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
+                arns = {policy["PolicyArn"] for policy in page["AttachedPolicies"]} - own
+                yield from (f"the role {role} has {arn}, which is not the stack's: detach it" for arn in sorted(arns))
 
 
 def show(run, deployed):
@@ -109,8 +133,12 @@ def show(run, deployed):
 
 
 def staying(deployed):
+    yield f"workers with the tag ManagedBy={deployed.parameters['ManagedBy']}, looked for in {', '.join(deployed.regions)} alone:"
+    for region, reason in deployed.found.items():
+        if isinstance(reason, str):
+            yield f"  what there is in {region} is not known: {reason}"
     for region, instance in deployed.workers():
-        yield (f"worker {instance['InstanceId']} in {region}, {workers.state(instance)}: it goes on, with its volumes and tags, "
+        yield (f"  worker {instance['InstanceId']} in {region}, {workers.state(instance)}: it goes on, with its volumes and tags, "
                "and is charged for")
     for kind, name in deployed.retained():
         yield f"{kind} {name}: the template keeps it"
@@ -123,7 +151,7 @@ def refuse(deployed):
     """Looked at first, because CloudFormation would begin, and stop in the middle or break what runs."""
     reasons = [f"worker {one} runs with the stack's instance profile: terminate it, or give it another profile"
                for one in deployed.with_profile()]
-    reasons += [f"{one}: detach it" for one in deployed.strangers()]
+    reasons += [*deployed.strangers(), *deployed.attached()]
     if reasons:
         raise Refused("; ".join(reasons))
 
@@ -157,6 +185,8 @@ def main():
     stack = stacks.describe(run, run.stack)
     if stack is None:
         raise SystemExit(f"there is no stack {run.stack} in {run.region}")
+    if missing := {"AllowedRegions", "ManagedBy"} - {one["ParameterKey"] for one in stack.get("Parameters", [])}:
+        raise SystemExit(f"{run.stack} is no stack of template.yaml: it has no parameter {' and '.join(sorted(missing))}")
     deployed = Deployed(run, stack)
     show(run, deployed)
     refuse(deployed)

@@ -33,6 +33,9 @@ def test_each_function_has_what_is_linked_into_it(written):
             assert rows[name]["version"] == locked[name]["version"]
             assert rows[name]["hashes"] == [{"alg": "SHA-256", "content": locked[name]["checksum"]}]
             assert rows[name]["licenses"] and rows[name]["purl"] == f"pkg:cargo/{name}@{locked[name]['version']}"
+        references = {row["bom-ref"]: row["name"] for row in document["components"]} | {document["metadata"]["component"]["bom-ref"]: operation}
+        needs = {references[row["ref"]]: {references[one] for one in row.get("dependsOn", [])} for row in document["dependencies"]}
+        assert "shared" in needs[operation] and "aws-sdk-ec2" in needs["shared"] and "rustls" in needs["hyper-rustls"]
         # What other functions are, what only tests, builds and macros need, and what only a feature of the tests brings.
         assert not rows.keys() & {operation, "tests", "aws-smithy-mocks", "cc", "serde_derive", "h2", "ring"}
         assert {"aws-smithy-mocks", "cc", "serde_derive", "h2", "ring"} <= locked.keys()

@@ -7,19 +7,37 @@ import yaml
 from bill_of_materials import REPOSITORY
 
 WORKFLOW = (REPOSITORY / ".github/workflows/ci.yml").read_text(encoding="utf-8")
-COMMANDS = {"ci": [".ci/run"], "advisories": ["make advisories"]}
 PINNED = re.compile(r"uses: (actions/checkout|actions/setup-python)@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+STEPS = [
+    {"uses": "actions/checkout", "with": {"persist-credentials": False}},
+    {"uses": "actions/setup-python", "with": {"python-version": "3.11"}},
+]
+JOBS = {
+    "ci": {
+        "name": "make lint, make test", "if": "github.event_name != 'schedule'", "runs-on": "ubuntu-22.04", "timeout-minutes": 90,
+        "permissions": {"contents": "read"}, "steps": [*STEPS, {"run": ".ci/run"}],
+    },
+    "advisories": {
+        "name": "make advisories", "runs-on": "ubuntu-24.04", "timeout-minutes": 15, "permissions": {"contents": "read"},
+        "steps": [*STEPS, {"run": "make advisories"}],
+    },
+}
+# YAML 1.1 reads `on` as true.
+WHEN = {"push": {"branches": ["main"]}, "pull_request": None, "schedule": [{"cron": "17 5 * * 1"}]}
 
 
 def complaints(text):
     workflow = yaml.safe_load(text)
-    wrong = [] if workflow["permissions"] == {} else ["the workflow has permissions"]
-    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in workflow["jobs"].items()}
-    if commands != COMMANDS:
-        wrong.append(f"the jobs run {commands}")
-    for name, job in workflow["jobs"].items():
-        if job["permissions"] != {"contents": "read"} or "timeout-minutes" not in job:
-            wrong.append(f"{name} may do more than read, or may run for hours")
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            step.update({"uses": step["uses"].partition("@")[0]} if "uses" in step else {})
+    wrong = [name for name, is_right in {
+        "the workflow has permissions": workflow["permissions"] == {},
+        "it runs at other times": workflow[True] == WHEN,
+        "the jobs are other ones": workflow["jobs"] == JOBS,
+    }.items() if not is_right]
+    hashes = re.findall(r"@([0-9a-f]{40}) ", text)
+    wrong += ["a hash is none"] if any(len(set(one)) < 8 for one in hashes) else []
     return wrong + [line.strip() for line in text.splitlines() if "uses:" in line and not PINNED.search(line)]
 
 
@@ -37,6 +55,12 @@ def test_the_workflow_runs_what_ci_run_runs():
         ("contents: read", "contents: write"),
         ("timeout-minutes: 90", "continue-on-error: false"),
         ("actions/checkout@3", "actions/checkout@v7 # 3"),
+        ("actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", f"actions/checkout@{'0' * 40}"),
+        ("    if: github.event_name != 'schedule'", "    if: false"),
+        ("      - run: .ci/run", "      - run: .ci/run\n        continue-on-error: true"),
+        ("      - run: .ci/run", "      - run: .ci/run\n        shell: bash -c 'true' {0}"),
+        ("  pull_request:\n", ""),
+        ("branches: [main]", "branches: [nothing]"),
         ("actions/setup-python@", "another/setup-python@"),
     ],
 )

@@ -1,6 +1,7 @@
 """`make deploy`: what it would run; and samconfig.toml, so that `sam deploy` does the same."""
 
 import functools
+import os
 import re
 import shlex
 import subprocess
@@ -14,7 +15,9 @@ from cloudformation import REPOSITORY
 @functools.cache
 def recipe(*variables):
     make = ["make", "--dry-run", "--always-make", "--no-print-directory", "deploy", "STACK=a-stack", "BUCKET=a-bucket", *variables]
-    output = subprocess.run(make, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    # As if nothing had been said to the make that runs the tests.
+    own = {name: value for name, value in os.environ.items() if name not in ("ARCHITECTURE", "MAKEFLAGS", "ZIG")}
+    output = subprocess.run(make, cwd=REPOSITORY, env=own, check=True, capture_output=True, text=True).stdout
     return output.replace("\\\n", " ").splitlines()
 
 
@@ -37,12 +40,12 @@ def test_the_template_is_uploaded_because_cloudformation_takes_51_200_bytes_inli
     """The packaged template is near that size, and `aws cloudformation deploy` without --s3-bucket refuses a longer one."""
     package, deploy = commands()
     for command in (package, deploy):
-        assert values_of(command, "--s3-bucket") == ["$(cat target/bucket)"]
+        assert values_of(command, "--s3-bucket") == ["$(cat target/deploy/a-stack/bucket)"]
 
 
 def test_credentials_and_bucket_are_looked_at_before_the_long_build():
     lines = recipe()
-    [bucket] = [number for number, line in enumerate(lines) if "code_bucket.py a-bucket > target/bucket" in line]
+    [bucket] = [number for number, line in enumerate(lines) if "code_bucket.py a-bucket > target/deploy/a-stack/bucket" in line]
     [build] = [number for number, line in enumerate(lines) if "cargo build --release" in line]
     assert bucket < build
 

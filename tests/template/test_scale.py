@@ -50,3 +50,20 @@ def test_awss_sentence_is_quoted_and_has_the_numbers(name):
     assert re.search(rf'"{re.escape(limit.sentence)}" \(\[[^]]+\]\({re.escape(limit.page)}\)\)', PROOFS)
     said = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", limit.sentence)]
     assert all(number in said for number in limit.numbers)
+
+
+def test_the_simulation_has_the_same_limits():
+    text = (REPOSITORY / "tests/src/simulation/limits.rs").read_text(encoding="utf-8")
+
+    def rows(name):
+        table = re.search(rf"const {name}: \[Limit; \d+\] = \[(.*?)\];", text, re.DOTALL)[1]
+        return {action: (int(size.replace("_", "")), int(each)) for action, size, each in re.findall(r'\("(\w+)", ([\d_]+), (\d+)\)', table.replace("10_000)", "10000)"))}
+
+    numbers = {name: limit.numbers for name, limit in scale_limits.LIMITS.items()}
+    requests = rows("REQUESTS")
+    assert requests.pop("GetMetricStatistics") == numbers["GetMetricStatistics a second"] * 2
+    assert requests.pop("PutEvents") == numbers["PutEvents a second in us-east-1"] * 2
+    assert requests == {name: numbers[name] for name in requests} and len(requests) == 6
+    assert rows("INSTANCES") == {name: numbers[f"instances of {name}"] for name in rows("INSTANCES")} and len(rows("INSTANCES")) == 4
+    assert set(rows("UNFILTERED").values()) == {numbers["reads without both"]}
+    assert re.search(r"const READS: \(u64, u64\) = \((\d+), (\d+)\);", text).groups() == tuple(map(str, numbers["reads with a filter or pages"]))
