@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::Filter;
-use tests::stack::{ACCOUNT_ID, REGION, STACK_NAME, repository, tool};
+use tests::stack::{ACCOUNT_ID, STACK_NAME, repository};
 use tokio::process::{Child, Command};
 
 use crate::world::{unique, world};
@@ -47,8 +47,8 @@ fn stack_named(name: &str) -> String {
 /// The program for this stack, with the local AWS in the place of AWS.
 fn smoke(stack: &str, arguments: &[&str]) -> Command {
     let info = &world().stack.info;
-    let mut command = Command::new(tool("python").unwrap());
-    command.args(["-B", "tests/smoke", "--stack", stack, "--bucket", "cml-workers-code", "--poll-seconds", "1"]);
+    let mut command = world().program("tests/smoke");
+    command.args(["--stack", stack, "--bucket", "cml-workers-code", "--poll-seconds", "1"]);
     command.args([
         "--minutes",
         "0.05",
@@ -61,16 +61,7 @@ fn smoke(stack: &str, arguments: &[&str]) -> Command {
     ]);
     command.arg("--template").arg(world().stack.aws.folder());
     command.arg("--api-endpoint").arg(format!("http://{{rest_api_id}}.execute-api.localhost:{}", info.port));
-    command.args(arguments).current_dir(repository()).env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
-    let environment = [
-        ("AWS_ACCESS_KEY_ID", info.root_access_key_id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", &info.root_secret_access_key),
-        ("AWS_REGION", REGION),
-        ("AWS_ENDPOINT_URL", &info.cloudwatch_endpoint),
-        ("AWS_ENDPOINT_URL_EC2", &info.ec2_endpoint),
-        ("NO_PROXY", "127.0.0.1,localhost"),
-    ];
-    command.envs(environment).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 

@@ -1,29 +1,16 @@
 //! `make undeploy`, against the local AWS: what goes with a stack, what stays behind, and what stands in the way.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 
-use tests::stack::{ACCOUNT_ID, REGION, repository, tool};
-use tokio::process::Command;
+use tests::stack::{ACCOUNT_ID, REGION};
 
 use crate::upgrade::Deployed;
 use crate::world::{assert_ok, unique, world};
 
 /// The program's exit status, and what it printed.
 async fn undeploy(stack: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let info = &world().stack.info;
-    let mut command = Command::new(tool("python").unwrap());
-    command.args(["-B", "tests/smoke/undeploy.py", "--stack", stack]).args(arguments).current_dir(repository());
-    command.env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN").stdin(Stdio::null());
-    let environment = [
-        ("AWS_ACCESS_KEY_ID", info.root_access_key_id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", &info.root_secret_access_key),
-        ("AWS_REGION", REGION),
-        ("AWS_ENDPOINT_URL", &info.cloudwatch_endpoint),
-        ("AWS_ENDPOINT_URL_EC2", &info.ec2_endpoint),
-        ("NO_PROXY", "127.0.0.1,localhost"),
-    ];
-    let output = command.envs(environment).output().await.unwrap();
+    let mut command = world().program("tests/smoke/undeploy.py");
+    let output = command.args(["--stack", stack]).args(arguments).output().await.unwrap();
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
     (output.status.code(), text)
 }

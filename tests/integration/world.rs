@@ -1,5 +1,6 @@
 //! The stacks that the tests share, and what they do with them.
 
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -11,8 +12,9 @@ use serde_json::{Value, json};
 use shared::model::operation::Operation;
 use shared::ops::OPERATIONS;
 use tests::client::{Answer, Client};
-use tests::stack::{self, Ec2, Options, STACK_NAME, Stack, pids_of};
+use tests::stack::{self, Ec2, Options, STACK_NAME, Stack, pids_of, repository, tool};
 use tests::stub::{Matcher, Recorded, Reply, Stub};
+use tokio::process::Command;
 use tokio::runtime::Runtime;
 
 /// The region of every test.
@@ -79,6 +81,22 @@ impl World {
     /// What `aws` with root's keys prints, with the words of `command` and then `arguments`.
     pub async fn aws(&self, command: &str, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.stack.run_aws(command, arguments).await.unwrap()).unwrap()
+    }
+
+    /// A program of `tests/smoke`, which an operator runs, with root's keys.
+    pub fn program(&self, path: &str) -> Command {
+        let info = &self.stack.info;
+        let mut command = Command::new(tool("python").unwrap());
+        command.args(["-B", path]).current_dir(repository()).stdin(Stdio::null());
+        command.env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN").envs([
+            ("AWS_ACCESS_KEY_ID", info.root_access_key_id.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", &info.root_secret_access_key),
+            ("AWS_REGION", REGION),
+            ("AWS_ENDPOINT_URL", &info.cloudwatch_endpoint),
+            ("AWS_ENDPOINT_URL_EC2", &info.ec2_endpoint),
+            ("NO_PROXY", "127.0.0.1,localhost"),
+        ]);
+        command
     }
 
     /// The processes of an operation's function.
