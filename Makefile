@@ -78,7 +78,7 @@ dashboard: $(VENV)/installed ## Show the deployed dashboard and a demo's fleet a
 # Many tests wait for a deadline that passes, or for a stack; each core has time for several.
 TEST_THREADS := $(or $(RUST_TEST_THREADS),8)
 
-test: $(CLIENT) build test-binaries ## Run the template tests, the unit tests and the integration tests, and check how large the binaries are
+test: $(CLIENT) build test-binaries ## Run all tests, in Python and in Rust, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(PACKAGED)
 	$(call say,tests in Python: about a minute)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/docs tests/local tests/smoke tests/supply tests/template
@@ -143,7 +143,7 @@ bench-binaries:
 	$(BUILD_RELEASE) -p hello
 	$(BUILD_RELEASE) -p sdk-defaults
 
-lint: $(CLIENT) supply ## Check formatting, code, documentation, templates and policies
+lint: $(CLIENT) supply ## Check formatting, code, documentation, templates, policies and the supply chain
 	$(call say,checking code and documentation: about three minutes if nothing is checked yet)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -190,10 +190,11 @@ tables: $(VENV)/installed ## Write anew what follows AWS's data: the instance ty
 	$(VENV)/bin/python -B tests/aws/instance_types.py
 	$(VENV)/bin/python -B tests/aws/full_instance.py
 
-generate: $(VENV)/installed ## Write anew what follows the operations' rows and types, and the drawing: openapi.yaml, tables, watch routes
+generate: $(VENV)/installed ## Write anew what follows from the code: openapi.yaml, tables, watch routes, the drawing, docs/SCALE.md
 	$(build-workspace)
 	@target/debug/generate
 	$(VENV)/bin/d2 docs/architecture.d2 docs/architecture.svg
+	@$(VENV)/bin/python -B tests/template/scale.py
 
 build: $(VENV)/installed ## Build the functions for AWS into target/lambda, and say what is linked into each [ARCHITECTURE=arm64 ZIG=1]
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)" || \

@@ -133,7 +133,7 @@ def test_make_client_says_how_to_install_the_wheel():
 
 def test_make_generate_changes_nothing_of_what_is_committed():
     assert commands_like("make generate")
-    written = ["Cargo.toml", "README.md", "docs/architecture.svg", "iam/README.md", "openapi.yaml"]
+    written = ["Cargo.toml", "README.md", "docs/SCALE.md", "docs/architecture.svg", "iam/README.md", "openapi.yaml"]
     before = {name: (REPOSITORY / name).read_bytes() for name in written}
     done = shell("make --no-print-directory generate")
     changed = [name for name in written if (REPOSITORY / name).read_bytes() != before[name]]

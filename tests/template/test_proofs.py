@@ -1,6 +1,6 @@
 """docs/PROOFS.md, DEPLOYING.md and MIGRATION.md quote AWS's API references; what is quoted from them is looked up in the service models that botocore ships.
 
-And the links of all pages, to a heading of one of them, lead to one that is there.
+And the links of all pages, to a file or to a heading of one, lead to one that is there.
 """
 
 import functools
@@ -38,8 +38,8 @@ def test_each_quoted_sentence_is_still_in_the_service_model(sentence):
     assert sentence in documentation()
 
 
-PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("iam/*.md")])
-LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)")
+PAGES = sorted(path for folder in ("", "docs/", "iam/", "clients/python/") for path in REPOSITORY.glob(f"{folder}*.md"))
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
 def anchors(page):
@@ -50,10 +50,18 @@ def anchors(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_each_link_to_a_heading_leads_to_one(page):
-    for path, anchor in LINK.findall(page.read_text(encoding="utf-8")):
-        other = (page.parent / path).resolve() if path else page
-        assert other.is_file() and anchor in anchors(other), f"{path}#{anchor}"
+def test_each_link_leads_somewhere(page):
+    assert dead_links(page, page.read_text(encoding="utf-8")) == []
+
+
+def dead_links(page, text):
+    found = [((page.parent / path).resolve() if path else page, anchor) for path, anchor in LINK.findall(text)]
+    return [f"{other}#{anchor}" for other, anchor in found if not other.exists() or anchor and anchor not in anchors(other)]
+
+
+@pytest.mark.parametrize("link", ["docs/NONE.md", "docs/API.md#nothing", "#nothing"])
+def test_a_dead_link_is_noticed(link):
+    assert len(dead_links(REPOSITORY / "README.md", f"See [there]({link}).")) == 1
 
 
 def test_there_are_quotations():
