@@ -19,9 +19,15 @@ def test_the_page_is_what_is_computed():
 
 @pytest.mark.parametrize(("file", "good", "bad", "table"), [
     ("template.yaml", "  MemorySize:\n    Type: Number\n    Default: 256", "  MemorySize:\n    Type: Number\n    Default: 512", "million"),
+    ("template.yaml", "  ThrottlingRateLimit:\n    Type: Number\n    Default: 20", "  ThrottlingRateLimit:\n    Type: Number\n    Default: 30", "saturation"),
+    ("template.yaml", "      Timeout: 240", "      Timeout: 120", "sweeps"),
+    ("template.yaml", "    Default: rate(5 minutes)\n    Description: >-\n      When EventBridge runs the sweep",
+     "    Default: rate(10 minutes)\n    Description: >-\n      When EventBridge runs the sweep", "months"),
     ("template.yaml", "up to 8 region names", "up to 9 region names", "fleets"),
     ("shared/src/ops/sweep_workers/region.rs", "const AT_ONCE: usize = 8;", "const AT_ONCE: usize = 4;", "sweeps"),
     ("shared/src/aws/watch/mod.rs", "from_secs(15)", "from_secs(20)", "saturation"),
+    ("tests/src/simulation/rounds/mod.rs", '200, "DescribeInstances, StartInstances"', '200, "DescribeInstances+StartInstances"', "million"),
+    ("tests/template/scale_recorded.jsonl", '"cpu_s":7.49', '"cpu_s":9.99', "months"),
     ("docs/PERFORMANCE.md", "| get-instance-details | 1 | 1 |", "| get-instance-details | 1 | 1 | 9.9 | 9.99 |", "duration"),
 ])
 def test_a_changed_number_makes_the_page_old(file, good, bad, table, monkeypatch):
