@@ -14,7 +14,7 @@ ifeq ($(filter x86_64 arm64,$(ARCHITECTURE)),)
 $(error ARCHITECTURE is $(ARCHITECTURE), but Lambda has x86_64 and arm64)
 endif
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-ifeq ($(HOST)$(filter help client,$(or $(MAKECMDGOALS),help)),)
+ifeq ($(HOST)$(filter help client undeploy,$(or $(MAKECMDGOALS),help)),)
 $(error Rust is missing: https://rustup.rs installs it)
 endif
 TARGET := $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)-unknown-linux-gnu
@@ -80,10 +80,10 @@ TEST_THREADS := $(or $(RUST_TEST_THREADS),8)
 
 test: $(CLIENT) build test-binaries ## Run all tests, in Python and in Rust, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(PACKAGED)
-	$(call say,tests in Python: about a minute)
+	$(call say,tests in Python: a minute or two)
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/docs tests/local tests/smoke tests/supply tests/template
 	rm -rf $(JOURNAL)
-	$(call say,tests in Rust: about five minutes)
+	$(call say,tests in Rust: about seven minutes; the client's own are silent for the last two)
 	CML_TEST_JOURNAL=$(JOURNAL) RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace
 	$(VENV)/bin/python -B tests/aws/read_back.py $(JOURNAL)
 	$(call say,all tests passed. Next: make run for a local AWS or make deploy for a real one)
@@ -102,14 +102,17 @@ soak: $(VENV)/installed ## Run each function warm for 20,000 invocations with AW
 	@target/debug/soak
 
 simulate: ## Let histories of requests happen in a simulated AWS, go on where an ended run was [HISTORIES=100000 FROM=0]
+	$(call say,building with optimizations: some minutes if nothing is built yet)
 	cargo build --profile simulate -p tests --bin simulate
 	@HISTORIES=$(HISTORIES) FROM=$(FROM) target/simulate/simulate
 
 stories: ## Let workers live 14 days each under the sweep, in a simulated AWS, seeds FROM to STORIES [STORIES=1000 FROM=0]
+	$(call say,building with optimizations: some minutes if nothing is built yet)
 	cargo build --profile simulate -p tests --bin stories
 	@STORIES=$(STORIES) FROM=$(FROM) target/simulate/stories
 
 scale: ## Let fleets of 10 to 10,000 workers live an hour in a simulated AWS with AWS's limits [WORKERS=1000 REGIONS=10 READERS=10 DIVIDED_BY=1 IDS=filter]
+	$(call say,building with optimizations: some minutes if nothing is built yet)
 	cargo build --profile simulate -p tests --bin fleet
 	@WORKERS=$(WORKERS) REGIONS=$(REGIONS) READERS=$(READERS) DIVIDED_BY=$(DIVIDED_BY) IDS=$(IDS) target/simulate/fleet
 
@@ -137,6 +140,7 @@ sustained: ## Invoke two functions 50,000 times each, and start 100 processes at
 # The benchmark says first what is wrong with its variables, for the other builds take long. Each yardstick is built by itself, so
 # that none has what another one needs: the SDK's own HTTP client carries HTTP/2, and with it aws-sdk-ec2 is built once more.
 bench-binaries:
+	$(call say,building with optimizations: some minutes if nothing is built yet)
 	cargo build --profile simulate -p bench
 	@target/simulate/bench check $(CHECKED)
 	$(BUILD_RELEASE)
@@ -144,7 +148,7 @@ bench-binaries:
 	$(BUILD_RELEASE) -p sdk-defaults
 
 lint: $(CLIENT) supply ## Check formatting, code, documentation, templates, policies and the supply chain
-	$(call say,checking code and documentation: about three minutes if nothing is checked yet)
+	$(call say,checking code and documentation: about four minutes if nothing is checked yet)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@$(MAKE) docs
@@ -222,7 +226,7 @@ DEPLOYED := target/deploy/$(DEPLOYED_STACK)
 
 deploy: $(VENV)/installed ## Deploy to AWS, or update [STACK=cml-workers BUCKET=<S3 bucket for code> ARCHITECTURE=arm64 PARAMETERS="Key=value ..."]
 	$(call say,looking for the credentials and the bucket for the code)
-	@mkdir -p $(DEPLOYED) && $(AWS_PYTHON) tests/smoke/code_bucket.py $(BUCKET) > $(DEPLOYED)/bucket
+	@mkdir -p $(DEPLOYED) && $(AWS_PYTHON) tests/smoke/code_bucket.py $(DEPLOYED_STACK) $(BUCKET) > $(DEPLOYED)/bucket
 	@$(MAKE) build
 	TZ=UTC0 $(AWS) cloudformation package --template-file template.yaml --s3-bucket "$$(cat $(DEPLOYED)/bucket)" \
 		--output-template-file $(DEPLOYED)/packaged.yaml
@@ -265,7 +269,8 @@ $(VENV)/installed: tests/requirements.txt tests/uv.txt
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make $(VENV): its venv module is missing (Debian: apt install python3.11-venv)" >&2; exit 1; }
 	@$(VENV)/bin/pip install --disable-pip-version-check --quiet --require-hashes -r tests/uv.txt
 	@# The first one fetches with a progress bar, the second one would list all the packages.
-	@$(VENV)/bin/uv run --no-project --isolated --python $(VENV)/bin/python --with-requirements tests/requirements.txt true
+	@$(VENV)/bin/uv run --no-project --isolated --python $(VENV)/bin/python --with-requirements tests/requirements.txt true || \
+		{ echo "uv reads no pip.conf: behind a mirror of PyPI, set UV_DEFAULT_INDEX" >&2; exit 1; }
 	@$(UV_INSTALL) --quiet --require-hashes -r tests/requirements.txt
 	@touch $@
 

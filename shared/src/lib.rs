@@ -52,7 +52,7 @@
 //!
 //! # The deployment
 //!
-//! A dashed box is a policy or a role. A thin box belongs to AWS, and the stack only uses it.
+//! A dashed box is a policy, a role or an instance profile. A thin box is a service of AWS, or a rule that calls.
 //!
 //! ![The stack's functions, what calls them, what they use, and their roles](../architecture.svg)
 

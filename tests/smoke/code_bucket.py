@@ -1,13 +1,17 @@
 """Prints the S3 bucket that `make deploy` uploads the code to. Without a name it is one of this account, made when it is first needed.
 
-    .venv/bin/python tests/smoke/code_bucket.py [BUCKET]
+    .venv/bin/python tests/smoke/code_bucket.py STACK [BUCKET]
+
+A name that the stack cannot have is refused, too: CloudFormation would do so after the long build.
 """
 
+import argparse
 import contextlib
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from arguments import stack_name
 from claims import one_line
 from run import has_code, session_in_region
 
@@ -52,7 +56,11 @@ def code_bucket(session, named):
 
 if __name__ == "__main__":
     try:
-        print(code_bucket(session_in_region(), "".join(sys.argv[1:])))
+        stack, *bucket = sys.argv[1:]
+        stack_name(stack)
+        print(code_bucket(session_in_region(), "".join(bucket)))
+    except argparse.ArgumentTypeError as error:
+        raise SystemExit(str(error)) from None
     except NoCredentialsError:
         raise SystemExit("no credentials: give them as to the AWS CLI, such as AWS_PROFILE=<a profile>") from None
     except (BotoCoreError, ClientError) as error:

@@ -1,5 +1,9 @@
 """The bucket for the code, in an account that moto plays."""
 
+import pathlib
+import subprocess
+import sys
+
 import boto3
 import moto
 import pytest
@@ -61,3 +65,10 @@ def test_a_bucket_of_that_name_that_is_somebody_elses_is_refused(session, monkey
     with pytest.raises(SystemExit, match="is not of the account 123456789012, or you lack"):
         code_bucket(session, "")
     assert asked == [{"Bucket": f"cml-workers-code-{ACCOUNT}-{session.region_name}", "ExpectedBucketOwner": ACCOUNT}]
+
+
+@pytest.mark.parametrize("stack", ["a" * 30, "My_Stack", "a--b"])
+def test_a_name_that_the_stack_cannot_have_is_refused_before_anything_else(stack):
+    program = pathlib.Path(__file__).with_name("code_bucket.py")
+    done = subprocess.run([sys.executable, "-B", program, stack], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("a stack's name here is a letter and up to 28"), done.stderr

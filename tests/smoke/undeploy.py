@@ -19,7 +19,6 @@ import plan
 import removal
 import stacks
 import workers
-from arguments import stack_name
 from claims import one_line
 from ledger import Entry
 from progress import say, tell
@@ -173,10 +172,10 @@ def remove(run, deployed):
 
 def start():
     made = argparse.ArgumentParser(prog="tests/smoke/undeploy.py", description="Removes a stack that make deploy made.")
-    made.add_argument("--stack", type=stack_name, required=True, help="name of the stack")
+    made.add_argument("--stack", required=True, help="name of the stack")
     made.add_argument("--confirm", metavar="ACCOUNT_ID", help="the account that may be changed; without it nothing is")
-    session = session_in_region()
     arguments = made.parse_args()
+    session = session_in_region()
     return Run(arguments, session, session.client("sts").get_caller_identity())
 
 

@@ -45,7 +45,7 @@ def test_the_template_is_uploaded_because_cloudformation_takes_51_200_bytes_inli
 
 def test_credentials_and_bucket_are_looked_at_before_the_long_build():
     lines = recipe()
-    [bucket] = [number for number, line in enumerate(lines) if "code_bucket.py a-bucket > target/deploy/a-stack/bucket" in line]
+    [bucket] = [number for number, line in enumerate(lines) if "code_bucket.py a-stack a-bucket > target/deploy/a-stack/bucket" in line]
     [build] = [number for number, line in enumerate(lines) if "cargo build --release" in line]
     assert bucket < build
 
