@@ -70,14 +70,24 @@ async fn the_python_client_passes_its_tests() {
     let (told, _scripts) = told(world()).await;
     let file = local_folder().unwrap().join(format!("{}-p{}.json", unique("client"), std::process::id()));
     fs::write(&file, told.to_string()).unwrap();
-    let mut pytest = Command::new(tool("python").unwrap());
-    pytest.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "clients/python/tests"]);
-    let pytest = pytest.current_dir(repository()).env("CML_TEST_STACK", &file).stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(BOUND, pytest.output()).await.expect("pytest ends").unwrap();
+    // Two at once: the command line's tests start a process for each command, and take as long as all the others.
+    let (commands, others) = tokio::join!(
+        pytest(&file, &["clients/python/tests/test_command_line.py"]),
+        pytest(&file, &["clients/python/tests", "--ignore=clients/python/tests/test_command_line.py"]),
+    );
     fs::remove_file(&file).unwrap();
+    writeln!(stderr(), "client: {commands}; {others}").unwrap();
+}
+
+/// Runs these tests, which must pass; gives pytest's last line.
+async fn pytest(stack_file: &Path, tests: &[&str]) -> String {
+    let mut pytest = Command::new(tool("python").unwrap());
+    pytest.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(tests);
+    pytest.current_dir(repository()).env("CML_TEST_STACK", stack_file).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(BOUND, pytest.output()).await.expect("pytest ends").unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    writeln!(stderr(), "client: {}", text.trim().lines().last().unwrap_or_default()).unwrap();
+    text.trim().lines().last().unwrap_or_default().to_owned()
 }
 
 /// What is there before: workers of the original program, and instances of others, which look much the same.
