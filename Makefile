@@ -162,9 +162,9 @@ lint: $(CLIENT) supply ## Check formatting, code, documentation, templates, poli
 	$(call say,nothing to complain about. Next: make test)
 
 # Whoever reads this works on it, so the private items are documented, too, and the front page links to some.
-docs: $(VENV)/installed ## Build the documentation of the code and the API, and draw the deployment
+docs: $(VENV)/installed ## Build the documentation of the code, with the drawing of the deployment, and of the API
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items
-	$(VENV)/bin/d2 docs/architecture.d2 target/doc/architecture.svg
+	@cp docs/architecture.svg target/doc
 	@$(VENV)/bin/python -B tests/local/docs openapi.yaml target/doc
 
 MACHETE := target/tools/bin/cargo-machete

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::client::{Answer, Client};
-use tests::stack::{pids_of, repository, tool};
+use tests::stack::{PACKAGED, pids_of, tool};
 use tokio::process::Command;
 
 use crate::world::{REGION, assert_ok, assert_problem, unique, world};
@@ -53,13 +53,10 @@ impl Deployed {
     /// Deploys the first version, with these parameters.
     pub async fn first(name: &str, parameters: &[&str]) -> Self {
         let name = unique(name);
-        deploy(&name, "packaged.yaml", parameters).await;
-        let query = "Stacks[0].Outputs[?OutputKey=='RestApiId'].OutputValue | [0]";
-        let id = world().aws("cloudformation describe-stacks", &["--stack-name", &name, "--query", query]).await;
-        let id = id.as_str().unwrap();
-        let key = world().stack.add_caller_of(id, &name, &["*"]).await.unwrap();
+        let id = deploy(&name, PACKAGED, parameters).await;
+        let key = world().stack.add_caller_of(&id, &name, &["*"]).await.unwrap();
         let info = &world().stack.info;
-        let url = info.api_url.replace(&info.rest_api_id, id);
+        let url = info.api_url.replace(&info.rest_api_id, &id);
         Self { api: Client::new(&url, REGION, &key.access_key_id, &key.secret_access_key), name }
     }
 
@@ -67,10 +64,8 @@ impl Deployed {
     async fn second(&self) {
         let folder = world().stack.aws.folder().join(&self.name);
         stage(&folder).await;
-        let [template, packaged] = ["template.yaml", "packaged.yaml"].map(|file| format!("{}/{file}", self.name));
-        let package = "cloudformation package --s3-bucket cml-workers-code";
-        let arguments = ["--template-file", &template, "--output-template-file", &packaged];
-        world().stack.run_aws(package, &arguments).await.unwrap();
+        world().stack.package(&self.name).await.unwrap();
+        let packaged = format!("{}/{PACKAGED}", self.name);
         deploy(&self.name, &packaged, &[&format!("AllowedRegions={REGION},us-west-2")]).await;
     }
 
@@ -85,10 +80,8 @@ impl Deployed {
     }
 }
 
-/// Deploys a packaged template as `make deploy` does. The last one of a parameter's values holds.
-async fn deploy(name: &str, packaged: &str, parameters: &[&str]) {
-    let deploy = "cloudformation deploy --s3-bucket cml-workers-code \
-                  --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --stack-name";
+/// Deploys a packaged template as `make deploy` does, and gives the REST API's id. The last one of a parameter's values holds.
+async fn deploy(name: &str, packaged: &str, parameters: &[&str]) -> String {
     let of_this_stack = [format!("NameSuffix=-{name}"), format!("ManagedBy={name}")];
     let of_all = [
         "ApiGatewayLogsRole=existing",
@@ -99,18 +92,13 @@ async fn deploy(name: &str, packaged: &str, parameters: &[&str]) {
         "ThrottlingRateLimit=10000",
         "ThrottlingBurstLimit=10000",
     ];
-    let of_this_stack = of_this_stack.each_ref().map(String::as_str);
-    let parameters = [of_this_stack.as_slice(), &of_all, parameters].concat();
-    let arguments = [&[name, "--template-file", packaged, "--parameter-overrides"], parameters.as_slice()].concat();
-    world().stack.run_aws(deploy, &arguments).await.unwrap();
+    let more = of_all.iter().chain(parameters).map(|parameter| (*parameter).to_owned());
+    let parameters: Vec<_> = of_this_stack.into_iter().chain(more).collect();
+    world().stack.deploy(packaged, name, &parameters).await.unwrap()
 }
 
-/// The templates and the packages of the second version, laid out as in the repository.
+/// The packages of the second version, laid out as in the repository.
 async fn stage(folder: &Path) {
-    fs::create_dir_all(folder.join("iam")).unwrap();
-    for file in ["template.yaml", "monitoring.yaml", "iam/audit.yaml"] {
-        fs::copy(repository().join(file), folder.join(file)).unwrap();
-    }
     let [first, second] = [world().stack.aws.folder(), folder].map(|folder| folder.join("target/lambda"));
     fs::create_dir_all(&second).unwrap();
     for package in fs::read_dir(&first).unwrap() {
@@ -271,10 +259,10 @@ async fn a_version_that_cannot_start_loses_calls_until_another_is_deployed() {
         .during(async {
             callers.make_calls().await;
             assert!(callers.lost.lock().unwrap().is_empty());
-            deploy(&stack.name, "packaged.yaml", &["AllowedRegions=mars"]).await;
+            deploy(&stack.name, PACKAGED, &["AllowedRegions=mars"]).await;
             until("lost call", async || callers.lost.lock().unwrap().iter().any(|lost| lost.contains(": 502 "))).await;
         })
         .await;
-    deploy(&stack.name, "packaged.yaml", &["AllowedRegions="]).await;
+    deploy(&stack.name, PACKAGED, &["AllowedRegions="]).await;
     assert_ok(&stack.api.request("GET", "/health", None).await, 200);
 }

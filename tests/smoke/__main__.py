@@ -8,7 +8,7 @@ nothing is left, 1 if not, 2 if nothing was done.
 
 import sys
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
 import audit
 import callers
@@ -33,7 +33,7 @@ from arguments import REPOSITORY, parser
 from claims import Claims, one_line
 from interruption import Interrupted, Interruption
 from progress import say, tell
-from run import Run, has_code, session_in_region
+from run import Run, has_code, plain_errors, session_in_region
 
 FOLDER = REPOSITORY / "target/smoke"
 
@@ -154,9 +154,5 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
+    with plain_errors(Interrupted, choice.Impossible, ledger.Busy):
         sys.exit(main())
-    except NoCredentialsError:
-        raise SystemExit("no credentials: give them as to the AWS CLI, such as AWS_PROFILE=<a profile>") from None
-    except (BotoCoreError, ClientError, Interrupted, choice.Impossible, ledger.Busy) as error:
-        raise SystemExit(one_line(error)) from None

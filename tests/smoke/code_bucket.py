@@ -9,11 +9,10 @@ import argparse
 import contextlib
 import sys
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import ClientError
 
 from arguments import stack_name
-from claims import one_line
-from run import has_code, session_in_region
+from run import has_code, plain_errors, session_in_region
 
 
 def region_of(s3, bucket, account):
@@ -55,13 +54,7 @@ def code_bucket(session, named):
 
 
 if __name__ == "__main__":
-    try:
+    with plain_errors(argparse.ArgumentTypeError):
         stack, *bucket = sys.argv[1:]
         stack_name(stack)
         print(code_bucket(session_in_region(), "".join(bucket)))
-    except argparse.ArgumentTypeError as error:
-        raise SystemExit(str(error)) from None
-    except NoCredentialsError:
-        raise SystemExit("no credentials: give them as to the AWS CLI, such as AWS_PROFILE=<a profile>") from None
-    except (BotoCoreError, ClientError) as error:
-        raise SystemExit(one_line(error)) from None

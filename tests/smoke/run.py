@@ -1,12 +1,15 @@
 """One run: who runs it, where, under which names, and what it has come to know."""
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass, field
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from claims import one_line
 
 # On every stack and role of a run, and on what CloudFormation makes for them.
 TAG = "smoke-run"
@@ -18,6 +21,17 @@ def session_in_region():
     if not session.region_name:
         raise SystemExit("no region: set AWS_REGION, such as AWS_REGION=us-east-1")
     return session
+
+
+@contextlib.contextmanager
+def plain_errors(*kinds):
+    """Ends the program with one line in the place of a traceback."""
+    try:
+        yield
+    except NoCredentialsError:
+        raise SystemExit("no credentials: give them as to the AWS CLI, such as AWS_PROFILE=<a profile>") from None
+    except (BotoCoreError, ClientError, *kinds) as error:
+        raise SystemExit(one_line(error)) from None
 
 
 @dataclass

@@ -11,7 +11,7 @@ import functools
 import sys
 import time
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 from samtranslator.yaml_helper import yaml_parse
 
 import log_groups
@@ -22,7 +22,7 @@ import workers
 from claims import one_line
 from ledger import Entry
 from progress import say, tell
-from run import Run, session_in_region
+from run import Run, plain_errors, session_in_region
 
 
 class Refused(Exception):
@@ -201,9 +201,5 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
+    with plain_errors(Refused):
         sys.exit(main())
-    except NoCredentialsError:
-        raise SystemExit("no credentials: give them as to the AWS CLI, such as AWS_PROFILE=<a profile>") from None
-    except (BotoCoreError, ClientError, Refused) as error:
-        raise SystemExit(one_line(error)) from None

@@ -182,13 +182,13 @@ def other_architectures(resources, architecture):
 
 def faults_of_values(values, largest):
     """What is wrong with template.yaml deployed with these values."""
-    yield from own_faults_of_values(values, largest)
-    yield from linted(transformed(values), values)
-
-
-def own_faults_of_values(values, largest):
-    """Without cfn-lint, which takes longer than all the rest."""
     template = transformed(values)
+    yield from own_faults_of_values(template, values, largest)
+    yield from linted(template, values)
+
+
+def own_faults_of_values(template, values, largest):
+    """Without cfn-lint, which takes longer than all the rest."""
     resources = resolved(template, values)["Resources"]
     yield from credentials(template)
     yield from strayed_lists(resources)

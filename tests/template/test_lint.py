@@ -14,16 +14,20 @@ from cloudformation import REPOSITORY, read
 from parameter_values import LONGEST_ENTRY, TWO_ENTRIES
 
 
-def deployed(values, look=lint.own_faults_of_values):
-    return functools.partial(faults, look, values)
+def deployed(values):
+    return functools.partial(own_faults, values)
 
 
 def deployed_and_linted(values):
-    return deployed(values, lint.faults_of_values)
+    return functools.partial(all_faults, values)
 
 
-def faults(look, values):
-    return look(values, collections.Counter())
+def own_faults(values):
+    return lint.own_faults_of_values(cloudformation.transformed(values), values, collections.Counter())
+
+
+def all_faults(values):
+    return lint.faults_of_values(values, collections.Counter())
 
 
 def limits():

@@ -13,6 +13,9 @@ use super::{Result, repository, tool};
 /// The stack's name, and so the beginning of its functions' names.
 pub const STACK_NAME: &str = "cml-workers";
 
+/// The file that a packaged template is in.
+pub const PACKAGED: &str = "packaged.yaml";
+
 const MAKE_BUCKET: &str = "s3api create-bucket --bucket cml-workers-code";
 
 const PACKAGE: &str = "cloudformation package --template-file template.yaml --output-template-file packaged.yaml \
@@ -24,6 +27,14 @@ const DEPLOY: &str = "cloudformation deploy --s3-bucket cml-workers-code \
 /// How long SAM's transform may take.
 const TRANSFORM_BOUND: Duration = Duration::from_secs(60);
 
+/// Makes the bucket for the code.
+///
+/// # Errors
+/// The command failed.
+pub async fn make_bucket(cli: &Cli) -> Result<()> {
+    cli.run(MAKE_BUCKET, &[]).await.map(drop)
+}
+
 /// Uploads an unchanged copy of `template.yaml` and its nested stacks from `folder`, where the functions are staged.
 ///
 /// # Errors
@@ -34,17 +45,8 @@ pub async fn package(cli: &Cli, folder: &Path) -> Result<()> {
     for file in ["template.yaml", "monitoring.yaml", "iam/audit.yaml"] {
         fs::copy(repository().join(file), folder.join(file))?;
     }
-    cli.run(MAKE_BUCKET, &[]).await?;
     cli.run(PACKAGE, &[]).await?;
     Ok(())
-}
-
-/// Deploys what was [packaged](package) as a stack of this name. Gives the REST API's id.
-///
-/// # Errors
-/// A command failed.
-pub async fn deploy(cli: &Cli, stack_name: &str, parameters: &[String]) -> Result<String> {
-    deploy_file(cli, "packaged.yaml", stack_name, parameters).await
 }
 
 /// [`deploy`] of what SAM makes of the template on AWS, where it knows the values of the parameters.
@@ -57,10 +59,14 @@ pub async fn deploy_transformed(cli: &Cli, folder: &Path, stack_name: &str, para
     let mut program = Program::start(folder, stack_name, &command, Surroundings::Own, &[]).await?;
     program.finish(TRANSFORM_BOUND).await?;
     // Where the program's output is.
-    deploy_file(cli, &format!("{stack_name}.out"), stack_name, parameters).await
+    deploy(cli, &format!("{stack_name}.out"), stack_name, parameters).await
 }
 
-async fn deploy_file(cli: &Cli, template: &str, stack_name: &str, parameters: &[String]) -> Result<String> {
+/// Deploys what was [packaged](package) to this file, as a stack of this name or over it. Gives the REST API's id.
+///
+/// # Errors
+/// A command failed.
+pub async fn deploy(cli: &Cli, template: &str, stack_name: &str, parameters: &[String]) -> Result<String> {
     let mut arguments = vec![template, "--stack-name", stack_name];
     if !parameters.is_empty() {
         arguments.push("--parameter-overrides");

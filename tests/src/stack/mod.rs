@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 pub use caller::AccessKey;
 pub use clients::{cloudwatch, ec2, ec2_in};
-pub use deployment::STACK_NAME;
+pub use deployment::{PACKAGED, STACK_NAME};
 use emulators::Emulators;
 pub use emulators::free_port;
 use folder::Folder;
@@ -121,8 +121,9 @@ impl Stack {
         let (aws, ()) = tokio::try_join!(LocalAws::start_in(folder, &options), bundles::stage(&path))?;
         let cli = cli::Cli::new(path.clone(), aws.emulators.ministack.endpoint());
         (options.progress)("deploying template.yaml");
+        deployment::make_bucket(&cli).await?;
         deployment::package(&cli, &path).await?;
-        let rest_api_id = deployment::deploy(&cli, STACK_NAME, &parameters(&options)).await?;
+        let rest_api_id = deployment::deploy(&cli, PACKAGED, STACK_NAME, &parameters(&options)).await?;
         let key = caller::create(&cli, "cml-cloud-manager", &rest_api_id, &["*"]).await?;
         Ok(Self { info: StackInfo::new(&aws, rest_api_id, key), aws, cli })
     }
@@ -134,6 +135,23 @@ impl Stack {
     /// It cannot be deployed.
     pub async fn deploy_beside(&self, stack_name: &str, parameters: &[String]) -> Result<String> {
         deployment::deploy_transformed(&self.cli, self.aws.folder(), stack_name, parameters).await
+    }
+
+    /// Packages the templates once more, to [`PACKAGED`] in a folder below the stack's own that has other functions.
+    ///
+    /// # Errors
+    /// A command failed.
+    pub async fn package(&self, folder: &str) -> Result<()> {
+        let folder = self.aws.folder().join(folder);
+        deployment::package(&cli::Cli::new(folder.clone(), self.aws.endpoint()), &folder).await
+    }
+
+    /// Deploys a packaged template as a stack of this name, or over it; MiniStack transforms it. Gives the REST API's id.
+    ///
+    /// # Errors
+    /// It cannot be deployed.
+    pub async fn deploy(&self, packaged: &str, stack_name: &str, parameters: &[String]) -> Result<String> {
+        deployment::deploy(&self.cli, packaged, stack_name, parameters).await
     }
 
     /// Makes an IAM user who may invoke these resources of the API, as in `v1/GET/*`, and nothing else.
