@@ -80,10 +80,10 @@ TEST_THREADS := $(or $(RUST_TEST_THREADS),8)
 
 test: $(CLIENT) build test-binaries ## Run all tests, in Python and in Rust, and check how large the binaries are
 	$(VENV)/bin/python -B tests/local/sizes.py $(PACKAGED)
-	$(call say,tests in Python: a minute or two)
-	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/aws tests/docs tests/local tests/smoke tests/supply tests/template
+	$(call say,tests in Python: about a minute)
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider -n auto --dist worksteal tests/aws tests/docs tests/local tests/smoke tests/supply tests/template
 	rm -rf $(JOURNAL)
-	$(call say,tests in Rust: about seven minutes; the client's own are silent for the last two)
+	$(call say,tests in Rust: about five minutes)
 	CML_TEST_JOURNAL=$(JOURNAL) RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace
 	$(VENV)/bin/python -B tests/aws/read_back.py $(JOURNAL)
 	$(call say,all tests passed. Next: make run for a local AWS or make deploy for a real one)

@@ -70,19 +70,17 @@ async fn the_python_client_passes_its_tests() {
     let (told, _scripts) = told(world()).await;
     let file = local_folder().unwrap().join(format!("{}-p{}.json", unique("client"), std::process::id()));
     fs::write(&file, told.to_string()).unwrap();
-    // Two at once: the command line's tests start a process for each command, and take as long as all the others.
-    let (commands, others) = tokio::join!(
-        pytest(&file, &["clients/python/tests/test_command_line.py"]),
-        pytest(&file, &["clients/python/tests", "--ignore=clients/python/tests/test_command_line.py"]),
-    );
+    let passed = pytest(&file).await;
     fs::remove_file(&file).unwrap();
-    writeln!(stderr(), "client: {commands}; {others}").unwrap();
+    writeln!(stderr(), "client: {passed}").unwrap();
 }
 
-/// Runs these tests, which must pass; gives pytest's last line.
-async fn pytest(stack_file: &Path, tests: &[&str]) -> String {
+/// Runs the tests, which must pass; gives pytest's last line.
+async fn pytest(stack_file: &Path) -> String {
     let mut pytest = Command::new(tool("python").unwrap());
-    pytest.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(tests);
+    pytest.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "clients/python/tests"]);
+    // Several at once, because most of the time they wait for an answer or for a command to start.
+    pytest.args(["-n", "4", "--dist", "worksteal"]);
     pytest.current_dir(repository()).env("CML_TEST_STACK", stack_file).stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(BOUND, pytest.output()).await.expect("pytest ends").unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
