@@ -106,7 +106,7 @@ fn is_about_instances(error: &Error) -> bool {
 }
 
 /// Whether the text has the id as a whole word. An id of 8 digits can be the beginning of an id of 17 digits.
-fn names(text: &str, id: &InstanceId) -> bool {
+pub(crate) fn names(text: &str, id: &InstanceId) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == id.as_str())
 }
 

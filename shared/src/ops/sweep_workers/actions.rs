@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_ec2::types::{InstanceStateChange, Tag};
 
-use crate::aws::all_or_none::{self, Call};
+use crate::aws::all_or_none::{self, Answers, Call};
 use crate::aws::bus::Bus;
 use crate::aws::clients::Clients;
 use crate::aws::deadline;
@@ -62,7 +62,7 @@ impl Call for SetTag<'_> {
 }
 
 /// Writes one of the sweep's own tags of up to 100 workers in one call: EC2 takes few such calls in a second. Gives the errors
-/// of those where it failed; one worker that is gone costs the others nothing.
+/// of those where it failed; one worker that is gone, or is ours no more, costs the others nothing.
 ///
 /// AWS: ec2:CreateTags.
 pub(super) async fn set_tag_of_many(
@@ -82,12 +82,26 @@ pub(super) async fn set_tag_of_many(
     match clients.ec2(region) {
         Ok(ec2) => {
             let call = SetTag { ec2, tag: tag(key, value) };
-            let answers = all_or_none::send(&call, ids, false, all_or_none::end()).await;
+            let end = all_or_none::end();
+            let mut answers = all_or_none::send(&call, ids, false, end).await;
+            let others = denied_beside_another(&answers);
+            answers.extend(all_or_none::send(&call, others, false, end).await);
             failed.extend(answers.into_iter().filter_map(|(id, answer)| Some((id.to_string(), answer.err()?))));
         }
         Err(error) => failed.extend(ids.into_iter().map(|id| (id.to_string(), error.clone()))),
     }
     failed
+}
+
+/// Those that EC2 denied because of another one, which it names. The policy allows tags of workers alone, and a terminated worker
+/// loses its own tags one by one.
+fn denied_beside_another(answers: &Answers) -> Vec<InstanceId> {
+    let denied = |id: &InstanceId, by: &InstanceId| {
+        let Some(Err(error)) = answers.get(id) else { return false };
+        error.code == Code::MissingPermission && all_or_none::names(&error.detail, by)
+    };
+    let Some(named) = answers.keys().find(|id| denied(id, id)) else { return Vec::new() };
+    answers.keys().filter(|id| *id != named && denied(id, named)).cloned().collect()
 }
 
 fn instance_id(text: &str) -> Result<InstanceId, Error> {

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::model::region::Region;
 use crate::model::state::State;
 use crate::model::sweep::allowance::Allowance;
-use crate::model::sweep::change::changes;
+use crate::model::sweep::change::{Change, changes};
 use crate::model::sweep::decision::{Verdict, decide};
 use crate::model::sweep::facts::Facts;
 use crate::model::sweep::mark::Mark;
@@ -85,36 +85,44 @@ async fn read(clients: &Clients, region: &Region, report: &mut RegionReport) -> 
     Ok(read.into_iter().map(|(facts, _)| facts).collect())
 }
 
-/// Publishes what changed, and remembers it at the workers. An event that cannot be published is tried again in the next
-/// sweep; one that cannot be remembered is published twice.
+/// Publishes what changed, and remembers it at the workers, some at a time: a sweep that is cut off has remembered what it had
+/// published, and the next one goes on there. An event that cannot be published is tried again in the next sweep; one that
+/// cannot be remembered is published twice.
 async fn tell(clients: &Clients, bus: &Bus, region: &Region, all: &[Facts], report: &mut RegionReport) {
     let is_own = *region == clients.config().region;
-    let calls = all.iter().filter_map(|facts| {
-        let (changes, seen) = changes(facts, is_own);
-        let seen = seen?;
-        Some(async move { (facts, changes.len(), seen, bus.publish(&changes).await) })
-    });
-    let mut told: BTreeMap<String, Vec<(&Facts, usize)>> = BTreeMap::new();
-    for (facts, count, seen, published) in stream::iter(calls).buffered(AT_ONCE).collect::<Vec<_>>().await {
+    let mut news: BTreeMap<String, Vec<(&Facts, Vec<Change>)>> = BTreeMap::new();
+    for facts in all {
+        if let (changes, Some(seen)) = changes(facts, is_own) {
+            news.entry(seen).or_default().push((facts, changes));
+        }
+    }
+    for (seen, workers) in &news {
+        for some in workers.chunks(fleet::MOST_IDS) {
+            tell_some(clients, bus, region, (seen, some), report).await;
+        }
+    }
+}
+
+/// The same of workers of which the same is to be remembered, no more than one call takes.
+async fn tell_some(
+    clients: &Clients,
+    bus: &Bus,
+    region: &Region,
+    (seen, workers): (&str, &[(&Facts, Vec<Change>)]),
+    report: &mut RegionReport,
+) {
+    let calls =
+        workers.iter().map(|(facts, changes)| async move { (facts, changes.len(), bus.publish(changes).await) });
+    let mut told = BTreeMap::new();
+    for (facts, count, published) in stream::iter(calls).buffered(AT_ONCE).collect::<Vec<_>>().await {
         match published {
-            Ok(()) => told.entry(seen).or_default().push((facts, count)),
+            Ok(()) => drop(told.insert(facts.instance_id.as_str(), count)),
             Err(error) => report.failures.push(Failure::new(Some(&facts.instance_id), &error)),
         }
     }
-    let calls = told.iter().flat_map(|(seen, workers)| {
-        workers.chunks(fleet::MOST_IDS).map(move |some| async move {
-            let ids = some.iter().map(|(facts, _)| facts.instance_id.as_str());
-            (some, actions::set_tag_of_many(clients, region, ids, SEEN_KEY, seen).await)
-        })
-    });
-    for (workers, mut answers) in stream::iter(calls).buffered(AT_ONCE).collect::<Vec<_>>().await {
-        for (facts, count) in workers {
-            match answers.remove(&facts.instance_id) {
-                Some(error) => report.failures.push(Failure::new(Some(&facts.instance_id), &error)),
-                None => report.events += count,
-            }
-        }
-    }
+    let failed = actions::set_tag_of_many(clients, region, told.keys().copied(), SEEN_KEY, seen).await;
+    report.events += told.iter().filter(|(id, _)| !failed.contains_key(**id)).map(|(_, count)| count).sum::<usize>();
+    report.failures.extend(failed.iter().map(|(id, error)| Failure::new(Some(id), error)));
 }
 
 /// Writes and removes the marks.
