@@ -222,7 +222,8 @@ endif
 
 # A folder for each stack, for two may be deployed at the same time.
 DEPLOYED_STACK := $(or $(STACK),cml-workers)
-DEPLOYED := target/deploy/$(DEPLOYED_STACK)
+DEPLOYED := target/deploy/$(DEPLOYED_STACK)$(addprefix .,$(or $(AWS_REGION),$(AWS_DEFAULT_REGION)))
+$(if $(filter Architecture=%,$(PARAMETERS)),$(error what the functions are built for is named as ARCHITECTURE=arm64, not in PARAMETERS))
 
 deploy: $(VENV)/installed ## Deploy to AWS, or update [STACK=cml-workers BUCKET=<S3 bucket for code> ARCHITECTURE=arm64 PARAMETERS="Key=value ..."]
 	$(call say,looking for the credentials and the bucket for the code)
@@ -232,8 +233,8 @@ deploy: $(VENV)/installed ## Deploy to AWS, or update [STACK=cml-workers BUCKET=
 		--output-template-file $(DEPLOYED)/packaged.yaml
 	$(call say,deploying: about five minutes for a new stack)
 	$(AWS) cloudformation deploy --template-file $(DEPLOYED)/packaged.yaml --s3-bucket "$$(cat $(DEPLOYED)/bucket)" \
-		--stack-name $(DEPLOYED_STACK) --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND \
-		--parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
+		--stack-name $(DEPLOYED_STACK) --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
+		--parameter-overrides $(PARAMETERS) Architecture=$(ARCHITECTURE)
 	@$(AWS) cloudformation describe-stacks --stack-name $(DEPLOYED_STACK) --output table --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]'
 	$(call say,deployed. Next: give callers one of the policies above; README.md says how they call)
 

@@ -103,7 +103,7 @@ async fn a_stack_whose_role_or_policies_are_in_use_is_not_removed() {
     let (status, text) = undeploy(&stack.name, &["--confirm", ACCOUNT_ID]).await;
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains(&format!("the role {profile} has {}", everybodys.as_str().unwrap())), "{text}");
-    assert!(text.contains(&format!("worker {worker} in {REGION} runs with the stack's instance profile")), "{text}");
+    assert!(text.contains(&format!("instance {worker} in {REGION} runs with the stack's instance profile")), "{text}");
     assert!(text.contains(&format!("the user {} has {policy}", stack.name)), "{text}");
     assert_eq!(left_of(&stack.name).await, before);
 

@@ -7,8 +7,9 @@ import sys
 import boto3
 import moto
 import pytest
+import stacks
 from botocore.exceptions import ClientError
-from code_bucket import code_bucket
+from code_bucket import check_stack, code_bucket
 
 ACCOUNT = "123456789012"
 
@@ -51,20 +52,64 @@ def test_one_in_another_region_is_refused(session):
         code_bucket(session, "far")
 
 
-def test_a_bucket_of_that_name_that_is_somebody_elses_is_refused(session, monkeypatch):
-    """S3 answers 403 if the owner is not the expected one; moto asks for no owner."""
-    asked = []
+@pytest.fixture
+def forbidden(session, monkeypatch):
+    """S3 answers 403, as to somebody else or if the owner is not the expected one; moto does neither. Gives what S3 is asked."""
+    asked, client = [], session.client
 
     class S3:
+        meta = client("s3").meta
+
         def head_bucket(self, **parameters):
             asked.append(parameters)
-            raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadBucket")
+            headers = {"x-amz-bucket-region": session.region_name} if parameters["Bucket"] != "far" else {"x-amz-bucket-region": "ap-south-1"}
+            answer = {"Error": {"Code": "403", "Message": "Forbidden"}, "ResponseMetadata": {"HTTPHeaders": headers}}
+            raise ClientError(answer, "HeadBucket")
 
-    client = session.client
     monkeypatch.setattr(session, "client", lambda service: S3() if service == "s3" else client(service))
+    return asked
+
+
+def test_a_bucket_of_that_name_that_is_somebody_elses_is_refused(session, forbidden):
     with pytest.raises(SystemExit, match="is not of the account 123456789012, or you lack"):
         code_bucket(session, "")
-    assert asked == [{"Bucket": f"cml-workers-code-{ACCOUNT}-{session.region_name}", "ExpectedBucketOwner": ACCOUNT}]
+    assert forbidden == [{"Bucket": f"cml-workers-code-{ACCOUNT}-{session.region_name}", "ExpectedBucketOwner": ACCOUNT}]
+
+
+def test_one_that_is_named_may_be_another_accounts(session, forbidden, capsys):
+    """FunctionCode.S3Bucket: "The bucket can be in a different AWS account." """
+    assert code_bucket(session, "theirs") == "theirs"
+    assert forbidden == [{"Bucket": "theirs"}] and "you may not list the bucket theirs" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="far is in ap-south-1"):
+        code_bucket(session, "far")
+
+
+@pytest.mark.parametrize("code", ["BucketAlreadyOwnedByYou", "OperationAborted"])
+def test_one_that_another_deployment_is_making_is_waited_for(session, code, monkeypatch):
+    s3, client = session.client("s3"), session.client
+    create = s3.create_bucket
+
+    def by_another(**parameters):
+        create(**parameters)
+        raise ClientError({"Error": {"Code": code, "Message": "A conflicting conditional operation is currently in progress"}}, "CreateBucket")
+
+    monkeypatch.setattr(s3, "create_bucket", by_another)
+    monkeypatch.setattr(session, "client", lambda service: s3 if service == "s3" else client(service))
+    made = code_bucket(session, "")
+    assert buckets(session) == [made]
+
+
+def test_a_stack_that_cannot_be_updated_is_refused(session, monkeypatch):
+    states = iter(["ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_COMPLETE"])
+    monkeypatch.setattr(stacks, "describe", lambda run, name: {"StackStatus": next(states)})
+    with pytest.raises(SystemExit, match="the stack mine is ROLLBACK_COMPLETE, and can only be removed: make undeploy STACK=mine"):
+        check_stack(session, "mine")
+    check_stack(session, "mine")
+    check_stack(session, "mine")
+
+
+def test_a_stack_that_is_not_there_is_no_hindrance(session):
+    check_stack(session, "mine")
 
 
 @pytest.mark.parametrize("stack", ["a" * 30, "My_Stack", "a--b"])

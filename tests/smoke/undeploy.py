@@ -7,7 +7,6 @@ Exit status: 0 if the stack is gone, 1 if it is not, 2 if nothing was done.
 
 import argparse
 import collections
-import functools
 import sys
 import time
 
@@ -22,7 +21,7 @@ import workers
 from claims import one_line
 from ledger import Entry
 from progress import say, tell
-from run import Run, plain_errors, session_in_region
+from run import Run, plain_errors, session_in_region, unless_absent
 
 
 class Refused(Exception):
@@ -71,53 +70,77 @@ class Deployed:
         functions = [one for one in self.templates[self.stacks[0]].values() if one["Type"] == "AWS::Lambda::Function"]
         return sorted({function["Properties"]["Code"]["S3Bucket"] for function in functions})
 
-    @functools.cached_property
+    @property
     def regions(self):
         """Where workers are looked for. An earlier deployment may have allowed others."""
         return (self.parameters["AllowedRegions"] or self.run.region).split(",")
 
-    @functools.cached_property
     def found(self):
-        """The workers that are not terminated, by region; or why a region does not say, as one that is not switched on."""
+        """The instances that are not terminated, by region; or why a region does not say, as one that is not switched on."""
         return {region: self.look(region) for region in self.regions}
 
     def look(self, region):
         try:
-            found = list(workers.with_tag(self.run, region, self.parameters["ManagedBy"]))
+            return workers.alive(self.run, region)
         except (BotoCoreError, ClientError) as error:
             return one_line(error)
-        return [instance for instance in found if workers.state(instance) not in workers.GONE_STATES]
 
-    def workers(self):
-        """With their regions."""
-        return [(region, instance) for region, found in self.found.items() if isinstance(found, list) for instance in found]
+    def is_worker(self, instance):
+        return {"Key": "ManagedBy", "Value": self.parameters["ManagedBy"]} in instance.get("Tags", [])
+
+    def profiles(self):
+        """Their names; MiniStack knows them by their ARNs."""
+        return {name.rpartition("/")[2] for name in self.physical_ids("AWS::IAM::InstanceProfile")}
 
     def with_profile(self):
-        """Workers that run programs with the role that would go."""
-        profiles = {name.rpartition("/")[2] for name in self.physical_ids("AWS::IAM::InstanceProfile")}
-        for region, instance in self.workers():
-            if instance.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2] in profiles:
-                yield f"{instance['InstanceId']} in {region}"
+        """Instances that run programs with the role that would go, whatever their tags are; and where that is not known."""
+        profiles = self.profiles()
+        for region, found in self.found().items():
+            if isinstance(found, str):
+                yield (f"whether instances in {region} have the stack's instance profile is not known: {found}; "
+                       "let it be read, or take the region out of AllowedRegions")
+                continue
+            for instance in found:
+                if instance.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2] in profiles:
+                    yield (f"instance {instance['InstanceId']} in {region} runs with the stack's instance profile: terminate it, "
+                           "or give it another profile")
 
     def strangers(self):
         """Who else has a policy of the stack: IAM removes none that somebody has."""
         own = set(self.physical_ids("AWS::IAM::Role"))
         for policy in self.physical_ids("AWS::IAM::ManagedPolicy"):
-            pages = self.run.client("iam").get_paginator("list_entities_for_policy").paginate(PolicyArn=policy)
-            for page in pages:
-                names = [("user", one["UserName"]) for one in page["PolicyUsers"]]
-                names += [("group", one["GroupName"]) for one in page["PolicyGroups"]]
-                names += [("role", one["RoleName"]) for one in page["PolicyRoles"] if one["RoleName"] not in own]
-                yield from (f"the {kind} {name} has {policy}: detach it" for kind, name in names)
+            entities = self.of_iam("list_entities_for_policy", PolicyArn=policy)
+            names = [("user", one["UserName"]) for one in entities.get("PolicyUsers", [])]
+            names += [("group", one["GroupName"]) for one in entities.get("PolicyGroups", [])]
+            names += [("role", one["RoleName"]) for one in entities.get("PolicyRoles", []) if one["RoleName"] not in own]
+            yield from (f"the {kind} {name} has {policy}: detach it" for kind, name in names)
 
-    def attached(self):
-        """Policies of others that a role of the stack has, as some organizations attach to every role: IAM deletes no such role."""
-        iam, own = self.run.client("iam"), set(self.physical_ids("AWS::IAM::ManagedPolicy"))
+    def of_iam(self, operation, **about):
+        """All that IAM lists; nothing about what somebody has removed by hand, which CloudFormation takes for removed, too."""
+        pages = self.run.client("iam").get_paginator(operation).paginate(**about)
+        return unless_absent(pages.build_full_result, "NoSuchEntity") or {}
+
+    def roles(self):
+        """The roles that would go, with the names of the policies that the template writes into them."""
         kept = {name for _, name in self.retained()}
-        for role in sorted(set(self.physical_ids("AWS::IAM::Role")) - kept):
-            for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
-                arns = {policy["PolicyArn"] for policy in page["AttachedPolicies"]} - own
-                yield from (f"the role {role} has {arn}, which is not the stack's: detach it" for arn in sorted(arns))
+        for stack, resource in self.resources:
+            if resource["ResourceType"] == "AWS::IAM::Role" and resource["PhysicalResourceId"] not in kept:
+                written = self.templates[stack][resource["LogicalResourceId"]]["Properties"].get("Policies", [])
+                yield resource["PhysicalResourceId"], {policy.get("PolicyName") for policy in written}
+
+    def given(self):
+        """What others gave to a role of the stack, as some organizations do to every role: IAM deletes no such role."""
+        policies = set(self.physical_ids("AWS::IAM::ManagedPolicy"))
+        profiles = self.profiles()
+        for role, written in self.roles():
+            attached = self.of_iam("list_attached_role_policies", RoleName=role).get("AttachedPolicies", [])
+            for arn in sorted({one["PolicyArn"] for one in attached} - policies):
+                yield f"the role {role} has {arn}, which is not the stack's: detach it"
+            for name in sorted(set(self.of_iam("list_role_policies", RoleName=role).get("PolicyNames", [])) - written):
+                yield f"the role {role} has the inline policy {name}, which is not the stack's: delete it"
+            holding = self.of_iam("list_instance_profiles_for_role", RoleName=role).get("InstanceProfiles", [])
+            for name in sorted({one["InstanceProfileName"] for one in holding} - profiles):
+                yield f"the role {role} is in the instance profile {name}, which is not the stack's: take it out"
 
 
 def show(run, deployed):
@@ -132,13 +155,15 @@ def show(run, deployed):
 
 
 def staying(deployed):
+    """Looked for anew each time: until the functions are gone, somebody can launch one more."""
     yield f"workers with the tag ManagedBy={deployed.parameters['ManagedBy']}, looked for in {', '.join(deployed.regions)} alone:"
-    for region, reason in deployed.found.items():
-        if isinstance(reason, str):
-            yield f"  what there is in {region} is not known: {reason}"
-    for region, instance in deployed.workers():
-        yield (f"  worker {instance['InstanceId']} in {region}, {workers.state(instance)}: it goes on, with its volumes and tags, "
-               "and is charged for")
+    for region, found in deployed.found().items():
+        if isinstance(found, str):
+            yield f"  what there is in {region} is not known: {found}"
+            continue
+        for instance in filter(deployed.is_worker, found):
+            yield (f"  worker {instance['InstanceId']} in {region}, {workers.state(instance)}: it goes on, with its volumes and tags, "
+                   "and is charged for")
     for kind, name in deployed.retained():
         yield f"{kind} {name}: the template keeps it"
     for bucket in deployed.code():
@@ -148,10 +173,7 @@ def staying(deployed):
 
 def refuse(deployed):
     """Looked at first, because CloudFormation would begin, and stop in the middle or break what runs."""
-    reasons = [f"worker {one} runs with the stack's instance profile: terminate it, or give it another profile"
-               for one in deployed.with_profile()]
-    reasons += [*deployed.strangers(), *deployed.attached()]
-    if reasons:
+    if reasons := [*deployed.with_profile(), *deployed.strangers(), *deployed.given()]:
         raise Refused("; ".join(reasons))
 
 
@@ -192,10 +214,9 @@ def main():
     if run.arguments.confirm != run.account:
         plan.ask(run)
         return 2
-    behind = list(staying(deployed))
     gone = remove(run, deployed)
     tell("Behind stay:")
-    for line in behind:
+    for line in staying(deployed):
         tell(f"  {line}")
     return 0 if gone else 1
 

@@ -7,6 +7,7 @@ from run import unless_absent
 
 ABSENT = ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed")
 GONE_STATES = ("shutting-down", "terminated")
+ALIVE_STATES = ("pending", "running", "stopping", "stopped")
 TERMINATION_SECONDS = 10 * 60
 # A function runs 27 seconds at most, and EC2 shows what it launched some seconds later.
 LAUNCH_SECONDS = 45
@@ -20,6 +21,12 @@ def with_ids(run, region, ids):
 
 def with_tag(run, region, value):
     filters = [{"Name": "tag:ManagedBy", "Values": [value]}]
+    return flat(run.client("ec2", region).get_paginator("describe_instances").paginate(Filters=filters))
+
+
+def alive(run, region):
+    """All instances of a region, anybody's, but those that are on their way out."""
+    filters = [{"Name": "instance-state-name", "Values": list(ALIVE_STATES)}]
     return flat(run.client("ec2", region).get_paginator("describe_instances").paginate(Filters=filters))
 
 

@@ -16,9 +16,11 @@ from cloudformation import REPOSITORY
 def recipe(*variables):
     make = ["make", "--dry-run", "--always-make", "--no-print-directory", "deploy", "STACK=a-stack", "BUCKET=a-bucket", *variables]
     # As if nothing had been said to the make that runs the tests.
-    own = {name: value for name, value in os.environ.items() if name not in ("ARCHITECTURE", "MAKEFLAGS", "ZIG")}
-    output = subprocess.run(make, cwd=REPOSITORY, env=own, check=True, capture_output=True, text=True).stdout
-    return output.replace("\\\n", " ").splitlines()
+    others = ("ARCHITECTURE", "AWS_DEFAULT_REGION", "AWS_REGION", "MAKEFLAGS", "PARAMETERS", "ZIG")
+    own = {name: value for name, value in os.environ.items() if name not in others}
+    made = subprocess.run(make, cwd=REPOSITORY, env=own, check=False, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return made.stdout.replace("\\\n", " ").splitlines()
 
 
 def commands(*variables):
@@ -53,11 +55,22 @@ def test_credentials_and_bucket_are_looked_at_before_the_long_build():
 @pytest.mark.parametrize(("variables", "architecture"), [((), "x86_64"), (("ARCHITECTURE=arm64",), "arm64")])
 def test_the_stack_is_told_what_the_functions_are_built_for(variables, architecture):
     _, deploy = commands(*variables, "PARAMETERS=MaxWorkers=3")
-    assert values_of(deploy, "--parameter-overrides") == [f"Architecture={architecture}", "MaxWorkers=3"]
+    # The last one of a parameter's values holds.
+    assert values_of(deploy, "--parameter-overrides") == ["MaxWorkers=3", f"Architecture={architecture}"]
+    with pytest.raises(AssertionError, match="named as ARCHITECTURE=arm64, not in PARAMETERS"):
+        recipe("PARAMETERS=MaxWorkers=3 Architecture=arm64")
+
+
+def test_two_regions_have_files_of_their_own():
+    first, second = (commands(f"AWS_REGION={region}")[1] for region in ("us-east-1", "eu-west-1"))
+    assert values_of(first, "--template-file") == ["target/deploy/a-stack.us-east-1/packaged.yaml"]
+    assert values_of(second, "--template-file") == ["target/deploy/a-stack.eu-west-1/packaged.yaml"]
 
 
 # Options of `sam deploy` that were seen to work. The region and the keys are the caller's own.
-OPTIONS = {"template_file", "stack_name", "resolve_s3", "capabilities", "confirm_changeset", "fail_on_empty_changeset"}
+OPTIONS = {
+    "template_file", "stack_name", "resolve_s3", "capabilities", "parameter_overrides", "confirm_changeset", "fail_on_empty_changeset",
+}
 
 
 def differences(text):
@@ -73,9 +86,12 @@ def differences(text):
         yield "another template"
     if options.get("capabilities") != values_of(deploy, "--capabilities"):
         yield "other capabilities"
-    # `make deploy` uploads, asks nothing, and is content if nothing changed.
+    if [options.get("parameter_overrides")] != values_of(deploy, "--parameter-overrides"):
+        yield "another architecture"
+    # `make deploy` uploads and asks nothing.
+    is_content = "--no-fail-on-empty-changeset" in shlex.split(deploy)
     asked = [options.get(name) for name in ("resolve_s3", "confirm_changeset", "fail_on_empty_changeset")]
-    if asked != [True, False, False]:
+    if asked != [True, False, not is_content]:
         yield "another course"
 
 
@@ -91,6 +107,8 @@ def test_sam_deploys_as_make_does():
     ('"CAPABILITY_NAMED_IAM"', '"CAPABILITY_IAM"', "other capabilities"),
     (', "CAPABILITY_AUTO_EXPAND"', "", "other capabilities"),
     ("confirm_changeset = false", "confirm_changeset = true", "another course"),
+    ('"Architecture=x86_64"', '"Architecture=arm64"', "another architecture"),
+    ("fail_on_empty_changeset = false", "fail_on_empty_changeset = true", "another course"),
     ('stack_name = "cml-workers"\n', 'stack_name = "cml-workers"\nregion = "us-east-1"\n', "never seen to work"),
     ("[default.deploy.parameters]", "[default.global.parameters]\nprofile = 'mine'\n\n[default.deploy.parameters]", "another environment"),
 ])
