@@ -10,6 +10,7 @@ from scale_model import CALLS, FLEETS, GUESS, GUESSES, Sweep
 PAGE = REPOSITORY / "docs/SCALE.md"
 BLOCK = re.compile(r"(<!-- scale\.py: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SIZES = (128, 256, 512)
+VCPUS = "vCPUs of running On-Demand instances, of the families A, C, D, H, I, M, R, T and Z"
 
 
 def table(head, rows, words=1):
@@ -62,6 +63,7 @@ def million():
         "API Gateway",
         "logs",
         "data out",
+        "metrics",
         *(f"duration, {guess} ms" for guess in GUESSES),
         f"all, {GUESS} ms",
     ]
@@ -72,6 +74,7 @@ def million():
             aws.dollars("requests of a REST API", 1e6),
             aws.dollars("GB of log lines", call.log_bytes() / 1e3),
             aws.dollars("GB sent to the internet", call.answer_bytes() / 1e3),
+            aws.dollars("requests of GetMetricStatistics", 1e6 * call.metrics()),
         ]
         run = [call.duration_dollars(memory, guess) for guess in GUESSES]
         return [call.words, *map(dollars, [*fixed, *run, sum(fixed) + run[GUESSES.index(GUESS)]])]
@@ -197,11 +200,17 @@ def rates():
 
 def months():
     memory, most = model.default("MemorySize"), model.most_regions()
-    head = ["dollars a month", *(f"{part}{idle}" for idle in ("", ", `OnIdle`") for part in ("Lambda", "logs")), "GetMetricStatistics"]
+    head = [
+        "dollars a month",
+        *(f"{part}{idle}" for idle in ("", ", `OnIdle`") for part in ("Lambda", "logs")),
+        "metrics, `OnIdle`",
+        "metrics of the monitoring",
+    ]
 
     def row(workers):
         off, on = (Sweep(workers, most, idle).month(memory) for idle in (False, True))
-        return [count(workers), *map(dollars, [off["Lambda"], off["logs"], on["Lambda"], on["logs"], on["GetMetricStatistics"]])]
+        metrics = [on["GetMetricStatistics"], model.monitoring_month(workers)]
+        return [count(workers), *map(dollars, [off["Lambda"], off["logs"], on["Lambda"], on["logs"], *metrics])]
 
     return table(head, map(row, FLEETS)) + f"\n\n{count(model.sweeps_a_month())} sweeps of {most} regions, {GUESS} ms a call, {memory} MB."
 
@@ -212,11 +221,17 @@ def saturation():
     routes = sum(map(len, model.routes().values()))
     waits = model.source("openapi.yaml").count("name: wait\n")
     by_id, run, tag = aws.bucket("reads without both"), aws.bucket("RunInstances"), aws.bucket("CreateTags")
-    event = (2 * GUESS + model.slowed(CALLS[0].cpu(), memory)) / 1000
+    events = [(2 * guess + model.slowed(CALLS[0].cpu(), memory)) / 1000 for guess in GUESSES]
     busiest = max(call.billed(memory, GUESS) for call in CALLS[3:]) / 1000
-    concurrent, waiting = routes * rate * busiest, waits * rate * model.wait_seconds()
+    concurrent, waiting = routes * (burst + rate * busiest), waits * (burst + rate * model.wait_seconds())
     executions = aws.number("executions of Lambda at once; requests a second")
     rows = [
+        [
+            "vCPUs of running instances in a region",
+            f"{count(aws.number(VCPUS))}, until the quota is raised: less than one `c5.2xlarge` has",
+            "422 `quota_exceeded`, which is not worth another try",
+            "the quota, before the first launch and in each region",
+        ],
         [
             "launches or single starts in a region",
             f"{count(run.size)} at once, {count(run.refill)} a second",
@@ -224,15 +239,16 @@ def saturation():
             "start in batches; a quota for the rate of the action",
         ],
         [
-            "calls that name one worker, and EC2's events, in a region",
+            "calls that name one worker, heartbeats too, and EC2's events, in a region",
             f"{count(by_id.size)} at once, {count(by_id.refill)} a second together: "
             f"one read a minute of {count(by_id.refill * 60)} workers",
             "the same; a sweep's read fails, and an event goes to `SweepDeadLetters`",
             "list instead of reading each; `SweepConcurrency`; a quota",
         ],
         [
-            "tags in a region: heartbeats and marks",
-            f"{count(tag.size)} at once, {count(tag.refill)} a second: a heartbeat in ten minutes of {count(tag.refill * 600)} workers",
+            "tags in a region: heartbeats, which are reads, too, and the sweep's",
+            f"{count(tag.size)} at once, {count(tag.refill)} a second: a heartbeat in ten minutes of {count(tag.refill * 600)} workers, "
+            "if no other call names one worker",
             "the same; the sweep reports `throttled`, and tells the change again next time",
             "fewer heartbeats, a longer `HeartbeatMinutes`; a quota",
         ],
@@ -250,11 +266,11 @@ def saturation():
         ],
         [
             "events of state changes with `SweepConcurrency=1`",
-            f"{1 / event:.1f} a second",
-            "they wait in Lambda's queue, for five minutes at most",
-            "`SweepConcurrency`, up to " + count(int(by_id.refill * event)) + " before EC2 throttles",
+            ", ".join(f"{1 / event:.1f}" for event in events) + f" a second at best, at {', '.join(map(str, GUESSES))} ms",
+            "Lambda tries them again, later and later; after five minutes they are in `SweepDeadLetters`",
+            "`SweepConcurrency`, up to " + ", ".join(count(int(by_id.refill * event)) for event in events) + " before EC2 throttles",
         ],
-        ["Lambda, all routes at their limit", f"{count(concurrent)} of {count(executions)} executions", "nothing", "–"],
+        ["Lambda, all routes at their limit", f"{count(concurrent)} of {count(executions)} executions", "nothing; two such stacks in a region can have too few", "–"],
         [
             "Lambda, and all who may `wait` do",
             f"{count(waiting)} of {count(executions)} executions",

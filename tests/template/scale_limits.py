@@ -30,6 +30,11 @@ GENERAL = "https://docs.aws.amazon.com/general/latest/gr/"
 PUT_LOG_EVENTS = "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html"
 
 LIMITS = {
+    "vCPUs of running On-Demand instances, of the families A, C, D, H, I, M, R, T and Z": Limit(
+        (5,),
+        "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances 5 Yes",
+        "https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html",
+    ),
     "MB that have one vCPU": Limit(
         (1769,),
         "At 1,769 MB, a function has the equivalent of one vCPU (one vCPU-second of credits per second).",

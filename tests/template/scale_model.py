@@ -106,9 +106,9 @@ def measured(row, column):
 
 
 def rounds(operation):
-    """The calls of AWS that an ordinary call makes, by the round in which they are sent."""
+    """The calls of AWS that an ordinary call makes, by the round in which they are sent: how many, and the action."""
     text = found(rf'\("{operation}", &\[(?:"running")?\], 20\d, "([^"]+)"\)', "tests/src/simulation/rounds/mod.rs")
-    return [re.sub(r"\d+ ", "", each).split("+") for each in text.split(", ")]
+    return [[(int(many or 1), action) for many, action in re.findall(r"(?:(\d+) )?(\w+)", each)] for each in text.split(", ")]
 
 
 def recorded(**what):
@@ -136,6 +136,10 @@ class Call(typing.NamedTuple):
     def rounds(self):
         return len(rounds(self.operation))
 
+    def metrics(self):
+        """How many calls of GetMetricStatistics it makes."""
+        return sum(many for each in rounds(self.operation) for many, action in each if action == "GetMetricStatistics")
+
     def record(self):
         return recorded(call=self.operation)[0]
 
@@ -155,11 +159,12 @@ class Call(typing.NamedTuple):
         return aws.dollars(f"GB-seconds of {architecture}", 1e6 * gb_seconds(self.billed(memory, guess) / 1000, memory))
 
 
+UTILIZATION = Call("utilization of one worker", "get-instance-resources-utilization", "get-instance-resources-utilization")
 CALLS = (
     Call("read one worker", "get-instance-details", "get-instance-details"),
     Call("list 100 workers", "get-all-instances", "get-all-instances, 100 instances", 100),
     Call("list 1,000 workers", "get-all-instances", "get-all-instances, 1,000 instances", 1000),
-    Call("utilization of one worker", "get-instance-resources-utilization", "get-instance-resources-utilization"),
+    UTILIZATION,
     Call("start one worker", "start-instance", "start-instance"),
     Call("launch one worker", "create-instance", "create-instance"),
 )
@@ -269,6 +274,12 @@ class Sweep(typing.NamedTuple):
             "logs": aws.dollars("GB of log lines", sweeps * self.log_bytes() / 1e9),
             "GetMetricStatistics": aws.dollars("requests of GetMetricStatistics", sweeps * self.calls()["GetMetricStatistics"]),
         }
+
+
+def monitoring_month(workers):
+    """Dollars of a month for the metrics of workers that run, if the API is asked for each one's utilization every five minutes."""
+    asked = workers * DAYS_OF_A_MONTH * 24 * 60 // 5
+    return aws.dollars("requests of GetMetricStatistics", asked * UTILIZATION.metrics())
 
 
 def peaks():

@@ -27,6 +27,7 @@ def test_the_page_is_what_is_computed():
     ("shared/src/ops/sweep_workers/region.rs", "const AT_ONCE: usize = 8;", "const AT_ONCE: usize = 4;", "sweeps"),
     ("shared/src/aws/watch/mod.rs", "from_secs(15)", "from_secs(20)", "saturation"),
     ("tests/src/simulation/rounds/mod.rs", '200, "DescribeInstances, StartInstances"', '200, "DescribeInstances+StartInstances"', "million"),
+    ("tests/src/simulation/rounds/mod.rs", '200, "DescribeInstances, 5 GetMetricStatistics"', '200, "DescribeInstances, 4 GetMetricStatistics"', "million"),
     ("tests/template/scale_recorded.jsonl", '"cpu_s":7.49', '"cpu_s":9.99', "months"),
     ("docs/PERFORMANCE.md", "| get-instance-details | 1 | 1 |", "| get-instance-details | 1 | 1 | 9.9 | 9.99 |", "duration"),
 ])

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use shared::model::tags::OWNERSHIP_KEY;
 
 use super::cloud::Cloud;
@@ -23,7 +24,7 @@ pub fn of(cloud: &Cloud, sweeps: &[Sweep], longest_round: u64, launches: &[Launc
         scene: cloud.scene,
         wrong,
         unseen: sweeps.iter().map(|sweep| unseen(&instances, sweep)).sum(),
-        unpublished: unpublished(cloud, &instances, sweeps),
+        unpublished: unpublished(&cloud.aws.events(), cloud.scene.regions()[0], &instances, sweeps),
         undone: workers.iter().filter(|worker| is_undone(&instances, worker)).count()
             + launches.iter().filter(|launch| !launch.statuses.contains(&CREATED)).count(),
         sweeps: sweeps.to_vec(),
@@ -69,15 +70,12 @@ pub(super) fn unseen(instances: &[Instance], sweep: &Sweep) -> usize {
 }
 
 /// How many changes of state nobody was told: in the stack's own region each, elsewhere each that a sweep could see.
-fn unpublished(cloud: &Cloud, instances: &[Instance], sweeps: &[Sweep]) -> usize {
-    let published: BTreeSet<(String, String)> = cloud
-        .aws
-        .events()
+pub(super) fn unpublished(events: &[Value], own: &str, instances: &[Instance], sweeps: &[Sweep]) -> usize {
+    let published: BTreeSet<(String, String)> = events
         .iter()
         .filter(|event| event["change"] == "state")
         .filter_map(|event| Some((event["instance_id"].as_str()?.to_owned(), event["to"].as_str()?.to_owned())))
         .collect();
-    let own = cloud.scene.regions()[0];
     // What happens in the last minutes is the next sweep's, and EC2 has its events under way.
     let ours = BEGIN..BEGIN + LENGTH - 2 * EVERY;
     let count = |one: &Instance| {
@@ -94,7 +92,7 @@ fn unpublished(cloud: &Cloud, instances: &[Instance], sweeps: &[Sweep]) -> usize
 }
 
 /// Whether a worker is not as its owner has asked for.
-fn is_undone(instances: &[Instance], worker: &Worker) -> bool {
+pub(super) fn is_undone(instances: &[Instance], worker: &Worker) -> bool {
     let state = instances.iter().find(|one| one.id == worker.id).and_then(|one| one.state(u64::MAX));
     match worker.role {
         Role::Starts => state != Some("running"),
