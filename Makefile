@@ -197,7 +197,8 @@ tables: $(VENV)/installed ## Write anew what follows AWS's data: the instance ty
 generate: $(VENV)/installed ## Write anew what follows from the code: openapi.yaml, tables, watch routes, the drawing, docs/SCALE.md
 	$(build-workspace)
 	@target/debug/generate
-	$(VENV)/bin/d2 docs/architecture.d2 docs/architecture.svg
+	@# At once, for the tests read it while one of them runs this.
+	$(VENV)/bin/d2 docs/architecture.d2 target/architecture.svg && mv target/architecture.svg docs
 	@$(VENV)/bin/python -B tests/template/scale.py
 
 build: $(VENV)/installed ## Build the functions for AWS into target/lambda, and say what is linked into each [ARCHITECTURE=arm64 ZIG=1]
