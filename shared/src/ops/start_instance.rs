@@ -136,7 +136,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_start_that_does_not_end_in_time_is_unfinished() {
-        let read = mock!(Client::describe_instances).then_http_response(|| described("stopped", true));
+        // Whether one more read ends within no time is left open: it shows what the call answered.
+        let reads = std::sync::Mutex::new(["stopped"].into_iter());
+        let read = mock!(Client::describe_instances)
+            .then_http_response(move || described(reads.lock().unwrap().next().unwrap_or("pending"), true));
         let call =
             mock!(Client::start_instances).then_http_response(|| state_change("StartInstances", "stopped", "pending"));
         let wait = Wait::short(Until::Running, Duration::ZERO);
