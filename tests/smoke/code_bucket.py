@@ -7,13 +7,12 @@ A name that the stack cannot have is refused, too, and a stack that cannot be up
 
 import argparse
 import sys
-from types import SimpleNamespace
 
 from botocore.exceptions import ClientError
 
 import stacks
 from arguments import stack_name
-from run import has_code, plain_errors, session_in_region
+from run import Run, has_code, plain_errors, session_in_region
 
 
 def region_of(s3, bucket, **owner):
@@ -35,45 +34,44 @@ def region_of(s3, bucket, **owner):
     return answer.get("BucketRegion", s3.meta.region_name)
 
 
-def make(s3, bucket, account, region):
+def make(run, bucket):
+    s3 = run.client("s3")
     # S3 takes no constraint to its first region.
-    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    where = {} if run.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": run.region}}
     try:
         s3.create_bucket(Bucket=bucket, **where)
     except ClientError as error:
         # Another deployment has made it, or is at it.
         if not has_code(error, "BucketAlreadyOwnedByYou", "OperationAborted"):
             raise
-    s3.get_waiter("bucket_exists").wait(Bucket=bucket, ExpectedBucketOwner=account)
+    s3.get_waiter("bucket_exists").wait(Bucket=bucket, ExpectedBucketOwner=run.account)
 
 
-def code_bucket(session, named):
-    s3 = session.client("s3")
-    return named_bucket(s3, named) if named else own_bucket(session, s3)
+def code_bucket(run, named):
+    return named_bucket(run, named) if named else own_bucket(run)
 
 
-def named_bucket(s3, bucket):
+def named_bucket(run, bucket):
     """Whoever names one trusts its owner, which may be another account."""
-    where = region_of(s3, bucket)
+    where = region_of(run.client("s3"), bucket)
     if where is None:
         raise SystemExit(f"there is no bucket {bucket}: make it, or let make deploy make one, without BUCKET")
-    return in_region(s3, bucket, where)
+    return in_region(run, bucket, where)
 
 
-def own_bucket(session, s3):
+def own_bucket(run):
     """Names are the whole world's: whoever made one of ours before us could exchange the code."""
-    account = session.client("sts").get_caller_identity()["Account"]
-    bucket = f"cml-workers-code-{account}-{session.region_name}"
-    where = region_of(s3, bucket, ExpectedBucketOwner=account)
+    bucket = f"cml-workers-code-{run.account}-{run.region}"
+    where = region_of(run.client("s3"), bucket, ExpectedBucketOwner=run.account)
     if where is None:
-        make(s3, bucket, account, session.region_name)
+        make(run, bucket)
         return bucket
-    return in_region(s3, bucket, where)
+    return in_region(run, bucket, where)
 
 
-def in_region(s3, bucket, where):
-    if where != s3.meta.region_name:
-        raise SystemExit(f"the bucket {bucket} is in {where}: Lambda takes code from a bucket in {s3.meta.region_name}")
+def in_region(run, bucket, where):
+    if where != run.region:
+        raise SystemExit(f"the bucket {bucket} is in {where}: Lambda takes code from a bucket in {run.region}")
     return bucket
 
 
@@ -81,8 +79,8 @@ def in_region(s3, bucket, where):
 DEAD_STATES = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
 
 
-def check_stack(session, name):
-    found = stacks.describe(SimpleNamespace(client=lambda service, region: session.client(service)), name)
+def check_stack(run, name):
+    found = stacks.describe(run, name)
     if found and found["StackStatus"] in DEAD_STATES:
         raise SystemExit(f"the stack {name} is {found['StackStatus']}, and can only be removed: make undeploy STACK={name}")
 
@@ -92,5 +90,6 @@ if __name__ == "__main__":
         stack, *bucket = sys.argv[1:]
         stack_name(stack)
         session = session_in_region()
-        check_stack(session, stack)
-        print(code_bucket(session, "".join(bucket)))
+        run = Run(None, session, session.client("sts").get_caller_identity())
+        check_stack(run, stack)
+        print(code_bucket(run, "".join(bucket)))

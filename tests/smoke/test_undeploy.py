@@ -34,7 +34,7 @@ def resource(kind, logical_id, physical_id):
 
 
 def test_the_workers_of_all_regions_are_named_and_a_region_that_does_not_answer_too(deployed):
-    lines = "\n".join(undeploy.staying(deployed))
+    lines = "\n".join(undeploy.staying(deployed, deployed.found()))
     assert "ManagedBy=lab, looked for in us-east-1, mars, us-west-2 alone" in lines
     assert "worker us-east-1-i-1 in us-east-1, running" in lines and "worker us-west-2-i-1 in us-west-2" in lines
     assert "i-2" not in lines
@@ -42,24 +42,24 @@ def test_the_workers_of_all_regions_are_named_and_a_region_that_does_not_answer_
 
 
 def test_a_worker_that_is_launched_while_the_stack_goes_is_named(deployed, monkeypatch):
-    before = list(undeploy.staying(deployed))
+    before = list(undeploy.staying(deployed, deployed.found()))
     late = {"InstanceId": "i-late", "State": {"Name": "pending"}, "Tags": [{"Key": "ManagedBy", "Value": "lab"}]}
     monkeypatch.setattr(workers, "alive", lambda run, region: [late])
-    assert not any("i-late" in line for line in before) and any("i-late" in line for line in undeploy.staying(deployed))
+    assert not any("i-late" in line for line in before) and any("i-late" in line for line in undeploy.staying(deployed, deployed.found()))
 
 
 def test_a_region_that_does_not_answer_may_have_instances_with_the_profile(deployed, monkeypatch):
     with pytest.raises(undeploy.Refused, match="whether instances in mars have the stack's instance profile is not known: .*AllowedRegions"):
-        undeploy.refuse(deployed)
+        undeploy.refuse(deployed, deployed.found())
     deployed.parameters["AllowedRegions"] = "us-east-1"
-    undeploy.refuse(deployed)
+    undeploy.refuse(deployed, deployed.found())
     # Its tag may be that of an earlier deployment.
     stray = {"InstanceId": "i-3", "IamInstanceProfile": {"Arn": "arn:aws:iam::123456789012:instance-profile/CMLWorker"}}
     monkeypatch.setattr(workers, "alive", lambda run, region: [stray])
-    undeploy.refuse(deployed)
+    undeploy.refuse(deployed, deployed.found())
     deployed.resources = [resource("AWS::IAM::InstanceProfile", "WorkerInstanceProfile", "CMLWorker")]
     with pytest.raises(undeploy.Refused, match="instance i-3 in us-east-1 runs with the stack's instance profile"):
-        undeploy.refuse(deployed)
+        undeploy.refuse(deployed, deployed.found())
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ NOTHING = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": 
 
 def test_each_thing_for_which_iam_keeps_a_role_stands_in_the_way(deployed, iam):
     """DeleteRole names three: "Inline policies … Attached managed policies … Instance profile"."""
-    undeploy.refuse(deployed)
+    undeploy.refuse(deployed, deployed.found())
     iam.put_role_policy(RoleName="CMLWorker", PolicyName="Others", PolicyDocument=NOTHING)
     iam.create_instance_profile(InstanceProfileName="CMLWorker-big")
     iam.add_role_to_instance_profile(InstanceProfileName="CMLWorker-big", RoleName="CMLWorker")
@@ -105,7 +105,7 @@ def test_each_thing_for_which_iam_keeps_a_role_stands_in_the_way(deployed, iam):
 def test_a_role_that_somebody_removed_stands_in_nobodys_way(deployed, iam):
     deployed.resources.append(resource("AWS::IAM::Role", "WorkerRole", "gone"))
     deployed.resources.append(resource("AWS::IAM::ManagedPolicy", "Policy", "arn:aws:iam::123456789012:policy/gone"))
-    undeploy.refuse(deployed)
+    undeploy.refuse(deployed, deployed.found())
 
 
 def test_what_the_template_keeps_is_named(deployed):

@@ -92,15 +92,15 @@ class Deployed:
         """Their names; MiniStack knows them by their ARNs."""
         return {name.rpartition("/")[2] for name in self.physical_ids("AWS::IAM::InstanceProfile")}
 
-    def with_profile(self):
+    def with_profile(self, found):
         """Instances that run programs with the role that would go, whatever their tags are; and where that is not known."""
         profiles = self.profiles()
-        for region, found in self.found().items():
-            if isinstance(found, str):
-                yield (f"whether instances in {region} have the stack's instance profile is not known: {found}; "
+        for region, instances in found.items():
+            if isinstance(instances, str):
+                yield (f"whether instances in {region} have the stack's instance profile is not known: {instances}; "
                        "let it be read, or take the region out of AllowedRegions")
                 continue
-            for instance in found:
+            for instance in instances:
                 if instance.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2] in profiles:
                     yield (f"instance {instance['InstanceId']} in {region} runs with the stack's instance profile: terminate it, "
                            "or give it another profile")
@@ -143,25 +143,24 @@ class Deployed:
                 yield f"the role {role} is in the instance profile {name}, which is not the stack's: take it out"
 
 
-def show(run, deployed):
+def show(run, deployed, found):
     plan.show_account(run)
     counts = collections.Counter(resource["ResourceType"] for _, resource in deployed.resources)
     functions, groups = counts["AWS::Lambda::Function"], counts["AWS::Logs::LogGroup"]
     tell(f"The stack {run.stack} would go: {len(deployed.resources)} resources, with {functions} functions, the API, and "
          f"{groups} log groups with all their lines")
     tell("What stays behind:")
-    for line in staying(deployed):
+    for line in staying(deployed, found):
         tell(f"  {line}")
 
 
-def staying(deployed):
-    """Looked for anew each time: until the functions are gone, somebody can launch one more."""
+def staying(deployed, found):
     yield f"workers with the tag ManagedBy={deployed.parameters['ManagedBy']}, looked for in {', '.join(deployed.regions)} alone:"
-    for region, found in deployed.found().items():
-        if isinstance(found, str):
-            yield f"  what there is in {region} is not known: {found}"
+    for region, instances in found.items():
+        if isinstance(instances, str):
+            yield f"  what there is in {region} is not known: {instances}"
             continue
-        for instance in filter(deployed.is_worker, found):
+        for instance in filter(deployed.is_worker, instances):
             yield (f"  worker {instance['InstanceId']} in {region}, {workers.state(instance)}: it goes on, with its volumes and tags, "
                    "and is charged for")
     for kind, name in deployed.retained():
@@ -171,9 +170,9 @@ def staying(deployed):
     yield "what CloudWatch and X-Ray have recorded: metrics and traces, until they expire"
 
 
-def refuse(deployed):
+def refuse(deployed, found):
     """Looked at first, because CloudFormation would begin, and stop in the middle or break what runs."""
-    if reasons := [*deployed.with_profile(), *deployed.strangers(), *deployed.given()]:
+    if reasons := [*deployed.with_profile(found), *deployed.strangers(), *deployed.given()]:
         raise Refused("; ".join(reasons))
 
 
@@ -209,14 +208,16 @@ def main():
     if missing := {"AllowedRegions", "ManagedBy"} - {one["ParameterKey"] for one in stack.get("Parameters", [])}:
         raise SystemExit(f"{run.stack} is no stack of template.yaml: it has no parameter {' and '.join(sorted(missing))}")
     deployed = Deployed(run, stack)
-    show(run, deployed)
-    refuse(deployed)
+    found = deployed.found()
+    show(run, deployed, found)
+    refuse(deployed, found)
     if run.arguments.confirm != run.account:
         plan.ask(run)
         return 2
     gone = remove(run, deployed)
+    # Anew, for until the functions were gone somebody could launch one more.
     tell("Behind stay:")
-    for line in staying(deployed):
+    for line in staying(deployed, deployed.found()):
         tell(f"  {line}")
     return 0 if gone else 1
 

@@ -7,7 +7,6 @@ from run import unless_absent
 
 ABSENT = ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed")
 GONE_STATES = ("shutting-down", "terminated")
-ALIVE_STATES = ("pending", "running", "stopping", "stopped")
 TERMINATION_SECONDS = 10 * 60
 # A function runs 27 seconds at most, and EC2 shows what it launched some seconds later.
 LAUNCH_SECONDS = 45
@@ -26,8 +25,8 @@ def with_tag(run, region, value):
 
 def alive(run, region):
     """All instances of a region, anybody's, but those that are on their way out."""
-    filters = [{"Name": "instance-state-name", "Values": list(ALIVE_STATES)}]
-    return flat(run.client("ec2", region).get_paginator("describe_instances").paginate(Filters=filters))
+    instances = flat(run.client("ec2", region).get_paginator("describe_instances").paginate())
+    return [instance for instance in instances if state(instance) not in GONE_STATES]
 
 
 def flat(pages):
